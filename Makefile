@@ -1,0 +1,61 @@
+# litecast. `make` lists what can be made; everything happens inside .venv, which the first call creates.
+STUDY ?= default
+DATA  ?=
+JOBS  ?=
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/.installed
+
+# Python 3.11 with venv; PYTHON=python3.12 chooses another. A pyenv shim may exist without its Python: each is tried.
+SUPPORTED := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))
+PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
+            if $$p -c "$(SUPPORTED)" >/dev/null 2>&1; then echo $$p; break; fi; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help report quick test lab audit bench lock lint clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+report: $(READY) ## run a study and report on it: reports/<study>/report.html and report.pdf [STUDY=default DATA=my.csv JOBS=2]
+	@$(BIN)/python -m litecast.runner params/$(STUDY).yaml $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS))
+
+quick: ## the quick study: synthetic data, a few minutes
+	@$(MAKE) --no-print-directory report STUDY=quick
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest
+
+lab: $(READY) ## the notebooks in JupyterLab
+	@$(BIN)/python -m ipykernel install --sys-prefix --name litecast --display-name litecast
+	@$(BIN)/python -m jupyter lab notebooks
+
+audit: $(READY) ## load every file of a study again, compare bytes and errors with its rows [STUDY=default]
+	@$(BIN)/python -m litecast.audit $(STUDY)
+
+bench: $(READY) ## what orchestration costs [STUDY=quick, which must have been made]
+	@$(BIN)/python bench/orchestration.py $(if $(filter command% environment%,$(origin STUDY)),$(STUDY),quick)
+
+lock: ## resolve pyproject.toml afresh into requirements.lock, in a throw-away environment
+	@$(need-python)
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && $(PYTHON) -m venv "$$tmp" && "$$tmp/bin/python" bench/lock.py
+
+lint: $(READY) ## ruff
+	@$(BIN)/ruff check .
+
+clean: ## remove what was built: studies and caches (not .venv, not data/)
+	@find reports -mindepth 1 -maxdepth 1 ! -name templates -exec rm -rf {} +
+	@rm -rf .pytest_cache .ruff_cache .hypothesis build
+	@find src tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+define need-python
+test -n "$(PYTHON)" || { echo "litecast needs Python 3.11 with venv and found none. Install it (Debian: python3.11-venv;" \
+  "or pyenv, conda), or name one: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+endef
+
+$(READY): requirements.lock pyproject.toml
+	@$(need-python)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

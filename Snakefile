@@ -1,0 +1,50 @@
+# The plan of a study as Snakemake rules. `python -m litecast.runner params/quick.yaml` calls it twice, once per target.
+# By hand, or with an executor for a cluster (only `runs` may be spread, `late` times things and needs this machine alone):
+#   python -m litecast.runner params/quick.yaml --plan
+#   snakemake --directory reports/quick --cores 2 --keep-going runs; snakemake --directory reports/quick --cores 2 -k late
+# Digests, not dates, say what is out of date: the planner removes such a done.json, so a file that exists is current.
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+from litecast import study
+
+plan = study.read(Path.cwd().name)
+client = shlex.join([sys.executable, "-I", "-S", f"{workflow.basedir}/src/litecast/client.py", plan.study])
+
+
+def files(late):
+    return [f"{run.dir}/done.json" for run in plan.runs if run.late == late]
+
+
+def stages(words):
+    return "|".join({run.stage for run in plan.runs if run.stage.endswith(words)}) or "none"
+
+
+def needs(wildcards):
+    return [f"{plan.run(need).dir}/done.json" for need in plan.run(f"{wildcards.stage}/{wildcards.of}").needs]
+
+
+rule runs:
+    input: files(late=False)
+
+rule late:
+    input: files(late=True)
+
+rule early:
+    input: ancient(needs)
+    output: "runs/{stage}/{of}/done.json"
+    shell: client + " {wildcards.stage}/{wildcards.of}"
+
+# Late runs take what is done and report what is not, so a run that failed must not hold them up: they have no inputs.
+# Each takes all cores, so one runs at a time and alone; priority puts timing first and the report last.
+for place, words in enumerate(study.LATE):
+    rule:
+        name: words
+        output: f"runs/{{stage,{stages(words)}}}/{{of}}/done.json"
+        priority: 10 - place
+        threads: workflow.cores
+        shell: client + " {wildcards.stage}/{wildcards.of}"
+
+ruleorder: timing > compare > report > early

@@ -1,0 +1,260 @@
+"""`python -m litecast.audit <study>`: does every row of results.csv still say what its file says?
+
+Each artefact is loaded again and compared with its row: bytes on disk, costs, and the errors of its forecasts on all
+validation and test windows, made again in the row's runtime. Then model files are damaged in seeded ways: each time the
+reader must refuse with ModelFileError. Exit code 1 on any difference.
+"""
+
+import argparse
+import functools
+import io
+import multiprocessing
+import pickle
+import sys
+import tempfile
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save as container
+from tqdm import tqdm
+
+from litecast import cost, data, evaluation, modelfile, paths, results, training
+from litecast.data import windows
+from litecast.errors import LitecastError, ModelFileError
+
+PARTS = ("val", "test")
+TOLERANCE = {"torch": 1e-5, "onnxruntime": 1e-4}  # of the value, of WAPE (bias, drift) or of 1 (skill)
+PROCESSES = 2
+MUTATED_FILES = 20  # the smallest ones: a damaged byte is as likely in each of their parts
+COSTS = ("params", "live_params", "nonzero_params", "macs", "arena_bytes", "resident_bytes")
+
+
+def audit(study: str, errors: str = "all") -> pd.DataFrame:
+    """One line per row with a file: row_id, dataset, model, runtime, checked (values), deviation (largest, of the
+    tolerance's unit), difference ("" = none).
+
+    errors: "all", or "selected" to make forecasts again for selected and dense rows only. Raises LitecastError if
+    there is no such study.
+    """
+    table = results.read(_results(study))
+    table = table[(table.artefact != "") & (table.error == "")]
+    again = (table.selected == 1) | results.is_dense(table) if errors == "selected" else table.artefact != ""
+    rows = table.assign(again=again).to_dict("records")
+    groups: dict[tuple, list] = {}
+    for row in rows:
+        groups.setdefault((row["dataset"], row["L"], row["H"], row["model"], row["seed"]), []).append(row)
+    jobs = [functools.partial(_group, study, group, rows) for group in groups.values()]
+    done = tqdm(_results_of(jobs), total=len(jobs), desc="files and errors")
+    return pd.DataFrame([line for lines in done for line in lines], columns=LINE)
+
+
+LINE = ["row_id", "dataset", "model", "runtime", "checked", "deviation", "difference"]
+
+
+def _results(study: str) -> Path:
+    path = paths.study_dir(study) / "results.csv"
+    if not path.exists():
+        results.current_runs(study)  # says which studies there are if there is none of this name
+        raise LitecastError(f"{path} is not there yet: the study was not finished, run it again")
+    return path
+
+
+def _results_of(jobs: list):
+    if len(jobs) < 2:
+        yield from map(_call, jobs)
+        return
+    spawn = multiprocessing.get_context("spawn")  # torch has threads by now: a forked child could hang
+    with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as pool:
+        yield from pool.map(_call, jobs)
+
+
+def _call(job):
+    return job()
+
+
+def _group(study: str, group: list[dict], rows: list[dict]) -> list[dict]:
+    """Lines of the rows of one dataset, model and seed, which share their windows and forecasts."""
+    import torch
+
+    torch.set_num_threads(1)
+    forecasts = functools.lru_cache(32)(functools.partial(_forecasts, study))
+    return [_line(study, row, rows, forecasts) for row in group]
+
+
+def _line(study: str, row: dict, rows: list[dict], forecasts) -> dict:
+    line = {name: row.get(name) for name in LINE}
+    try:
+        found = _found(study, row, _dense(row, rows), forecasts)
+    except Exception as error:  # whatever a runtime raises: the other rows are still to be checked
+        return line | {"checked": 0, "deviation": np.nan, "difference": f"{type(error).__name__}: {error}"}
+    allowed = TOLERANCE.get(row["runtime"], TOLERANCE["torch"])
+    gaps = {name: _gap(name, row, value) for name, value in found.items()}
+    wrong = [f"{name} {found[name]:.8g}, the row says {row[name]:.8g}" for name, gap in gaps.items()
+             if not gap <= (allowed if name.startswith(PARTS) else 0)]
+    return line | {"checked": len(gaps), "deviation": max(gaps.values()), "difference": "; ".join(wrong)}
+
+
+def _found(study: str, row: dict, dense: dict | None, forecasts) -> dict[str, float]:
+    """Column -> value measured again, for the columns that the row fills."""
+    path = paths.study_dir(study) / row["artefact"]
+    found = {"bytes": path.stat().st_size}
+    if row["format"] == "litecast":
+        loaded = modelfile.load(path)
+        mixed = asdict(cost.profile(loaded.model, len(loaded.card.series)))
+        found |= {name: mixed[name] for name in COSTS}
+    if row["again"] and row["format"] in ("litecast", "onnx"):
+        made, dataset = forecasts(_key(row)), _dataset(study, row["dataset"], row["L"], row["H"])
+        start = forecasts(_key(dense)) if dense else {}
+        for part in PARTS:
+            found |= evaluation.errors(dataset, part, made[part], start.get(part))
+    return {name: value for name, value in found.items() if not np.isnan(row[name])}
+
+
+def _gap(name: str, row: dict, value: float) -> float:
+    """Distance of a value from its row's, in the unit of TOLERANCE (for counts and bytes: absolute)."""
+    scale = 1.0
+    if name.startswith(PARTS) and not name.endswith("skill"):
+        scale = abs(row[name.split("_")[0] + "_wape" if name.endswith(("bias", "drift")) else name])
+    return abs(value - row[name]) / (scale or 1.0)
+
+
+def _dense(row: dict, rows: list[dict]) -> dict | None:
+    """The row whose forecasts `drift` is measured from: the float32 file of the same width in a sweep, else dense."""
+    if np.isnan(row["val_drift"]):
+        return None
+    same = [r for r in rows if all(r[k] == row[k] for k in ("dataset", "model", "seed")) and r["format"] == "litecast"]
+    if row["technique"] == "width":
+        found = [r for r in same if (r["technique"], r["level"], r["variant"]) == ("width", row["level"], "float32")]
+    else:
+        found = [r for r in same if r["technique"] == "dense" and not r["control"]]
+    if not found:
+        raise LitecastError("drift cannot be checked: the dense row that it was measured from is missing")
+    return found[0]
+
+
+def _key(row: dict) -> tuple:
+    return row["artefact"], row["format"], row["dataset"], row["L"], row["H"]
+
+
+def _forecasts(study: str, key: tuple) -> dict[str, np.ndarray]:
+    """{part: (N, H, C)}, scaled units, by the file in its own runtime."""
+    artefact, kind, name, look_back, horizon = key
+    path, dataset = paths.study_dir(study) / artefact, _dataset(study, name, look_back, horizon)
+    if kind == "onnx":
+        from litecast.runtimes import onnx
+
+        session = onnx.session(path)
+        return {part: onnx.predict(session, dataset, dataset.origins(part)) for part in PARTS}
+    loaded = modelfile.load(path)
+    if loaded.card.series != dataset.names:
+        raise LitecastError(f"{artefact} was made for other series than the dataset has now")
+    return {part: training.predict(loaded.model, dataset, dataset.origins(part)) for part in PARTS}
+
+
+@functools.lru_cache(2)
+def _dataset(study: str, name: str, look_back: float, horizon: float):
+    return windows.prepare(data.load(name, study), int(look_back), int(horizon))
+
+
+# ---- damage
+
+def mutate(content: bytes, draw: np.random.Generator) -> tuple[str, bytes]:
+    """(kind of damage, a file's content after it); always different from `content`."""
+    kind = KINDS[draw.integers(len(KINDS))]
+    at, to = sorted(draw.integers(0, len(content), 2).tolist())
+    if kind == "flip":
+        damaged = content[:at] + bytes([content[at] ^ int(draw.integers(1, 256))]) + content[at + 1 :]
+    elif kind == "cut":
+        damaged = content[:at]
+    elif kind == "drop":
+        damaged = content[:at] + content[to + 1 :]
+    elif kind == "extend":
+        damaged = content + draw.bytes(int(draw.integers(1, 100)))
+    elif kind == "insert":
+        damaged = content[:at] + draw.bytes(int(draw.integers(1, 100))) + content[at:]
+    elif kind == "swap":
+        damaged = content[to:] + content[at:to] + content[:at]
+    elif kind == "noise":
+        damaged = content[:at] + draw.bytes(to - at + 1) + content[to + 1 :]
+    else:
+        damaged = foreign(content)[int(draw.integers(5))]
+    return (kind, damaged) if damaged != content else ("extend", content + b"\0")
+
+
+KINDS = ("flip", "cut", "drop", "extend", "insert", "swap", "noise", "foreign")
+
+
+def foreign(content: bytes) -> list[bytes]:
+    """Files of other kinds: empty, zip, pickle, text, safetensors with other tensors."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("data.pkl", content)
+    other = container({"weight": np.zeros(3, np.float32)})
+    return [b"", archive.getvalue(), pickle.dumps({"weights": content}), b"time,series,value\n" * 20, other]
+
+
+def damage(study: str, count: int, seed: int = 0) -> list[str]:
+    """Damage `count` copies of the study's small model files; returns a line for each that was not refused."""
+    table = results.read(_results(study))
+    names = table[(table.format == "litecast") & (table.error == "")].sort_values("bytes").artefact.unique()
+    files = [paths.study_dir(study) / name for name in names[:MUTATED_FILES]]
+    draw, accepted = np.random.default_rng(seed), []
+    with tempfile.TemporaryDirectory() as folder:
+        for i in tqdm(range(count if files else 0), desc="damaged files"):
+            path = files[i % len(files)]
+            kind, content = mutate(path.read_bytes(), draw)
+            copy = Path(folder) / "damaged.safetensors"
+            copy.write_bytes(content)
+            outcome = _refusal(copy)
+            if outcome:
+                accepted.append(f"{path.name}, damage {i} ({kind}): {outcome}")
+    return accepted
+
+
+def _refusal(path: Path) -> str:
+    """"" if the file is refused as it should be, else what happened."""
+    try:
+        modelfile.load(path)
+    except ModelFileError:
+        return ""
+    except Exception as error:  # the point of the exercise: nothing else may come out
+        return f"{type(error).__name__}: {error}"
+    return "it was loaded"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m litecast.audit", description=__doc__.split("\n")[0])
+    parser.add_argument("study")
+    parser.add_argument("--mutations", type=int, default=2000, help="damaged files to try (2000)")
+    parser.add_argument("--errors", choices=("all", "selected"), default="all",
+                        help="make forecasts again for all rows, or only for selected and dense ones")
+    options = parser.parse_args(arguments)
+    try:
+        lines = audit(options.study, options.errors)
+        accepted = damage(options.study, options.mutations)
+    except LitecastError as error:
+        print(f"audit: {error}", file=sys.stderr)
+        return 1
+    _print(lines, accepted, options)
+    return int(bool((lines.difference != "").any() or accepted or lines.empty))
+
+
+def _print(lines: pd.DataFrame, accepted: list[str], options) -> None:
+    wrong = lines[lines.difference != ""]
+    table = lines.assign(differs=lines.difference != "").groupby(["dataset", "model", "runtime"]).agg(
+        rows=("row_id", "size"), values=("checked", "sum"), deviation=("deviation", "max"), differ=("differs", "sum"))
+    print(table.to_string(float_format="{:.1e}".format) if len(table) else "no row of this study has a file")
+    for row_id, difference in zip(wrong.row_id, wrong.difference, strict=True):
+        print(f"DIFFERS  {row_id}: {difference}")
+    for line in accepted[:20]:
+        print(f"ACCEPTED {line}")
+    print(f"{len(lines)} rows with a file, {len(wrong)} differ; "
+          f"{options.mutations} damaged files, {len(accepted)} not refused")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

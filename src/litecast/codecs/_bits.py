@@ -1,0 +1,54 @@
+"""What every codec shares: packing of small integers, and checks made before anything is allocated."""
+
+import math
+
+import numpy as np
+
+from litecast.errors import ModelFileError
+
+
+def pack(codes: np.ndarray, bits: int) -> bytes:
+    """Unsigned integers (N,) below 2**bits -> ceil(N * bits / 8) bytes, lowest bit first. bits: 1..16."""
+    if bits == 8:
+        return codes.astype(np.uint8).tobytes()
+    octets = codes.astype("<u2").view(np.uint8).reshape(-1, 2)
+    return np.packbits(np.unpackbits(octets, axis=1, count=bits, bitorder="little"), bitorder="little").tobytes()
+
+
+def unpack(stream: bytes, bits: int, count: int) -> np.ndarray:
+    """The inverse of `pack`: (count,) uint8 for up to 8 bits, else uint16. The stream's length is checked before."""
+    octets = np.frombuffer(stream, np.uint8)
+    if bits == 8:
+        return octets
+    kind = np.dtype("u1" if bits < 8 else "<u2")
+    rows = np.unpackbits(octets, count=count * bits, bitorder="little").reshape(count, bits)
+    packed = np.packbits(rows, axis=1, bitorder="little")  # fills the last byte of each row with zeros
+    return packed.view(kind).reshape(count)
+
+
+def packed_bytes(count: int, bits: int) -> int:
+    return (count * bits + 7) // 8
+
+
+def size(shape: tuple) -> int:
+    return math.prod(shape)
+
+
+def check_length(stream: bytes, wanted: int, codec: str) -> None:
+    if len(stream) != wanted:
+        raise ModelFileError(f"codec {codec}: {len(stream)} bytes where {wanted} are needed; the file is damaged")
+
+
+def check_finite(tensor: np.ndarray, codec: str, limit: float) -> None:
+    """Refuses NaN, infinities and magnitudes above `limit`, which this codec cannot hold."""
+    if tensor.size and not np.abs(tensor).max() <= limit:  # `not <=` is also true for NaN
+        raise ModelFileError(f"codec {codec}: values must be finite and at most {limit:g} in magnitude; "
+                             "the model has diverged, or needs codec float32")
+
+
+def integer(meta: dict, key: str, low: int, high: int) -> int:
+    """meta[key] as an integer of low..high; the description comes from the file, so nothing is believed."""
+    value = meta.get(key)
+    if type(value) is not int or not low <= value <= high:
+        raise ModelFileError(f"model file: {key} must be an integer of {low}..{high}, not {str(value)[:40]}")
+    return value

@@ -1,0 +1,233 @@
+"""The text of somebody's CSV: bytes to characters, characters to cells, cells to numbers. Faults name file and line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import DataError
+
+SUFFIXES = (".csv", ".txt", ".tsv")
+SEPARATORS = "\t;,"
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})  # compared in lower case
+LIMIT = 1 << 30  # bytes after unpacking: more is a mistake, or a bomb
+_PLAIN = frozenset("0123456789+-.eE")
+_INFINITE = {"inf": math.inf, "infinity": math.inf, "∞": math.inf}
+
+
+def problem(file: str, rule: str, *, line: int | None = None, column: str | None = None, do: str = "") -> DataError:
+    """DataError that names the file, the line as an editor counts it, the column, the rule, and what to do."""
+    place = [file] + [f"line {line}"] * (line is not None) + [f"column '{column}'"] * (column is not None)
+    return DataError(f"{', '.join(place)}: {rule}." + (f" {do}." if do else ""))
+
+
+@dataclass
+class Sheet:
+    """Cells of one file as stripped text: columns by name, and the line in which each row starts."""
+
+    file: str
+    columns: dict[str, list[str]]
+    lines: list[int]
+    separator: str
+    notes: list[str] = field(default_factory=list)
+
+
+def stem(path: Path) -> str:
+    """File name without its endings: 'my' for my.csv and my.csv.gz. DataError for any other ending."""
+    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+    if not name.lower().endswith(SUFFIXES):
+        raise problem(path.name, "is not named like a CSV", do=f"Give a file that ends in {', '.join(SUFFIXES)} or .gz")
+    return name[:-4]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Unpacked bytes of a file; DataError if it is absent, broken or larger than LIMIT."""
+    stem(path)
+    try:
+        with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as stream:
+            data = stream.read(LIMIT + 1)
+    except FileNotFoundError:
+        raise problem(str(path), "there is no such file", do="Check the path given as DATA=") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise problem(str(path), f"cannot be read ({error})", do="Check that it is a whole, readable file") from None
+    if len(data) > LIMIT:
+        raise problem(path.name, f"is larger than {LIMIT >> 20} MB unpacked", do="Cut it to the series you need")
+    return data
+
+
+def read(path: Path, encoding: str | None = None, separator: str | None = None) -> Sheet:
+    """Cells of a CSV; encoding and separator are found out unless given. DataError as `problem` says."""
+    file = path.name
+    text, used = _decode(read_bytes(path), encoding, file)
+    if not text.strip():
+        raise problem(file, "the file is empty", do="Give a header line and one line per time")
+    separator = separator or _sniff(text)
+    rows, lines = _rows(text, separator, file)
+    sheet = Sheet(file, _columns(rows, lines, separator, file), lines[1:], separator)
+    if not encoding and used != "utf-8-sig":
+        sheet.notes.append(f"Read as {used}.")
+    return sheet
+
+
+def _decode(data: bytes, encoding: str | None, file: str) -> tuple[str, str]:
+    """Text and the encoding that fits: utf-8 (with or without BOM), utf-16 with BOM, else cp949."""
+    if data[:4] == b"PK\x03\x04" or data[:4] == b"\xd0\xcf\x11\xe0":
+        raise problem(file, "is an Excel workbook, not a CSV", do="Save the sheet as 'CSV UTF-8'")
+    if encoding:
+        candidates: tuple[str, ...] = (encoding,)
+    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        candidates = ("utf-16",)
+    elif b"\0" in data:
+        raise problem(file, "holds zero bytes: utf-16 without BOM, or no text",
+                      line=data[: data.index(0)].count(10) + 1,
+                      do="Save it as UTF-8, or name its encoding in the YAML, e.g. encoding: utf-16-le")
+    else:
+        candidates = ("utf-8-sig",) if data[:3] == b"\xef\xbb\xbf" else ("utf-8-sig", "cp949")
+    reached = 0
+    for candidate in candidates:
+        try:
+            return data.decode(candidate), candidate
+        except (UnicodeError, LookupError) as error:
+            reached = max(reached, getattr(error, "start", 0))
+    raise problem(file, f"is not text in {' or '.join(c.removesuffix('-sig') for c in candidates)}",
+                  line=data[:reached].count(10) + 1,
+                  do="Save it as UTF-8, or name its encoding in the YAML, e.g. encoding: latin-1")
+
+
+def _sniff(text: str) -> str:
+    """The separator that cuts the first lines into as many cells as the header, and the header into most."""
+    head = text[:1 << 16].splitlines()[:30]
+
+    def fit(separator: str) -> tuple[bool, float, int]:
+        try:
+            widths = [len(row) for row in csv.reader(head, delimiter=separator, skipinitialspace=True) if any(row)]
+        except csv.Error:
+            return False, 0.0, 0
+        width = widths[0] if widths else 0
+        return width > 1, sum(w == width for w in widths) / max(len(widths), 1), width
+
+    return max(reversed(SEPARATORS), key=fit)  # a tie goes to the comma
+
+
+def _rows(text: str, separator: str, file: str) -> tuple[list[list[str]], list[int]]:
+    """Rows that are not blank, cells stripped, and the line each starts in (quoted cells may hold line ends)."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    rows, lines, start = [], [], 1
+    try:
+        for row in reader:
+            row = [cell.strip() for cell in row]
+            if any(row):
+                rows.append(row)
+                lines.append(start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise problem(file, f"cannot be cut into cells ({error})", line=start,
+                      do="Close every quote, and double quotes inside quoted cells") from None
+    return rows, lines
+
+
+def _columns(rows: list[list[str]], lines: list[int], separator: str, file: str) -> dict[str, list[str]]:
+    header, body = list(rows[0]), rows[1:]
+    while header and not header[-1] and not any(row[len(header) - 1] for row in body if len(row) >= len(header)):
+        header.pop()  # separators at the end of every line
+    width = len(header)
+    if width < 2:
+        raise problem(file, "has one column only: a time column and at least one column of values are needed",
+                      line=lines[0], do="If there are more, delete titles above the header, or name the separator in "
+                                        "the YAML, e.g. separator: ';'")
+    if not body:
+        raise problem(file, "has a header, but no rows", line=lines[0], do="Give one line per time")
+    for row, line in zip(body, lines[1:], strict=True):
+        if len(row) < width or any(row[width:]):
+            raise problem(file, f"has {len(row)} cells, the header (line {lines[0]}) has {width}", line=line,
+                          do="Quote numbers that hold the separator, and delete titles above the header")
+    columns = dict(zip(header, map(list, zip(*body, strict=False)), strict=False))
+    if len(columns) < width:
+        twice = next(name for i, name in enumerate(header) if name in header[:i])
+        raise problem(file, f"two columns are called '{twice}'", line=lines[0], do="Give every column its own name")
+    if "" in columns and header[0] != "":
+        raise problem(file, f"column {header.index('') + 1} has no name", line=lines[0], do="Name it in the header")
+    return columns
+
+
+def _number_pattern(decimal: str) -> re.Pattern:
+    """Numbers with thousands in groups of three: 1,234.5 or 1.234,5 or 1 234,5."""
+    group = ("," if decimal == "." else ".") + " '\u00a0\u202f"
+    return re.compile(rf"[+-]?(?=[0-9{decimal}])"
+                      rf"(?:[0-9]{{1,3}}(?P<group>[{group}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*|[0-9]*)"
+                      rf"(?:(?<=[0-9])[{decimal}][0-9]*|[{decimal}][0-9]+)?(?:[eE][+-]?[0-9]{{1,4}})?")  # fmt: skip
+
+
+_NUMBER = {decimal: _number_pattern(decimal) for decimal in ".,"}
+_GROUPS = {".": str.maketrans("", "", ", '\u00a0\u202f"), ",": str.maketrans(",", ".", ". '\u00a0\u202f")}
+
+
+def number(text: str, decimal: str = ".") -> float | None:
+    """Value of one cell, infinity included; None if it is no number."""
+    text = text.replace("−", "-")
+    if _NUMBER[decimal].fullmatch(text):
+        return float(text.translate(_GROUPS[decimal]))
+    unsigned = _INFINITE.get(text.lstrip("+-").lower())
+    return None if unsigned is None else math.copysign(unsigned, -1 if text.startswith("-") else 1)
+
+
+def numbers(texts: list[str], decimal: str, missing: Iterable[str | float] = ()) -> tuple[list[float], list[int]]:
+    """Values of a column (NaN where missing) and the places of cells that are no number.
+
+    `missing` adds to MISSING: text is compared as it stands, numbers by value.
+    """
+    fast = None if decimal == "," and any("." in text for text in texts) else _plain(texts)
+    values, bad = (fast, []) if fast else _slow(texts, decimal, {m for m in missing if isinstance(m, str)})
+    gone = {float(m) for m in missing if not isinstance(m, str)}
+    return [math.nan if value in gone else value for value in values] if gone else values, bad
+
+
+def _plain(texts: list[str]) -> list[float] | None:
+    """Columns of plain numbers and blanks, the usual case, many times quicker than cell by cell; None if it is not."""
+    if not _PLAIN.issuperset("".join(texts)):
+        return None
+    try:
+        return [float(text) if text else math.nan for text in texts]
+    except ValueError:
+        return None
+
+
+def _slow(texts: list[str], decimal: str, missing: set[str]) -> tuple[list[float], list[int]]:
+    values, bad = [], []
+    for place, text in enumerate(texts):
+        value = math.nan if text.lower() in MISSING or text in missing else number(text, decimal)
+        if value is None:
+            bad.append(place)
+        values.append(math.nan if value is None else value)
+    return values, bad
+
+
+def decimal_mark(sheet: Sheet) -> str:
+    """'.' or ',': a comma can only be the decimal mark where semicolons separate, and if the cells say so.
+
+    DataError if every cell that would tell reads either way, as 1,234 does.
+    """
+    if sheet.separator != ";":
+        return "."
+    votes, doubtful = {".": 0, ",": 0}, None
+    for name, texts in sheet.columns.items():
+        for line, text in zip(sheet.lines, texts, strict=True):
+            if "," not in text and "." not in text:
+                continue
+            point, comma = number(text, "."), number(text, ",")
+            if point is not None and comma is not None and point != comma:
+                doubtful = doubtful or (line, name, text)
+            elif (point is None) != (comma is None):
+                votes["." if comma is None else ","] += 1
+    if doubtful and not any(votes.values()):
+        line, name, text = doubtful
+        raise problem(sheet.file, f"'{text}' may have a decimal mark or a thousands separator", line=line, column=name,
+                      do="Say which in the YAML: decimal: '.' or decimal: ','")
+    return max(votes, key=votes.get)  # type: ignore[arg-type]

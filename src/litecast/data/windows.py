@@ -1,0 +1,267 @@
+"""From a series frame to windows: clean, split, scale and cut, so that nothing later reaches anything earlier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from . import calendar
+from .frame import Header, SeriesFrame
+
+PARTS = ("train", "val", "test")
+MISSING_TRAIN, MISSING_ALL = 0.10, 0.20  # a series with a larger missing share is dropped
+_DAYS = {"15min": 96, "30min": 48, "h": 24, "D": 1}  # steps of one day
+_WEEKS = {"15min": 672, "30min": 336, "h": 168, "D": 7, "W": 1, "MS": 1, "trading-day": 5, "step": 1}
+
+
+@dataclass
+class Dataset:
+    """All that models and measurements need of one dataset (made by `prepare`)."""
+
+    header: Header
+    times: pd.DatetimeIndex | np.ndarray  # (T,)
+    names: list[str]  # C
+    y: np.ndarray  # (T, C) float64, transformed units, NaN = missing: targets
+    x: np.ndarray  # (T, C) float32, scaled, gaps filled causally: inputs
+    z: np.ndarray  # (T, F) float32, known ahead
+    mean: np.ndarray  # (C,) float64, transformed units, of unmasked train steps
+    std: np.ndarray  # (C,)
+    parts: dict[str, np.ndarray]  # part -> (T,) bool: which steps are its targets
+    dropped: list[tuple[str, str]]  # (series, reason)
+    filled: dict[str, int]  # series -> number of filled input steps
+
+    @property
+    def C(self) -> int:  # noqa: N802 (the letters of the design)
+        return self.y.shape[1]
+
+    @property
+    def F(self) -> int:  # noqa: N802
+        return self.z.shape[1]
+
+    @property
+    def L(self) -> int:  # noqa: N802
+        return self.header.L
+
+    @property
+    def H(self) -> int:  # noqa: N802
+        return self.header.H
+
+    def origins(self, part: str) -> np.ndarray:
+        """First target steps t (N,), int64, of all windows of a part, stride 1.
+
+        Inputs are the steps t-L … t-1, targets t … t+H-1, all targets inside the part. Inputs may reach back over a
+        boundary, except that train windows see no validation target: under "weeks" validation lies amid training.
+        """
+        t = np.arange(self.L, len(self.y) - self.H + 1, dtype=np.int64)
+        inside = _count(self.parts[part], t, self.H) == self.H
+        if part == "train":
+            inside &= _count(self.parts["val"], t - self.L, self.L + self.H) == 0
+        return t[inside]
+
+    def targets(self, origins: np.ndarray) -> np.ndarray:
+        """Targets (N, H, C), float64, transformed units, NaN where missing: never filled."""
+        views = np.lib.stride_tricks.sliding_window_view(self.y, self.H, axis=0)  # (T-H+1, C, H), no copy
+        return views[np.asarray(origins)].transpose(0, 2, 1)
+
+    def scale(self, y: np.ndarray) -> np.ndarray:
+        """Transformed units -> scaled units, (..., C)."""
+        return (y - self.mean) / self.std
+
+    def unscale(self, v: np.ndarray) -> np.ndarray:
+        """Scaled units -> transformed units, (..., C)."""
+        return v * self.std + self.mean
+
+
+def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> Dataset:  # noqa: N803
+    """Dataset of a checked frame; L and H (steps) replace the header's.
+
+    Order: transform, drop series with too many gaps, cut to the span common to the rest, split, fit the scaler on
+    train, fill inputs causally. Raises DataError when no series is left or a part has no window.
+    """
+    header = replace(frame.header, L=int(L or frame.header.L), H=int(H or frame.header.H))
+    wide, header = transform(frame.wide(), header)
+    wide, dropped = _usable(wide, header)
+    y = wide.to_numpy(np.float64)
+    parts = split(len(y), header.split, header.frequency, header.H)
+    mean, std = scaler(y, parts["train"])
+    filled, counts = fill(y, header.season)
+    x = np.nan_to_num((filled - mean) / std, nan=0.0).astype(np.float32)  # what has no past is the mean
+    times = wide.index if header.frequency != "step" else wide.index.to_numpy()
+    z = calendar.features(times, header.frequency, header.country)
+    names = [str(name) for name in wide.columns]
+    counts = dict(zip(names, counts.tolist(), strict=True))
+    data = Dataset(header, times, names, y, x, z, mean, std, parts, dropped, counts)
+    _check_windows(data)
+    return data
+
+
+def transform(wide: pd.DataFrame, header: Header) -> tuple[pd.DataFrame, Header]:
+    """Wide table (T, C) in the units that models work on; what has no logarithm becomes missing, said in the note."""
+    if header.transform != "log":
+        return wide, header
+    unusable = int((wide <= 0).sum().sum())
+    if unusable:
+        header = replace(header, note=f"{header.note} {unusable} values <= 0 have no logarithm: missing.".strip())
+    return np.log(wide.where(wide > 0)), header
+
+
+def split(T: int, kind: str, frequency: str, H: int) -> dict[str, np.ndarray]:  # noqa: N803
+    """part -> (T,) bool, which steps are targets of train, val and test.
+
+    chronological  70/10/20: train int(.7T), test int(.2T), the rest validation
+    ett            12/4/4 months of 30 days (Zhou et al. 2021, Informer); what comes later is unused
+    weeks          test = last int(.2T); of the int(.3T) steps before it every fourth week is validation, counted back
+                   from the test; blocks last max(one week, 2H in whole weeks), so that each holds windows
+    Raises DataError for an unknown kind, or a series that is too short for it.
+    """
+    if kind == "chronological":
+        borders = (0, int(0.7 * T), T - int(0.2 * T), T)
+    elif kind == "ett":
+        borders = _ett_borders(T, frequency)
+    elif kind == "weeks":
+        return _weeks(T, frequency, H)
+    else:
+        raise DataError(f"split '{kind}' is not one of chronological, ett, weeks")
+    steps = np.arange(T)
+    return {part: (steps >= a) & (steps < b) for part, a, b in zip(PARTS, borders, borders[1:], strict=False)}
+
+
+def _ett_borders(T: int, frequency: str) -> tuple[int, ...]:  # noqa: N803
+    if frequency not in _DAYS:
+        raise DataError(f"split 'ett' counts in days of {', '.join(_DAYS)}, not '{frequency}'; use chronological")
+    month = 30 * _DAYS[frequency]
+    if T < 20 * month:
+        raise DataError(f"split 'ett' needs 20 months of 30 days = {20 * month} steps, not {T}; use chronological")
+    return 0, 12 * month, 16 * month, 20 * month
+
+
+def _weeks(T: int, frequency: str, H: int) -> dict[str, np.ndarray]:  # noqa: N803
+    week = _WEEKS[frequency]
+    block = week * max(1, -(-2 * H // week))
+    first_test, zone = T - int(0.2 * T), int(0.3 * T)
+    if zone < block:
+        raise DataError(f"split 'weeks' needs a validation block of {block} steps within 30 % of the data, "
+                        f"{zone} of {T} steps; use chronological")
+    steps = np.arange(T)
+    number = (first_test - 1 - steps) // block  # blocks counted back from the test; negative inside it
+    whole = first_test - (number + 1) * block >= first_test - zone
+    val = (number >= 0) & whole & (number % 4 == 0)
+    test = steps >= first_test
+    return {"train": ~val & ~test, "val": val, "test": test}
+
+
+def scaler(y: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (C,), float64, over the unmasked train steps of y (T, C).
+
+    A series that never moves in train gets 1, so that scaling stays finite. Source: StandardScaler of the published
+    benchmarks (population variance).
+    """
+    mean, std = np.nanmean(y[train], axis=0), np.nanstd(y[train], axis=0)
+    return mean, np.where(std > 1e-9 * np.maximum(np.abs(mean), 1e-3), std, 1.0)
+
+
+def fill(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """Filled copy (T, C) and counts (C,): a gap takes the value one season ago, itself filled, else the last value.
+
+    Causal: row t depends on rows up to t only. Leading gaps stay NaN.
+    """
+    filled = np.array(values, dtype=np.float64)
+    for t in np.flatnonzero(np.isnan(filled).any(axis=1)):  # in time order: each row needs the filled rows before it
+        row = filled[t]
+        if t >= season:
+            np.copyto(row, filled[t - season], where=np.isnan(row))
+        if t:
+            np.copyto(row, filled[t - 1], where=np.isnan(row))
+    return filled, (np.isnan(values) & ~np.isnan(filled)).sum(axis=0)
+
+
+def _usable(wide: pd.DataFrame, header: Header) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Series with few gaps, on the span common to all of them, and why the others were dropped.
+
+    Series that miss much of the whole grid go first, so that one short series cannot cut down all others.
+    """
+    dropped: list[tuple[str, str]] = []
+    kept = _without(wide, _reasons(wide, np.zeros(len(wide), bool)), dropped)
+    while True:
+        if kept.empty:
+            listed = "; ".join(f"{name}: {reason}" for name, reason in dropped[:5])
+            raise DataError(f"{header.name}: no series is left. {listed}")
+        span = _common_span(kept, header)
+        train = split(len(span), header.split, header.frequency, header.H)["train"]
+        fewer = _without(span, _reasons(span, train), dropped)
+        if len(fewer.columns) == len(span.columns):
+            return span, dropped
+        kept = kept[fewer.columns]  # the common span of the rest may be longer
+
+
+def _common_span(wide: pd.DataFrame, header: Header) -> pd.DataFrame:
+    first = max(wide[name].first_valid_index() for name in wide)
+    last = min(wide[name].last_valid_index() for name in wide)
+    if first >= last:
+        raise DataError(f"{header.name}: the series have no time in common: one starts at {first}, one ends at {last}")
+    return wide.loc[first:last]
+
+
+def _reasons(wide: pd.DataFrame, train: np.ndarray) -> dict[str, str]:
+    missing = wide.isna().to_numpy()
+    everywhere = missing.mean(axis=0)
+    in_train = missing[train].mean(axis=0) if train.any() else np.zeros(len(everywhere))
+    reasons = {}
+    for name, a, b in zip(wide.columns, everywhere, in_train, strict=True):
+        if a > MISSING_ALL:
+            reasons[name] = f"{a:.1%} missing in all, allowed {MISSING_ALL:.0%}"
+        elif b > MISSING_TRAIN:
+            reasons[name] = f"{b:.1%} missing in train, allowed {MISSING_TRAIN:.0%}"
+    return reasons
+
+
+def _without(wide: pd.DataFrame, reasons: dict[str, str], dropped: list) -> pd.DataFrame:
+    dropped.extend((str(name), reason) for name, reason in reasons.items())
+    return wide.drop(columns=list(reasons))
+
+
+def _count(mask: np.ndarray, start: np.ndarray, length: int) -> np.ndarray:
+    """How many steps of a mask (T,) lie in [start, start + length), for many starts at once."""
+    total = np.concatenate([[0], np.cumsum(mask)])
+    return total[start + length] - total[start]
+
+
+def _check_windows(data: Dataset) -> None:
+    for part in PARTS:
+        if not len(data.origins(part)):
+            raise DataError(f"{data.header.name}: no window of look-back {data.L} + horizon {data.H} fits into the "
+                            f"{part} part ({int(data.parts[part].sum())} of {len(data.y)} steps); give longer data, or "
+                            "smaller L and H")
+
+
+def facts(frame: SeriesFrame, data: Dataset) -> dict:
+    """What a report says about a dataset, ready for JSON: size, span, gaps, repairs, windows and provenance.
+
+    Missing shares are those of targets on the common span, and (`missing_raw`) of all series before any was dropped.
+    """
+    header, raw = data.header, transform(frame.wide(), frame.header)[0]
+    keys = ("unit", "frequency", "season", "L", "H", "split", "transform", "kind", "country", "source", "licence",
+            "sha256", "note")  # fmt: skip
+    return {
+        "dataset": header.name, "series": data.C, "series_raw": raw.shape[1], "steps": len(data.y),
+        "start": _stamp(data.times[0]), "end": _stamp(data.times[-1]), "missing": float(np.isnan(data.y).mean()),
+        "missing_raw": float(raw.isna().to_numpy().mean()), "filled_total": sum(data.filled.values()),
+        "filled": data.filled, "dropped": [{"series": name, "reason": reason} for name, reason in data.dropped],
+        "windows": {part: len(data.origins(part)) for part in PARTS},
+        "part_steps": {part: int(data.parts[part].sum()) for part in PARTS},
+        "parts": {part: _shares(data.parts[part]) for part in PARTS},
+        **{key: getattr(header, key) for key in keys}}  # fmt: skip
+
+
+def _stamp(time) -> str:
+    """2024-03-01, with the hour only where there is one; an integer step as it is."""
+    return str(time).removesuffix(":00").removesuffix(" 00:00") if isinstance(time, pd.Timestamp) else str(time)
+
+
+def _shares(mask: np.ndarray) -> list[list[float]]:
+    """[start, end] of each stretch of a part, as shares of the span."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
+    return [[float(a), float(b)] for a, b in (edges / len(mask)).reshape(-1, 2)]

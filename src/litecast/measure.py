@@ -1,0 +1,265 @@
+"""From a network to a measured row: store the file, load it again, forecast with it, count.
+
+Errors and bytes of a row always come from the file on disk, never from the network in memory.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from litecast import compress, cost, evaluation, modelfile, models, paths, results, training
+from litecast.errors import RunError
+from litecast.runtimes import onnx
+
+PARTS = ("val", "test")
+NEAR_BEST = 0.01  # the chosen width may lose this share of the best validation WAPE
+RETRAIN_RATE = 0.5  # of the learning rate of the first training: the network starts from a good place
+
+
+@dataclass
+class Measured:
+    """A stored network: as loaded from its file, its row, and its forecasts {part: (N, H, C)}, scaled units."""
+
+    model: object
+    row: dict
+    yhat: dict[str, np.ndarray]
+
+
+def card(data) -> modelfile.Card:
+    """What a model file must know of its data to forecast raw values."""
+    h = data.header
+    return modelfile.Card(
+        dataset=h.name, unit=h.unit, frequency=h.frequency, season=h.season, L=h.L, H=h.H, country=h.country,
+        transform=h.transform, mean=list(data.mean), std=list(data.std), series=list(data.names),
+        patch=models.patch(data),
+    )  # fmt: skip
+
+
+def add(run, data, row: dict, yhat: dict[str, np.ndarray], dense: Measured | None = None, keep: bool = False) -> dict:
+    """Add the row of these forecasts to a run: all errors, the losses per origin, and the forecasts if `keep`."""
+    row = {"dataset": data.header.name, "L": data.L, "H": data.H} | row
+    for part in PARTS:
+        row |= evaluation.errors(data, part, yhat[part], dense.yhat[part] if dense else None)
+    kept = evaluation.forecasts(data, "test", yhat["test"]) if keep else None
+    return run.add(row, losses=evaluation.losses(data, "test", yhat["test"]), forecasts=kept)
+
+
+def store(run, model, codecs: dict, data, row: dict, dense: Measured | None = None, keep: bool = False) -> Measured:
+    """Write the model file of a row, load it, forecast val and test with what was loaded, add the row."""
+    row = {"dataset": data.header.name, "format": "litecast", "runtime": "torch"} | row
+    path = run.file(results.slug(results.row_id(row)) + ".safetensors")
+    size = modelfile.save(path, model, codecs, card(data))
+    file = modelfile.load(path)
+    loaded, counted = file.model, cost.profile(file.model)
+    row |= {
+        "artefact": path, "bytes": size, "params": counted.params, "live_params": counted.live_params,
+        "nonzero_params": counted.nonzero_params, "macs": counted.macs, "arena_bytes": counted.arena_bytes,
+        "resident_bytes": counted.resident_bytes, **coverage(file, row["variant"]),
+    }  # fmt: skip
+    yhat = {part: training.predict(loaded, data, data.origins(part)) for part in PARTS}
+    return Measured(loaded, add(run, data, row, yhat, dense, keep), yhat)
+
+
+def reopen(run, data, row_id: str) -> Measured:
+    """A finished row of this or an earlier call: its file loaded, its forecasts made again."""
+    row = run.get(row_id)
+    loaded = modelfile.load(paths.study_dir(run.study) / row["artefact"]).model
+    return Measured(loaded, row, {part: training.predict(loaded, data, data.origins(part)) for part in PARTS})
+
+
+def coverage(loaded: modelfile.Loaded, storage: str) -> dict:
+    """Share of the weights held, and of the MACs run, in the precision that the storage's name claims."""
+    claimed = storage.rsplit("-", 1)[-1]
+    if claimed == "float32":
+        return {"coverage_weights": 1.0, "coverage_macs": 1.0}
+    codec = "float16" if claimed == "float16" else "intn"
+    sizes = {name: np.prod(tensor["shape"], dtype=int) for name, tensor in loaded.tensors.items()}
+    held = sum(sizes[name] for name, tensor in loaded.tensors.items() if codec in str(tensor))
+    return {"coverage_weights": held / sum(sizes.values()), "coverage_macs": 0.0}  # decoded to float32 to run
+
+
+def spent(fit: training.Fit | None, before: dict | None = None) -> dict:
+    """Training columns of a row, cumulative over the route that `before` (the parent's row) came by."""
+    before = before or {}
+    own = (fit.macs, fit.seconds, fit.peak_mb) if fit else (0, 0.0, 0.0)
+    return {
+        "train_macs": (before.get("train_macs") or 0) + own[0],
+        "train_s": (before.get("train_s") or 0.0) + own[1],
+        "train_peak_mb": max(before.get("train_peak_mb") or 0.0, own[2]),
+    }
+
+
+def sweep(run, data, name: str, widths, budget: training.Budget, seed: int, storages) -> Iterator[tuple[dict, object]]:
+    """Train one network per width and store each in every storage: the front that compression has to beat.
+
+    Yields (row of the first storage, Fit or None when the width was already there) per width.
+    """
+    for width in widths:
+        base = {"model": name, "technique": "width", "level": width, "seed": seed}
+        rows = [base | {"variant": s, "role": "dense" if s == "float32" else "compressed"} for s in storages]
+        fit = None
+        if not all(run.has(results.row_id({"dataset": data.header.name} | row)) for row in rows):
+            model = models.build(name, width, data, seed)
+            fit = training.fit(model, data, budget, seed)
+            first = None
+            for row in rows:
+                done = store(run, model, modelfile.storage(row["variant"]), data, row | spent(fit), first)
+                first = first or done
+        yield run.get(results.row_id({"dataset": data.header.name} | rows[0])), fit
+
+
+def smallest_width(rows: list[dict]) -> int:
+    """The smallest width whose validation WAPE is within 1 % of the best of the sweep."""
+    best = min(row["val_wape"] for row in rows)
+    return int(min(row["level"] for row in rows if row["val_wape"] <= best * (1 + NEAR_BEST)))
+
+
+def wanted_widths(study: str, data, name: str, seed: int, sweep_seed: int, widths, storages):
+    """(widths, storages) of this run: the sweep for the first seed, else the width it chose, in float32 only."""
+    if seed == sweep_seed:
+        return list(widths) or list(models.module(name).WIDTHS), storages
+    first = results.Run.open("21_deep", study, dataset=data.header.name, model=name, seed=sweep_seed)
+    return [int(row["level"]) for row in first.rows if _is_dense(row)], storages[:1]
+
+
+def promote(run, data, name: str, width: int, seed: int) -> Measured:
+    """The row of the chosen width as *the* dense network: technique 'dense', the file of the sweep, test forecasts kept."""
+    base = {"dataset": data.header.name, "model": name, "level": width, "variant": "float32", "seed": seed}
+    found = reopen(run, data, results.row_id(base | {"technique": "width"}))
+    shared = ("artefact", "format", "runtime", "params", "live_params", "nonzero_params", "macs", "train_macs", "train_s",
+              "train_peak_mb", "arena_bytes", "resident_bytes", "coverage_weights", "coverage_macs")  # fmt: skip
+    row = base | {"technique": "dense", "role": "dense"} | {key: found.row[key] for key in shared}
+    return Measured(found.model, add(run, data, row, found.yhat, keep=True), found.yhat)
+
+
+def extra_epochs(run, data, start: Measured, budget: training.Budget, seed: int) -> Measured:
+    """Control: the dense network trained on for as long as a compressed one is retrained."""
+    same = ("dataset", "model", "technique", "level", "variant", "seed")
+    row = {key: start.row[key] for key in same} | {"role": "control", "control": "extra_epochs"}
+    if run.has(results.row_id(row)):
+        return reopen(run, data, results.row_id(row))
+    model = compress.clone(start.model)
+    fit = training.fit(model, data, retraining(budget, budget.steps), seed)
+    row |= spent(fit, start.row) | {"parent_id": start.row["row_id"]}
+    return store(run, model, modelfile.storage("float32"), data, row, start)
+
+
+def retraining(budget: training.Budget, steps: int) -> training.Budget:
+    """The budget after a cut: `steps` at half the learning rate, since the weights are already good."""
+    return replace(budget.of_steps(steps), lr=budget.lr * RETRAIN_RATE)
+
+
+def dense(run, data, name: str, seed: int, budget: training.Budget) -> Measured:
+    """The dense network of this dataset, model and seed, from stage 21_deep; its row is the parent of what follows.
+
+    Explored on its own (no study has been run), a network of middle width is trained here and now.
+    """
+    stage = results.Run.open("21_deep", run.study, dataset=data.header.name, model=name, seed=seed)
+    for row in filter(_is_dense, stage.rows):
+        return reopen(stage, data, row["row_id"])
+    if run.planned:
+        raise RunError(f"{run.dir} needs the dense {name}: run 21_deep of the same dataset, model and seed first")
+    widths = models.module(name).WIDTHS
+    width = widths[len(widths) // 2]
+    print(f"No dense {name} in study '{run.study}': training one of width {width} here.")
+    model = models.build(name, width, data, seed)
+    fit = training.fit(model, data, budget, seed)
+    row = {"model": name, "technique": "dense", "level": width, "variant": "float32", "seed": seed, "role": "dense"}
+    return store(run, model, modelfile.storage("float32"), data, row | spent(fit))
+
+
+def levels(run, technique, start: Measured, data, wanted, variant: str, budget, seed: int, chain: bool):
+    """Compress level by level; yields one Measured per level (its first storage), with `compressed` where it is new.
+
+    chain: each level starts from the one before (iterative), else from the dense network. A level whose rows are all
+    there is loaded, not made again.
+    """
+    parent = start
+    for level in wanted:
+        rows = [_level_row(technique, start, level, f"{variant}-{s}", seed) for s in technique.STORAGES]
+        compressed = None
+        if all(run.has(results.row_id(row)) for row in rows):
+            step = reopen(run, data, results.row_id(rows[0]))
+        else:
+            compressed, made = _compress(run, technique, parent, start, data, rows, level, variant, budget, seed)
+            step = made[0]
+        yield step, compressed
+        parent = step if chain else start
+
+
+def control(run, technique, kind: str, like: Measured, start: Measured, data, budget, seed: int) -> Measured:
+    """The control of one level, made with what that level's route cost: 'random' choice, or 'scratch' training."""
+    level, parent_macs = like.row["level"], start.row["train_macs"]
+    row = _level_row(technique, start, level, like.row["variant"], seed) | {"role": "control", "control": kind}
+    if run.has(results.row_id(row)):
+        return reopen(run, data, results.row_id(row))
+    storage, began = like.row["variant"].rsplit("-", 1)[1], time.perf_counter()
+    if kind == "scratch":
+        model, fit = compress.scratch(like.model, data, budget, like.row["train_macs"], parent_macs, seed)
+        codecs, before = technique.storages()[storage], None
+    else:
+        steps = budget.of_steps(budget.steps * max(1, round((like.row["train_macs"] - parent_macs) / _step_macs(like, budget))))
+        made = technique.compress(start.model, level, "random", data, steps, seed)
+        model, fit, codecs, before = made.model, made.fit, made.storages[storage], start.row
+    row |= spent(fit, before) | {"parent_id": start.row["row_id"], "compress_s": time.perf_counter() - began}
+    return store(run, model, codecs, data, row, start)
+
+
+def _step_macs(like: Measured, budget) -> int:
+    """Training MACs of one retraining of `budget`."""
+    return training.BACKWARD * budget.steps * budget.batch * like.row["macs"]
+
+
+def _compress(run, technique, parent, start, data, rows, level, variant, budget, seed):
+    began = time.perf_counter()
+    compressed = technique.compress(parent.model, level, variant, data, budget, seed)
+    took = {"compress_s": (parent.row.get("compress_s") or 0.0) + time.perf_counter() - began}
+    shared = spent(compressed.fit, parent.row) | took | {"parent_id": parent.row["row_id"]}
+    made = []
+    for row, (storage, codecs) in zip(rows, compressed.storages.items(), strict=True):
+        made.append(store(run, compressed.model, codecs, data, row | shared, start))
+    return compressed, made
+
+
+def _level_row(technique, start: Measured, level: float, variant: str, seed: int) -> dict:
+    return {
+        "dataset": start.row["dataset"], "model": start.row["model"], "role": "compressed", "seed": seed,
+        "technique": technique.__name__.rsplit(".", 1)[1], "level": level, "variant": variant,
+    }  # fmt: skip
+
+
+def to_time(rows, dataset: str, model: str) -> list[dict]:
+    """Rows whose files are timed: dense and all selected ones of a dataset and model, the first seed of each."""
+    mine = rows[(rows.dataset == dataset) & (rows.model == model) & (rows.format == "litecast") & (rows.control == "")]
+    mine = mine[(mine.selected == 1) | (mine.technique == "dense")].sort_values("seed")
+    return mine.drop_duplicates(["technique", "variant"]).to_dict("records")
+
+
+def in_both_runtimes(run, data, row: dict):
+    """(network, ONNX Runtime session) of a row's file; the ONNX file becomes a row with errors of its own runtime."""
+    net = modelfile.load(paths.study_dir(run.study) / row["artefact"]).model
+    path = run.file(results.slug(row["row_id"]) + ".onnx")
+    copied = ("model", "technique", "level", "variant", "seed", "role", "params", "live_params", "nonzero_params", "macs",
+              "train_macs", "train_s", "train_peak_mb", "compress_s", "arena_bytes", "resident_bytes")  # fmt: skip
+    claimed = 1.0 if row["variant"].endswith("float32") else 0.0  # the ONNX file holds and runs float32 throughout
+    onnx_row = {key: row[key] for key in copied} | {
+        "format": "onnx", "runtime": "onnxruntime", "parent_id": row["row_id"], "artefact": path,
+        "coverage_weights": claimed, "coverage_macs": claimed,
+    }  # fmt: skip
+    size = onnx.export(net, path)
+    session = onnx.session(path)
+    if not run.has(results.row_id({"dataset": data.header.name} | onnx_row)):
+        yhat = {part: onnx.predict(session, data, data.origins(part)) for part in PARTS}
+        add(run, data, onnx_row | {"bytes": size}, yhat)
+    return net, session
+
+
+def weights(model) -> np.ndarray:
+    """All weights of a network's matrices and kernels, flat."""
+    return np.concatenate([p.detach().numpy().ravel() for p in model.parameters() if p.ndim >= 2])
+
+
+def _is_dense(row: dict) -> bool:
+    return row["technique"] == "dense" and not row.get("control")

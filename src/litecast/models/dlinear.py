@@ -1,0 +1,37 @@
+"""DLinear: two linear maps, one for the smoothed window and one for the rest."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from litecast.models import base
+
+KIND = "compact"
+WIDTHS = (1,)  # its size follows from L and H alone
+SMOOTHING = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    kernel: int
+
+    @classmethod
+    def of_width(cls, width: int, **shared) -> "Config":
+        longest = shared["L"] // 2 * 2 - 1
+        return cls(kernel=min(SMOOTHING, longest), **{**shared, "F": 0})
+
+
+class Model(base.Forecaster):
+    """Moving average of 25 steps as trend, the rest as season, one linear map each (Zeng et al. 2023)."""
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.trend = nn.Linear(config.L, config.H)
+        self.rest = nn.Linear(config.L, config.H)
+
+    def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
+        half = self.config.kernel // 2
+        padded = torch.cat([rows[:, :1].expand(-1, half), rows, rows[:, -1:].expand(-1, half)], 1)
+        trend = nn.functional.avg_pool1d(padded[:, None], self.config.kernel, 1)[:, 0]
+        return self.trend(trend) + self.rest(rows - trend)

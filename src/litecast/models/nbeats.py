@@ -1,0 +1,66 @@
+"""An N-BEATS-like MLP: blocks that explain part of the window away and add to the forecast."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from litecast.models import base
+
+KIND = "deep"
+WIDTHS = (32, 64, 128, 256)
+BLOCKS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    hidden: tuple[tuple[int, int], ...]  # widths of the two hidden layers of each block
+
+    @classmethod
+    def of_width(cls, width: int, **shared) -> "Config":
+        return cls(hidden=((width, width),) * BLOCKS, **shared)
+
+
+class Block(nn.Module):
+    """(N, L + K) -> backcast (N, L) or None, forecast (N, H). The last block has no backcast: nobody would read it."""
+
+    def __init__(self, config: Config, widths: tuple[int, int], last: bool):
+        super().__init__()
+        self.first = nn.Linear(config.L + config.known, widths[0])
+        self.second = nn.Linear(widths[0], widths[1])
+        self.backcast = None if last else nn.Linear(widths[1], config.L)
+        self.forecast = nn.Linear(widths[1], config.H)
+
+    def forward(self, rows: torch.Tensor, known: torch.Tensor | None):
+        joined = rows if known is None else torch.cat([rows, known], 1)
+        h = torch.relu(self.second(torch.relu(self.first(joined))))
+        return (self.backcast(h) if self.backcast is not None else None), self.forecast(h)
+
+
+class Model(base.Forecaster):
+    """Doubly residual stack of generic blocks (Oreshkin et al. 2020), without the dead last backcast."""
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        last = len(config.hidden) - 1
+        self.blocks = nn.ModuleList(Block(config, widths, i == last) for i, widths in enumerate(config.hidden))
+
+    def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
+        forecast = 0
+        for block in self.blocks:
+            backcast, part = block(rows, known)
+            forecast = forecast + part
+            if backcast is not None:
+                rows = rows - backcast
+        return forecast
+
+    def units(self) -> list[base.Units]:
+        found = []
+        for i, (block, widths) in enumerate(zip(self.blocks, self.config.hidden, strict=True)):
+            name = f"blocks.{i}"
+            readers = [f"{name}.forecast.weight"] + [f"{name}.backcast.weight"] * (block.backcast is not None)
+            first = [(f"{name}.first.{part}", 0, 1) for part in ("weight", "bias")]
+            second = [(f"{name}.second.{part}", 0, 1) for part in ("weight", "bias")]
+            found.append(base.Units(("hidden", i, 0), widths[0], (*first, (f"{name}.second.weight", 1, 1))))
+            found.append(base.Units(("hidden", i, 1), widths[1], (*second, *((r, 1, 1) for r in readers))))
+        return found

@@ -1,0 +1,89 @@
+"""PatchTST: attention over day patches of one series; reads no calendar, as published."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from litecast.models import base
+
+KIND = "deep"
+WIDTHS = (8, 16, 32, 64)
+HEADS = 4
+LAYERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    width: int
+    feed: tuple[int, ...]  # feed-forward width of each layer
+
+    @classmethod
+    def of_width(cls, width: int, **shared) -> "Config":
+        return cls(width=width, feed=(2 * width,) * LAYERS, **{**shared, "F": 0})
+
+    @property
+    def tokens(self) -> int:
+        return self.L // self.patch
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention (N, P, D) -> (N, P, D), written out so that every product can be counted."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        n, tokens, width = h.shape
+        q, k, v = self.qkv(h).reshape(n, tokens, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
+        weights = torch.softmax(q @ k.transpose(-1, -2) / (width // HEADS) ** 0.5, -1)
+        return self.out((weights @ v).transpose(1, 2).reshape(n, tokens, width))
+
+    def own_macs(self, h: torch.Tensor) -> int:
+        """Multiply-accumulates of the two products without weights: scores and mixing, 2 P^2 D a window."""
+        n, tokens, width = h.shape
+        return 2 * n * tokens * tokens * width
+
+
+class Layer(nn.Module):
+    """Pre-norm encoder layer: attention, then a feed-forward net of its own width."""
+
+    def __init__(self, width: int, feed: int):
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(width)
+        self.attention = Attention(width)
+        self.norm_feed = nn.LayerNorm(width)
+        self.up = nn.Linear(width, feed)
+        self.down = nn.Linear(feed, width)
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        h = h + self.attention(self.norm_attention(h))
+        return h + self.down(nn.functional.gelu(self.up(self.norm_feed(h))))
+
+
+class Model(base.Forecaster):
+    """Channel-independent patches, learned positions, flatten head (Nie et al. 2023; patches do not overlap)."""
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.embed = nn.Linear(config.patch, config.width)
+        self.position = nn.Parameter(torch.zeros(config.tokens, config.width))
+        self.layers = nn.ModuleList(Layer(config.width, feed) for feed in config.feed)
+        self.head = nn.Linear(config.tokens * config.width, config.H)
+
+    def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
+        tokens, patch = self.config.tokens, self.config.patch
+        h = self.embed(rows[:, -tokens * patch :].reshape(-1, tokens, patch)) + self.position
+        for layer in self.layers:
+            h = layer(h)
+        return self.head(h.flatten(1))
+
+    def units(self) -> list[base.Units]:
+        """The feed-forward units of each layer; heads and token width stay."""
+        found = []
+        for i, feed in enumerate(self.config.feed):
+            up = [(f"layers.{i}.up.{part}", 0, 1) for part in ("weight", "bias")]
+            found.append(base.Units(("feed", i), feed, (*up, (f"layers.{i}.down.weight", 1, 1))))
+        return found

@@ -1,0 +1,400 @@
+"""From an executed notebook to a page: the exporters `litecast-html` and `litecast-pdf`, and what cells show.
+
+A cell shows `figure(fig, caption)` and `table(frame, caption)`. Both carry their caption as output metadata, so the two
+exporters number the same things in the same order: HTML as one file that fetches nothing, PDF by way of Markdown,
+pandoc and Typst, which come as wheels. Errors of either are raised as RunError with the program's own message.
+"""
+
+import base64
+import html
+import io
+import os
+import re
+import tempfile
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+import nbformat
+import pandas as pd
+import pypandoc
+import typst
+from latex2mathml.converter import convert as mathml
+from matplotlib.figure import Figure
+from nbconvert.exporters import MarkdownExporter, TemplateExporter
+from nbconvert.filters import Highlight2HTML
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.preprocessors import Preprocessor
+from traitlets import default
+from traitlets.config import Config
+
+from litecast.errors import RunError
+from litecast.paths import ROOT
+from litecast.plots import font_dir, style, svg
+
+TEMPLATES = ROOT / "reports" / "templates"
+MARK = "litecast"  # key of the output metadata that makes an output a numbered figure or table
+LANDSCAPE = 11  # tables with more columns turn their page
+
+
+def run_link(folder: str, base: str = "") -> str | None:
+    """Relative, quoted address of a run's rendered notebook; folder relative to the study, None without one.
+
+    base leads from the page that holds the link to the study's folder ('../../../' from a run's own page).
+    """
+    if not isinstance(folder, str) or not folder:
+        return None
+    return base + quote(f"{folder.strip('/')}/notebook.html")
+
+
+# ---------------------------------------------------------------- what cells show
+
+
+class Shown:
+    """An output in several formats, marked with the caption under which the exporters number it."""
+
+    def __init__(self, kind: str, caption: str, data: dict[str, str], **more):
+        self.data, self.mark = data, {"kind": kind, "caption": caption, **more}
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return self.data, {MARK: self.mark}
+
+
+def figure(fig: Figure, caption: str) -> Shown:
+    """A matplotlib figure as SVG and PNG under a numbered caption (Markdown)."""
+    style()
+    vector, png = svg(fig), io.BytesIO()
+    fig.set_layout_engine("none")  # it stays as laid out; to do it twice would double the time
+    fig.savefig(png, format="png", metadata={"Software": None})
+    data = {"image/svg+xml": vector, "image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": caption}
+    return Shown("figure", caption, data)
+
+
+def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None) -> Shown:
+    """A table as Markdown (for the PDF: pandoc drops pandas' HTML) and HTML, under a numbered caption (Markdown).
+
+    links: one address or None per line, put on its first cell. Floats get 4 digits, what is missing a dash.
+    """
+    if links is not None and len(links) != len(frame):
+        raise ValueError(f"{len(links)} links for the {len(frame)} lines of table {caption!r}")
+    cells = [[_cell(value) for value in line] for line in frame.itertuples(index=False, name=None)]
+    right = [_is_number(column) for column in zip(*cells, strict=True)] or [False] * frame.shape[1]
+    links = links or [None] * len(cells)
+    heads = [str(c) for c in frame.columns]
+    data = {
+        "text/html": _html_table(heads, cells, right, links),
+        "text/markdown": _markdown_table(heads, cells, right, links),
+        "text/plain": frame.to_string(index=False),
+    }
+    return Shown("table", caption, data, columns=len(heads))
+
+
+def _cell(value) -> str:
+    if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).split())
+
+
+def _is_number(column: tuple[str, ...]) -> bool:
+    return all(re.fullmatch(r"–?|[+−-]?[\d.,]+(e[+-]?\d+)?( ?[%×])?", cell) for cell in column)
+
+
+def _html_table(heads, cells, right, links) -> str:
+    short = [max(map(len, column)) <= 20 for column in zip(heads, *cells, strict=True)]  # worth a line of their own
+    side = [' class="number"' if r else ' class="short"' if s else "" for r, s in zip(right, short, strict=True)]
+    head = "".join(f"<th{s}>{html.escape(h)}</th>" for h, s in zip(heads, side, strict=True))
+    lines = []
+    for line, link in zip(cells, links, strict=True):
+        texts = [html.escape(c) for c in line]
+        if link and texts:
+            texts[0] = f'<a href="{html.escape(link)}">{texts[0]}</a>'
+        lines.append("<tr>" + "".join(f"<td{s}>{t}</td>" for t, s in zip(texts, side, strict=True)) + "</tr>")
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(lines) + "\n</tbody></table>"
+
+
+def _markdown_table(heads, cells, right, links) -> str:
+    lines = [[_escape(h) for h in heads], ["--:" if r else ":--" for r in right]]
+    for line, link in zip(cells, links, strict=True):
+        texts = [_escape(c) for c in line]
+        if link and texts:
+            texts[0] = f"[{texts[0]}]({link})"
+        lines.append(texts)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>$|#@^~])", r"\\\1", text)
+
+
+# ---------------------------------------------------------------- the exporters
+
+
+class _Numbered(Preprocessor):
+    """Turns marked outputs into numbered pieces of the target's own format; drops what a report does not show."""
+
+    def __init__(self, target: str, **options):
+        super().__init__(**options)
+        self.target = target
+
+    def preprocess(self, nb, resources):
+        nb, counts = deepcopy(nb), {"figure": 0, "table": 0}
+        resources["files"] = {}
+        for cell in nb.cells:
+            for output in cell.get("outputs", []):
+                mark = output.get("metadata", {}).get(MARK)
+                if mark:
+                    counts[mark["kind"]] += 1
+                    turn = getattr(self, f"_{self.target}_{mark['kind']}")
+                    output["data"] = turn(output["data"], mark, counts[mark["kind"]], resources)
+        return nb, resources
+
+    def _html_figure(self, data, mark, number, resources):
+        caption = markdown(mark["caption"], inline=True)
+        picture = inline_svg(data["image/svg+xml"], f"fig{number}-", mark["caption"])
+        return {"text/html": f'<figure id="figure-{number}">{picture}<figcaption><b>Figure {number}.</b> {caption}'
+                             "</figcaption></figure>"}
+
+    def _html_table(self, data, mark, number, resources):
+        caption = markdown(mark["caption"], inline=True)
+        return {"text/html": f'<figure class="table" id="table-{number}"><figcaption><b>Table {number}.</b> {caption}'
+                             f'</figcaption><div class="scroll">{data["text/html"]}</div></figure>'}
+
+    def _pdf_figure(self, data, mark, number, resources):
+        name = f"figure-{number}.svg"
+        resources["files"][name] = data["image/svg+xml"]
+        return {"text/markdown": f"\n![{mark['caption']}]({name}){{width=100%}}\n"}
+
+    def _pdf_table(self, data, mark, number, resources):
+        text = f"\n{data['text/markdown']}\n\n: {mark['caption']}\n"
+        if mark["columns"] > LANDSCAPE:
+            text = f"\n```{{=typst}}\n#page(flipped: true)[\n```\n{text}\n```{{=typst}}\n]\n```\n"
+        return {"text/markdown": text}
+
+
+class HTMLReport(TemplateExporter):
+    """One HTML file: no code, contents, numbered figures and tables, formulas as MathML, nothing fetched."""
+
+    export_from_notebook = "Report (HTML)"
+    output_mimetype = "text/html"
+    show_code = False
+
+    @default("file_extension")
+    def _file_extension_default(self):
+        return ".html"
+
+    @default("template_name")
+    def _template_name_default(self):
+        return "litecast-html"
+
+    @default("extra_template_basedirs")
+    def _default_extra_template_basedirs(self):
+        return [str(TEMPLATES)]
+
+    @property
+    def default_config(self):
+        kinds = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png", "image/jpeg", "text/plain"]
+        config = super().default_config.copy()
+        config.merge(Config({"NbConvertBase": {"display_data_priority": kinds},
+                             "TemplateExporter": {"exclude_input": not self.show_code}}))
+        return config
+
+    def default_filters(self):
+        yield from super().default_filters()
+        yield "markdown2html", markdown
+        yield "mathml", formula
+        yield "plain_svg", inline_svg
+        yield "highlight_code", Highlight2HTML(pygments_lexer="ipython3", parent=self)
+
+    def from_notebook_node(self, nb, resources=None, **options):
+        """HTML text and resources. A notebook without a title goes by its file's name."""
+        nb, resources = _Numbered("html").preprocess(nb if self.show_code else _without_streams(nb), resources or {})
+        resources["litecast"] = {"code": self.show_code, "lang": "en", "title": _title(nb)}
+        text, resources = super().from_notebook_node(nb, resources, **options)
+        return _with_contents(text), resources
+
+
+class _RunPage(HTMLReport):
+    """A run's log as a page: the same, with the code."""
+
+    show_code = True
+    export_from_notebook = None
+
+
+class PDFReport(MarkdownExporter):
+    """Markdown by nbconvert, Typst source by pandoc, PDF by Typst: contents, numbered figures and tables."""
+
+    export_from_notebook = "Report (PDF)"
+
+    @property
+    def default_config(self):
+        kinds = ["text/markdown", "text/latex", "text/plain"]
+        config = super().default_config.copy()
+        config.merge(Config({"NbConvertBase": {"display_data_priority": kinds},
+                             "ExtractOutputPreprocessor": {"enabled": False},
+                             "TemplateExporter": {"exclude_input": True}}))
+        return config
+
+    def from_notebook_node(self, nb, resources=None, **options):
+        """PDF bytes and resources. Raises RunError with the message of pandoc or Typst."""
+        nb, resources = _Numbered("pdf").preprocess(_without_streams(nb), resources or {})
+        text, resources = super().from_notebook_node(nb, resources, **options)
+        resources["output_extension"] = ".pdf"
+        return _typeset(_source(text), resources.pop("files")), resources
+
+
+def _without_streams(nb):
+    """A copy without printed lines and progress bars: a report shows tables, figures and sentences."""
+    nb = deepcopy(nb)
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.output_type != "stream"]
+    return nb
+
+
+def _title(nb) -> str:
+    """Text of the first heading."""
+    for cell in nb.cells:
+        found = re.search(r"^# +(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
+        if found:
+            return re.sub(r"[`*$\\]", "", found[1])
+    return "litecast"
+
+
+# ---------------------------------------------------------------- HTML
+
+
+class _Renderer(IPythonRenderer):
+    """nbconvert's Markdown, but formulas become MathML here and now instead of in the reader's browser."""
+
+    def inline_math(self, body):
+        return formula(body)
+
+    def block_math(self, body):
+        return formula(body, "block")
+
+    def latex_environment(self, name, body):
+        return formula(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
+
+
+def formula(tex: str, display: str = "inline") -> str:
+    """MathML of a TeX formula; one that cannot be read is shown as its source."""
+    tex = tex.strip().strip("$")
+    try:
+        return mathml(tex, display=display)
+    except Exception:  # the parser raises many kinds on stray dollar signs; the text must still be readable
+        return f"<code>{html.escape(tex)}</code>"
+
+
+def markdown(source: str, inline: bool = False) -> str:
+    """HTML of Markdown with formulas; inline: without the paragraph around it."""
+    text = MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(source).strip()
+    return re.sub(r"^<p>(.*)</p>$", r"\1", text, flags=re.DOTALL) if inline else text
+
+
+def inline_svg(text: str, prefix: str = "", alt: str = "") -> str:
+    """An SVG file as an element of a page: no prolog or metadata (they name URLs), ids that no other figure has."""
+    text = "".join(text)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg"):], flags=re.DOTALL)
+    text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}", text).replace("xlink:href", "href")
+    label = html.escape(re.sub(r"[`*$\\]", "", alt))
+    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
+
+
+def _with_contents(page: str) -> str:
+    """Numbers the second and third headings, gives them ids and lists them where the template asks for it."""
+    numbers, items = [0, 0], []
+
+    def mark(found):
+        level, text = int(found[1]), found[2]
+        numbers[:] = [numbers[0] + 1, 0] if level == 2 else [numbers[0], numbers[1] + 1]
+        number = ".".join(str(n) for n in numbers[: level - 1])
+        items.append(f'<li class="level-{level}"><a href="#section-{number}">{number} {text}</a></li>')
+        return f'<h{level} id="section-{number}"><span class="section">{number}</span> {text}</h{level}>'
+
+    head, start, body = page.partition("<!-- body -->")
+    body = re.sub(r"<h([23])[^>]*>(.*?)</h\1>", mark, body, flags=re.DOTALL)
+    return head.replace("<!-- contents -->", "<ol>" + "\n".join(items) + "</ol>" if items else "") + start + body
+
+
+# ---------------------------------------------------------------- PDF
+
+
+def _source(text: str) -> str:
+    """Typst source of the report's Markdown. Raises RunError with pandoc's message."""
+    # title and contents have a page of their own
+    text = text.replace("\n## ", "\n```{=typst}\n#pagebreak(weak: true)\n```\n\n## ", 1)
+    options = ["--standalone", f"--template={TEMPLATES / 'report.typ'}", "--shift-heading-level-by=-1",
+               "--columns=100000", "--wrap=none"]  # a wide column count: tables without guessed widths
+    kind = "markdown-smart-citations-raw_html-example_lists-fancy_lists+lists_without_preceding_blankline"
+    try:
+        source = pypandoc.convert_text(text, "typst", format=kind, extra_args=options, verify_format=False)
+    except (RuntimeError, OSError) as error:
+        raise RunError(f"report: pandoc could not turn the notebook into Typst source: {error}") from error
+    return source.replace("align(center)[#table(", "align(left)[#table(")
+
+
+def _typeset(source: str, files: dict[str, str]) -> bytes:
+    """PDF of Typst source and the figures beside it. Raises RunError with Typst's message and place."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in {"report.typ": source, **files}.items():
+            Path(folder, name).write_text("".join(content), encoding="utf-8")
+        try:
+            return typst.compile(Path(folder, "report.typ"), root=folder, font_paths=[font_dir()],
+                                 ignore_system_fonts=True, timestamp=0)  # no date of its own: same study, same bytes
+        except typst.TypstError as error:
+            detail = getattr(error, "diagnostic", "") or str(error)
+            raise RunError(f"report: Typst could not set the PDF: {detail}") from error
+
+
+# ---------------------------------------------------------------- front doors
+
+
+@cache
+def _run_page() -> _RunPage:
+    """One exporter for all runs of a process: building its templates costs more than using them."""
+    return _RunPage()
+
+
+def render_run(notebook: Path | str) -> Path:
+    """Writes notebook.html, with code, beside an executed run's notebook and returns its path."""
+    notebook = Path(notebook)
+    text, _ = _run_page().from_notebook_node(_read(notebook))
+    return _write({notebook.with_suffix(".html"): text.encode()})[0]
+
+
+def export(notebook: Path | str, study_dir: Path | str) -> tuple[Path, Path]:
+    """Writes report.html and report.pdf of an executed notebook into a study's folder: both, or neither.
+
+    Raises RunError if the notebook cannot be read, or with the message of pandoc or Typst.
+    """
+    nb = _read(Path(notebook))
+    page, _ = HTMLReport().from_notebook_node(nb)
+    pdf, _ = PDFReport().from_notebook_node(nb)
+    folder = Path(study_dir)
+    html_path, pdf_path = _write({folder / "report.html": page.encode(), folder / "report.pdf": pdf})
+    return html_path, pdf_path
+
+
+def _read(path: Path):
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        raise RunError(f"{path}: not a notebook that can be rendered: {error}") from error
+
+
+def _write(files: dict[Path, bytes]) -> list[Path]:
+    """Writes all under temporary names first, then renames: a reader never meets half a file."""
+    waiting = {path.with_name(f".{path.name}.{os.getpid()}"): path for path in files}
+    try:
+        for name, path in waiting.items():
+            name.write_bytes(files[path])
+        for name, path in waiting.items():
+            os.replace(name, path)
+    finally:
+        for name in waiting:
+            name.unlink(missing_ok=True)
+    return list(files)

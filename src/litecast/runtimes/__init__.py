@@ -1,0 +1,1 @@
+"""Runtimes other than PyTorch, one file each."""

@@ -1,0 +1,219 @@
+"""Is a file worse than its reference, and by how much? Paired intervals and tests on test losses.
+
+The unit is a forecast origin: absolute errors summed over the horizon and over all series, mean over seeds. Origins
+overlap and series move together, so whole blocks of origins are resampled and all series of an origin stay together.
+delta is relative: WAPE / WAPE of the reference - 1.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+from statsmodels.regression.linear_model import OLS
+
+from litecast.results import GROUP, has_skill, is_dense
+
+MARGINS = (0.01, 0.02, 0.05)  # losses of WAPE that a user may accept
+LEVEL, POWER = 0.95, 0.80
+NO_SKILL = "no skill to lose"
+NAIVE = ("seasonal_naive", "arima")  # what a network has to beat before its size matters
+COLUMNS = """
+row reference margin delta low high verdict p_dm p_holm mde n_origins block
+dataset model technique variant level runtime seeds
+""".split()
+_WEEK = pd.Timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """delta with both one-sided 95 % ends, and the smallest true delta found with a power of 80 %; NaN = too short."""
+
+    delta: float
+    low: float
+    high: float
+    mde: float
+
+
+def block_bootstrap(loss: np.ndarray, reference: np.ndarray, block: int, resamples: int = 2000,
+                    seed: int = 0) -> Interval:
+    """Circular block bootstrap (Politis & Romano 1992) of sum(loss) / sum(reference) - 1, both (N,), paired.
+
+    block: origins per block. The distances from delta are stretched by sqrt(k / (k - 1)) * t / z with k = N / block
+    and t on k - 1 degrees of freedom: a week of origins leaves few blocks, and plain percentiles would be too narrow.
+    Fewer than two blocks give no interval.
+    """
+    loss, reference = np.asarray(loss, dtype=float), np.asarray(reference, dtype=float)
+    delta = _ratio(loss.sum(), reference.sum())
+    k = len(loss) / block
+    if k < 2 or not np.isfinite(delta):
+        return Interval(delta, np.nan, np.nan, np.nan)
+    starts, lengths = _blocks(len(loss), block, resamples, seed)
+    draws = _ratio(_sums(loss, starts, lengths, block), _sums(reference, starts, lengths, block)) - delta
+    inflate, t = np.sqrt(k / (k - 1)), distributions.t(k - 1)
+    stretch = inflate * t.ppf(LEVEL) / distributions.norm.ppf(LEVEL)
+    low, high = delta + stretch * np.quantile(draws, [1 - LEVEL, LEVEL])
+    mde = inflate * draws.std() * (t.ppf(LEVEL) + t.ppf(POWER))
+    return Interval(float(delta), float(low), float(high), float(mde))
+
+
+def _ratio(a, b):
+    """a / b - 1; 0 where both are 0 (nothing to tell apart), NaN where only b is."""
+    same = (a == 0) & (np.asarray(b) == 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(same, 0.0, np.divide(a, b) - 1)
+    return np.where(np.isfinite(ratio), ratio, np.nan)[()]
+
+
+def _blocks(n: int, block: int, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Starts (R, K) of random blocks and their lengths (K,), the last cut so that each resample has n origins."""
+    count = -(-n // block)
+    lengths = np.full(count, block)
+    lengths[-1] = n - (count - 1) * block
+    return np.random.default_rng(seed).integers(0, n, (resamples, count)), lengths
+
+
+def _sums(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray, block: int) -> np.ndarray:
+    """Sum of each resample (R,), from one running sum over the values bent to a circle."""
+    running = np.concatenate([[0.0], np.cumsum(np.concatenate([values, values[:block]]))])
+    return (running[starts + lengths] - running[starts]).sum(axis=1)
+
+
+def diebold_mariano(loss: np.ndarray, reference: np.ndarray, lag: int) -> tuple[float, float]:
+    """(statistic, two-sided p) of equal expected loss, both (N,), paired; Diebold & Mariano (1995).
+
+    Long-run variance with Bartlett weights up to `lag` (>= H - 1: origins overlap), the small-sample correction of
+    Harvey, Leybourne & Newbold (1997) for h = lag + 1, t distribution on N - 1 degrees. Equal losses: (0, 1).
+    Too few origins (N < 2 h): NaN.
+    """
+    gap = np.asarray(loss, dtype=float) - np.asarray(reference, dtype=float)
+    n, h = len(gap), lag + 1
+    if n < max(2 * h, 3):
+        return np.nan, np.nan
+    if not gap.any():
+        return 0.0, 1.0
+    fit = OLS(gap, np.ones(n)).fit(cov_type="HAC", cov_kwds={"maxlags": lag, "use_correction": False})
+    with np.errstate(divide="ignore"):
+        statistic = gap.mean() / fit.bse[0] * np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+    return float(statistic), float(2 * distributions.t.sf(abs(statistic), n - 1))
+
+
+def holm(p: Iterable[float]) -> np.ndarray:
+    """p-values adjusted by Holm (1979), in the same order; NaN stays NaN and is not counted."""
+    p = np.asarray(list(p), dtype=float)
+    adjusted, order = np.full(len(p), np.nan), np.argsort(p)[: np.isfinite(p).sum()]  # NaN sorts last
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
+    return adjusted
+
+
+def verdict(low: float, high: float, margin: float) -> str:
+    """'within' if even the upper end lies below the margin, 'worse' if even the lower end lies above it, else
+    'undecided'. With margin 0 the first is called 'better'."""
+    if high < margin:
+        return "within" if margin > 0 else "better"
+    return "worse" if low > margin else "undecided"
+
+
+def block_length(origins: pd.Index, horizon: int) -> int:
+    """Origins per block: the longer of a week and twice the horizon.
+
+    Losses of origins less than H apart share steps; blocks of H alone would cut that dependence in half.
+    Times without a calendar have no week.
+    """
+    if not isinstance(origins, pd.DatetimeIndex) or len(origins) < 2:
+        return max(1, 2 * horizon)
+    step = pd.Series(origins).diff().median()
+    return max(1, 2 * horizon, int(np.ceil(_WEEK / step)))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One comparison: the rows of a level (one per seed), the rows they are held against, and at which margins."""
+
+    key: dict
+    rows: list[str]
+    reference: list[str]
+    margins: tuple[float, ...]
+    horizon: int
+
+
+def pairs(rows: pd.DataFrame) -> list[Pair]:
+    """All comparisons of a study: selected rows against their reference (is the loss within a margin?), and dense
+    networks against the seasonal naive forecast and ARIMA (are they better at all?). rows: as `collect` gives them.
+    A file run a second time in another runtime makes the same forecasts: it is no claim of its own.
+    """
+    again = [name.removesuffix(f"/{runtime}") for name, runtime in zip(rows.row_id, rows.runtime, strict=True)]
+    is_again = (rows.row_id != again) & pd.Series(again, index=rows.index, dtype=str).isin(rows.row_id)
+    return list(_pairs(rows[(rows.selected == 1) & ~is_again].sort_values(["dataset", "model", "row_id"])))
+
+
+def _pairs(chosen: pd.DataFrame) -> Iterator[Pair]:
+    for key, group in chosen.groupby([*GROUP, "level"]):
+        key = dict(zip([*GROUP, "level"], key, strict=True))
+        horizon = 1 if group.H.isna().all() else int(group.H.max())
+        group = group.sort_values("seed")
+        known = group[(group.dense_id != "") & (group.dense_id != group.row_id)]
+        if len(known):
+            reference = list(dict.fromkeys(known.dense_id))
+            yield Pair(key, list(known.row_id), reference, MARGINS, horizon)
+        if is_dense(group).all() and key["model"] not in NAIVE and (group.format != "onnx").all():
+            for model in NAIVE:
+                rival = chosen[(chosen.dataset == key["dataset"]) & (chosen.model == model)]
+                if len(rival):
+                    yield Pair(key, list(group.row_id), list(rival.row_id), (0.0,), horizon)
+
+
+def needed(rows: pd.DataFrame) -> list[str]:
+    """row_ids whose losses `compare` reads."""
+    return sorted({identifier for pair in pairs(rows) for identifier in pair.rows + pair.reference})
+
+
+def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
+    """comparisons.csv: a line per comparison and margin.
+
+    losses: row_id, series, origin, abs_err (sums over the horizon). Only origins and series that all rows of a
+    comparison have are counted; comparisons without common losses are left out. p_holm is adjusted within a dataset.
+    """
+    lines = []
+    for dataset, ids in rows.groupby("dataset").row_id:
+        mine = losses[losses.row_id.isin(ids)].infer_objects()  # times of one dataset: dates or integers, not both
+        wide = mine.pivot(index=["origin", "series"], columns="row_id", values="abs_err")
+        lines += [line for pair in pairs(rows[rows.dataset == dataset]) if (line := _line(pair, wide))]
+    table = pd.DataFrame(lines, columns=[*COLUMNS, "margins"])
+    table["p_holm"] = table.groupby("dataset").p_dm.transform(holm)
+    skill = has_skill(rows)
+    table = table.assign(margin=table.margins).explode("margin", ignore_index=True)
+    table["verdict"] = [_verdict(line, skill) for line in table.itertuples()]
+    return table[COLUMNS].astype({"margin": float})
+
+
+def time_follows_macs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rank correlation (Spearman) of MACs and median latency: dataset, runtime, files, rho (NaN below three files)."""
+    timed = rows.dropna(subset=["macs", "latency_ms_p50"])
+    lines = [{"dataset": dataset, "runtime": runtime, "files": len(group),
+              "rho": group.macs.corr(group.latency_ms_p50, method="spearman", min_periods=3)}
+             for (dataset, runtime), group in timed.groupby(["dataset", "runtime"])]
+    return pd.DataFrame(lines, columns=["dataset", "runtime", "files", "rho"])
+
+
+def _line(pair: Pair, wide: pd.DataFrame) -> dict | None:
+    """Interval and test of one comparison; None where the two have no origin in common."""
+    ours, theirs = ([name for name in names if name in wide] for names in (pair.rows, pair.reference))
+    if not ours or not theirs:
+        return None
+    common = wide[ours + theirs].dropna().astype(float).groupby(level="origin").sum()
+    if common.empty:
+        return None
+    loss, reference = common[ours].mean(axis=1).to_numpy(), common[theirs].mean(axis=1).to_numpy()
+    block = block_length(common.index, pair.horizon)
+    interval = block_bootstrap(loss, reference, block)
+    _, p = diebold_mariano(loss, reference, lag=block - 1)
+    return {**pair.key, **vars(interval), "row": ours[0], "reference": theirs[0], "margins": pair.margins,
+            "seeds": len(ours), "p_dm": p, "n_origins": len(common), "block": block}
+
+
+def _verdict(line, skill: pd.Series) -> str:
+    if line.margin > 0 and not skill.get((line.dataset, line.model), False):
+        return NO_SKILL
+    return verdict(line.low, line.high, line.margin)

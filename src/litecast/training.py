@@ -1,0 +1,201 @@
+"""One training loop for every network, and prediction in batches."""
+
+import os
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from litecast import cost
+
+BACKWARD = 3  # a training step costs one forward and about two forwards' worth of backward products
+CHECKS = 12  # validation looks per training
+STOPPING_WINDOWS = 4000  # validation windows (one series each) that early stopping looks at
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a training may spend: optimiser steps of `batch` windows, never seconds."""
+
+    steps: int
+    batch: int = 256
+    lr: float = 2e-3
+    train_windows: int | None = None  # fixed, seeded draw of training windows; None = all
+    loss: str = "mae"  # mae | mse, on scaled units
+    patience: int = 4  # validation looks without progress before it stops
+
+    def of_steps(self, steps: int) -> "Budget":
+        return replace(self, steps=int(steps))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training did. macs: multiply-accumulates spent; peak_mb: memory above what was held before."""
+
+    log: pd.DataFrame  # step, train_loss, val_loss
+    macs: int
+    seconds: float
+    peak_mb: float
+    best_step: int
+
+
+def device() -> torch.device:
+    """LITECAST_DEVICE, else a GPU where there is one."""
+    return torch.device(os.environ.get("LITECAST_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+class Windows:
+    """All windows of a dataset as views of one tensor: nothing is copied but the batch that is asked for.
+
+    `inputs(series, origins) -> x (B, L, 1), z (B, L+H, F) | None`; `targets(...) -> (B, H, 1)`, NaN where missing.
+    """
+
+    def __init__(self, data, on: torch.device = torch.device("cpu")):  # noqa: B008 (a constant)
+        self.L, self.span, self.F = data.L, data.L + data.H, data.F
+        self.T = len(data.x)
+        x = torch.from_numpy(np.ascontiguousarray(data.x.T)).to(on)
+        y = torch.from_numpy(np.ascontiguousarray(data.scale(data.y).T.astype(np.float32))).to(on)
+        z = torch.from_numpy(np.ascontiguousarray(data.z)).to(on)
+        self.x = x.reshape(-1).unfold(0, self.span, 1)  # row = series * T + first step of the window
+        self.y = y.reshape(-1).unfold(0, self.span, 1)
+        self.z = z.reshape(-1).unfold(0, self.span * self.F, self.F) if self.F else None
+
+    def inputs(self, series: torch.Tensor, origins: torch.Tensor):
+        start = origins - self.L
+        x = self.x[series * self.T + start][:, : self.L, None]
+        z = None if self.z is None else self.z[start].reshape(len(start), self.span, self.F)
+        return x, z
+
+    def targets(self, series: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
+        return self.y[series * self.T + origins - self.L][:, self.L :, None]
+
+
+def fit(model, data, budget: Budget, seed: int, masks: dict | None = None) -> Fit:
+    """Train in place: AdamW, one-cycle rate, clipped gradients, best validation weights kept.
+
+    masks: parameter name -> bool tensor; what is False stays zero throughout.
+    Early stopping looks at a fixed draw of validation windows; every reported error uses all of them.
+    """
+    on, started, rss = device(), time.perf_counter(), _memory_mark()
+    generator = torch.Generator().manual_seed(seed)
+    windows, model = Windows(data, on), model.to(on).train()
+    train = _pairs(data, "train", budget.train_windows, generator)
+    val = [part.to(on) for part in _pairs(data, "val", STOPPING_WINDOWS, torch.Generator().manual_seed(0))]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=budget.lr, weight_decay=1e-4)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.lr, total_steps=budget.steps, pct_start=0.2)
+    kept = [(p, masks[name].to(on)) for name, p in model.named_parameters() if masks and name in masks]
+    _apply(kept)
+    every = max(1, budget.steps // CHECKS)
+    best = (_loss(model, windows, val, budget.loss), 0, _copy(model))
+    log, total, waited, step = [(0, np.nan, best[0])], 0.0, 0, 0
+    draws = _draws(len(train[0]), budget.batch, generator)
+    for step in range(1, budget.steps + 1):
+        rows = next(draws)
+        optimiser.zero_grad(set_to_none=True)
+        loss = _error(model, windows, train[0][rows].to(on), train[1][rows].to(on), budget.loss)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        rate.step()
+        _apply(kept)
+        total += loss.item()
+        if step % every == 0 or step == budget.steps:
+            value, waited = _loss(model, windows, val, budget.loss), waited + 1
+            log.append((step, total / (step - log[-1][0]), value))
+            total = 0.0
+            if value < best[0]:
+                best, waited = (value, step, _copy(model)), 0
+            if waited >= budget.patience:
+                break
+    model.load_state_dict(best[2])
+    model.to("cpu").eval()
+    spent = BACKWARD * step * budget.batch * cost.profile(model).macs
+    frame = pd.DataFrame(log, columns=["step", "train_loss", "val_loss"])
+    return Fit(frame, int(spent), time.perf_counter() - started, _memory_peak(rss), best[1])
+
+
+@torch.inference_mode()
+def predict(model, data, origins: np.ndarray, batch: int = 2048) -> np.ndarray:
+    """Forecasts (N, H, C), scaled units, for N origins of all C series; `batch` counts windows of one series."""
+    on = device()
+    model = model.to(on).eval()
+    out = [model(x, z).cpu().numpy() for x, z in batches(data, origins, batch, on)]
+    model.to("cpu")
+    return np.concatenate(out) if out else np.empty((0, data.H, data.C), np.float32)
+
+
+def batches(data, origins: np.ndarray, batch: int = 2048, on: torch.device = torch.device("cpu")):  # noqa: B008
+    """Inputs x (B, L, C), z (B, L+H, F) | None of consecutive origins, about `batch` windows of one series each."""
+    windows, channels = Windows(data, on), torch.arange(data.C, device=on)
+    for part in np.array_split(origins, max(1, -(-len(origins) * data.C // batch))):
+        if len(part):
+            first = torch.from_numpy(part).to(on)
+            x, _ = windows.inputs(channels.repeat(len(part)), first.repeat_interleave(data.C))
+            _, z = windows.inputs(channels[:1].expand(len(part)), first)
+            yield x.reshape(len(part), data.C, data.L).transpose(1, 2), z
+
+
+def _pairs(data, part: str, limit: int | None, generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """(series, origin) of a part's windows that have at least one observed target; at most `limit`, drawn once."""
+    origins = data.origins(part)
+    seen = np.isfinite(data.targets(origins)).any(1)  # (N, C)
+    where, series = np.nonzero(seen)
+    pairs = torch.from_numpy(series), torch.from_numpy(origins[where])
+    if limit and limit < len(series):
+        chosen = torch.randperm(len(series), generator=generator)[:limit]
+        pairs = pairs[0][chosen], pairs[1][chosen]
+    return pairs
+
+
+def _draws(n: int, batch: int, generator):
+    """Endless shuffled index batches over n windows."""
+    while True:
+        order = torch.randperm(n, generator=generator)
+        yield from (order[i : i + batch] for i in range(0, n, batch))
+
+
+def _error(model, windows: Windows, series, origins, loss: str) -> torch.Tensor:
+    x, z = windows.inputs(series, origins)
+    y = windows.targets(series, origins)
+    seen = torch.isfinite(y)
+    gap = torch.where(seen, model(x, z) - torch.nan_to_num(y), 0.0)
+    return (gap.abs() if loss == "mae" else gap.square()).sum() / seen.sum().clamp(min=1)
+
+
+def _loss(model, windows: Windows, pairs, loss: str) -> float:
+    model.eval()
+    with torch.inference_mode():
+        value = _error(model, windows, *pairs, loss).item()
+    model.train()
+    return value
+
+
+def _apply(kept):
+    with torch.no_grad():
+        for parameter, mask in kept:
+            parameter.mul_(mask)
+
+
+def _copy(model) -> dict:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _memory_mark() -> float:
+    """Resident MB now; the kernel's high-water mark starts again from here (Linux)."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    except OSError:
+        return float("nan")
+    return _status("VmRSS")
+
+
+def _memory_peak(before: float) -> float:
+    return float("nan") if np.isnan(before) else max(0.0, _status("VmHWM") - before)
+
+
+def _status(key: str) -> float:
+    with open("/proc/self/status") as file:
+        return next(float(line.split()[1]) / 1024 for line in file if line.startswith(key))

@@ -1,0 +1,90 @@
+"""Pictures of one run, in the house style of `plots`: forecasts, widths, layers, time."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from litecast import plots
+
+SHOWN_SERIES = 2
+SHOWN_HORIZONS = 4  # forecasts laid end to end
+
+
+def forecast_lines(data, yhat: dict[str, np.ndarray], part: str = "test") -> Figure:
+    """Truth and forecasts {name: (N, H, C)} of the first series, horizons end to end from the middle of a part."""
+    origins = data.origins(part)
+    first = len(origins) // 2
+    shown = np.arange(first, len(origins), data.H)[:SHOWN_HORIZONS]
+    truth = data.targets(origins[shown])
+    rows = min(SHOWN_SERIES, data.C)
+    figure, axes = plots._figure(1.9 * rows, rows=rows)
+    steps = (origins[shown][:, None] + np.arange(data.H)).ravel()
+    for c, ax in enumerate(axes[:, 0]):
+        ax.plot(data.times[steps], truth[:, :, c].ravel(), color="black", label="observed")
+        for name, forecast in yhat.items():
+            line = data.unscale(forecast[shown])[:, :, c].ravel()
+            ax.plot(data.times[steps], line, color=_colour(name, list(yhat)), label=name, linewidth=1.1)
+        ax.set(title=data.names[c], ylabel=_unit(data))
+        ax.tick_params(axis="x", labelrotation=0)
+        ax.margins(x=0.01)
+    axes[0, 0].legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.4))
+    return figure
+
+
+def horizon_errors(data, yhat: dict[str, np.ndarray], part: str = "test") -> Figure:
+    """Mean absolute error by step ahead of forecasts {name: (N, H, C)}, own unit."""
+    frames = []
+    for name, forecast in yhat.items():
+        gap = np.abs(data.unscale(forecast) - data.targets(data.origins(part)))
+        frames.append(pd.DataFrame({"step": np.arange(1, data.H + 1), "name": name, "error": np.nanmean(gap, (0, 2))}))
+    return plots.error_profile(pd.concat(frames), unit=_unit(data))
+
+
+def width_sweep(rows: list[dict], chosen: int) -> Figure:
+    """Validation WAPE against file size, a line per storage; the ring is the chosen width."""
+    frame = pd.DataFrame(rows).sort_values("level")
+    figure, axes = plots._figure(2.4)
+    ax = axes[0, 0]
+    for (storage, part), colour in zip(frame.groupby("variant", sort=False), plots._PALETTE, strict=False):
+        ax.plot(part.bytes / 1000, part.val_wape, marker="s", color=colour, label=storage)
+        for row in part.itertuples() if storage == "float32" else ():
+            ax.annotate(f"{row.level:g}", (row.bytes / 1000, row.val_wape), xytext=(4, 4), textcoords="offset points")
+    ring = frame[(frame.level == chosen) & (frame.variant == "float32")]
+    ax.plot(ring.bytes / 1000, ring.val_wape, "o", markersize=13, fillstyle="none", color="black")
+    ax.set(xscale="log", xlabel="file size (kB)", ylabel="validation WAPE", title="Narrower, or in fewer bits")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.legend()
+    return figure
+
+
+def layer_bars(shares: dict[str, float], label: str) -> Figure:
+    """One bar per layer: a share between 0 and 1."""
+    figure, axes = plots._figure(0.6 + 0.2 * len(shares))
+    ax = axes[0, 0]
+    ax.barh(list(shares), list(shares.values()), color=plots._PALETTE[0])
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1), xlabel=label)
+    return figure
+
+
+def time_against_macs(times: pd.DataFrame) -> Figure:
+    """Median ms against MACs per window, log-log, one colour per runtime; columns runtime, macs, latency_ms_p50."""
+    figure, axes = plots._figure(2.4)
+    ax = axes[0, 0]
+    for (runtime, part), colour in zip(times.groupby("runtime"), plots._PALETTE, strict=False):
+        ax.scatter(part.macs / 1000, part.latency_ms_p50, color=colour, label=runtime)
+    ax.set(xscale="log", yscale="log", xlabel="MACs per window (thousand)", ylabel="median latency (ms)")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.legend()
+    return figure
+
+
+def _colour(name: str, names: list[str]) -> str:
+    return plots.COLOURS.get(name) or plots._PALETTE[names.index(name) % len(plots._PALETTE)]
+
+
+def _unit(data) -> str:
+    return f"log {data.header.unit}" if data.header.transform == "log" else data.header.unit

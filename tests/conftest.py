@@ -1,0 +1,15 @@
+"""Shared by all tests: one thread, no progress bars, studies in a temporary folder."""
+
+import os
+
+import pytest
+
+from litecast.engine import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT)  # before any test imports torch
+
+
+@pytest.fixture(autouse=True)
+def _own_reports(tmp_path, monkeypatch):
+    """Studies made by a test lie in its temporary folder."""
+    monkeypatch.setenv("LITECAST_REPORTS", str(tmp_path / "reports"))

@@ -1,0 +1,516 @@
+"""The model file: what it holds, what it costs, what it forecasts, and what it refuses."""
+
+import json
+import pickle
+import struct
+import subprocess
+import sys
+import zlib
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save as container
+
+from litecast import audit, modelfile, models
+from litecast.data import calendar
+from litecast.data.windows import fill
+from litecast.errors import DataError, ModelFileError
+from litecast.modelfile import Card
+from litecast.models import resnet1d
+
+STORAGES = ("float32", "float16", "int8", "int4")
+
+
+def network(family, width=8, seed=0, L=48, H=6, F=6, patch=24, anchor="mean"):  # noqa: N803
+    module = models.module(family)
+    torch.manual_seed(seed)
+    return module.Model(module.Config.of_width(width, L=L, H=H, F=F, patch=patch, anchor=anchor)).eval()
+
+
+def card_of(model, channels=2, **changes):
+    config = model.config
+    fields = dict(dataset="made-up", unit="vehicles/h", frequency="h", season=24, L=config.L, H=config.H,
+                  mean=[100.5] * channels, std=[10.25] * channels, series=[f"역{i}" for i in range(channels)],
+                  country="KR")  # fmt: skip
+    return Card(**fields | changes)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def stored(path, model=None, storage="int8", **changes):
+    model = network("dlinear") if model is None else model
+    modelfile.save(path, model, modelfile.storage(storage), card_of(model, **changes))
+    return modelfile.load(path)
+
+
+def rewrite(path, change=lambda content: None, streams=None, packed=None, tail=b""):
+    """Write the file again with another description or streams and a correct checksum."""
+    raw = path.read_bytes()
+    body = raw[8 + struct.unpack("<Q", raw[:8])[0] : -4]
+    (length,) = struct.unpack("<I", body[:4])
+    content = json.loads(zlib.decompressobj(-15, zdict=modelfile.COMMON).decompress(body[4 : 4 + length]))
+    change(content)
+    head = modelfile._pack(content) if packed is None else struct.pack("<I", len(packed)) + packed
+    modelfile._write(path, head + (body[4 + length :] if streams is None else streams) + tail)
+    return path
+
+
+def deflated(text):
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return deflate.compress(text) + deflate.flush()
+
+
+# ---- what it holds
+
+@pytest.mark.parametrize("family", models.names())
+@pytest.mark.parametrize("storage", STORAGES)
+def test_every_family_comes_back_as_it_was_quantized(path, family, storage):
+    model = network(family)
+    loaded = stored(path, model, storage)
+    assert type(loaded.model) is type(model) and not loaded.model.training
+    assert models.describe(loaded.model) == models.describe(model)
+    exact = {n: t for n, t in model.state_dict().items() if storage == "float32"}
+    for name, tensor in loaded.model.state_dict().items():
+        assert tensor.device.type == "cpu" and tensor.dtype == torch.float32
+        if exact:
+            assert torch.equal(tensor, exact[name])
+    before = path.read_bytes()
+    assert modelfile.save(path, loaded.model, modelfile.storage(storage), loaded.card) == len(before)
+    assert path.read_bytes() == before  # float16 scales: quantizing the quantized network changes nothing
+    x, z = torch.randn(3, 48, 2), torch.randn(3, 54, 6)
+    with torch.no_grad():
+        gap = (loaded.model(x, z) - model(x, z)).abs().max() / model(x, z).abs().max()
+    assert gap <= {"float32": 0, "float16": 2e-3, "int8": 0.05, "int4": 0.9}[storage]
+
+
+def test_a_loaded_network_can_be_trained_on(path):
+    model = stored(path, network("lstm")).model.train()
+    model(torch.randn(2, 48, 1), torch.randn(2, 54, 6)).sum().backward()
+    assert all(p.requires_grad and p.grad is not None for p in model.parameters())
+
+
+def test_the_card_comes_back(path):
+    model = network("dlinear", patch=24)
+    card = card_of(model, 3, transform="log", country=None, mean=[1.5, 0.1, -3], std=[1, 0.2, 1e-3])
+    modelfile.save(path, model, modelfile.storage("int8"), card)
+    back = modelfile.load(path).card
+    np.testing.assert_allclose(back.mean, card.mean, rtol=6e-8)
+    np.testing.assert_allclose(back.std, card.std, rtol=6e-8)
+    for field in ("dataset", "unit", "frequency", "season", "L", "H", "series", "country", "transform"):
+        assert getattr(back, field) == getattr(card, field)
+    assert back.patch == 24
+
+
+def count(family, storage, L=48, H=6, K=18, w=8):  # noqa: N803
+    """Bytes of weights and scales by hand: matrices (rows, columns), then vectors. K: 3 looks at 6 calendar inputs."""
+    head = [(w, w + K), (H, w)]
+    step = L // resnet1d.POSITIONS  # of the stem; its kernel is twice that
+    positions = (L - 2 * step) // step + 1
+    matrices, vectors = {
+        "dlinear": ([(H, L)] * 2, [H] * 2),
+        "lstm": ([(4 * w, 24), (4 * w, w), *head], [4 * w, 4 * w, w, H]),
+        "nbeats": ([(w, L + K), (w, w), (H, w)] * 3 + [(L, w)] * 2, [w, w, H] * 3 + [L] * 2),
+        "patchtst": ([(w, 24), (2, w), (H, 2 * w)] + [(3 * w, w), (w, w), (2 * w, w), (w, 2 * w)] * 2,
+                     [w, H] + [w] * 8 + [3 * w, w, 2 * w, w] * 2),
+        "resnet1d": ([(w, 2 * step), *[(w, 3 * w)] * 6, (w, w * positions + K), (H, w)], [w] * 7 + [w, H]),
+    }[family]  # fmt: skip
+    if storage in ("float32", "float16"):
+        return (4 if storage == "float32" else 2) * (sum(r * c for r, c in matrices) + sum(vectors))
+    bits = int(storage[3:])
+    return sum(-(-r * c * bits // 8) + 2 * r for r, c in matrices) + 2 * sum(vectors)
+
+
+@pytest.mark.parametrize("family", models.names())
+@pytest.mark.parametrize("storage", STORAGES)
+def test_bytes_equal_the_hand_count_and_a_short_description(path, family, storage):
+    loaded = stored(path, network(family), storage, channels=2)
+    weights = count(family, storage)
+    assert sum(tensor["bytes"] for tensor in loaded.tensors.values()) == weights
+    raw = path.read_bytes()
+    (header,) = struct.unpack("<Q", raw[:8])
+    (description,) = struct.unpack("<I", raw[8 + header : 12 + header])
+    scaler, crc = 8 * 2, 4
+    assert len(raw) == 8 + header + 4 + description + scaler + weights + crc
+    assert header <= 128 and description <= 300
+
+
+def test_saving_tells_the_bytes_on_disk_and_leaves_nothing_else(path):
+    model = network("dlinear")
+    assert modelfile.save(path, model, modelfile.storage("int4"), card_of(model)) == path.stat().st_size
+    assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
+
+
+def test_a_failed_save_keeps_the_old_file(path):
+    before = stored(path).path.read_bytes()
+    broken = network("dlinear")
+    with torch.no_grad():
+        broken.trend.weight[0, 0] = torch.nan
+    with pytest.raises(ModelFileError, match="trend.weight.*finite"):
+        modelfile.save(path, broken, modelfile.storage("int8"), card_of(broken))
+    assert path.read_bytes() == before and len(list(path.parent.glob("*.safetensors*"))) == 1
+
+
+def test_the_first_pattern_wins_and_vectors_are_float16(path):
+    model = network("lstm")
+    sparse = {"codec": "sparse", "values": {"codec": "intn", "bits": 4}}
+    codecs = {"lstm.weight_hh*": sparse, "head.*.bias": {"codec": "float32"}, "*": {"codec": "intn", "bits": 8}}
+    modelfile.save(path, model, codecs, card_of(model))
+    found = {name: meta["codec"] for name, meta in modelfile.load(path).tensors.items()}
+    assert found == {
+        "lstm.weight_ih_l0": "intn", "lstm.weight_hh_l0": "sparse", "lstm.bias_ih_l0": "float16",
+        "lstm.bias_hh_l0": "float16", "head.hidden.weight": "intn", "head.hidden.bias": "float32",
+        "head.out.weight": "intn", "head.out.bias": "float32",
+    }  # fmt: skip
+    modelfile.save(path, model, {}, card_of(model))
+    assert {meta["codec"] for meta in modelfile.load(path).tensors.values()} == {"float32"}
+
+
+def test_integer_buffers_come_back_as_integers(path, monkeypatch):
+    network_class = models.module("dlinear").Model
+    plain = network_class.__init__
+
+    def init(self, config):
+        plain(self, config)
+        self.register_buffer("order", torch.arange(5))
+
+    monkeypatch.setattr(network_class, "__init__", init)
+    model = network("dlinear")
+    model.order += 1000
+    assert torch.equal(stored(path, model).model.order, torch.arange(1000, 1005))
+    model.order[0] = 2**24 + 1
+    with pytest.raises(ModelFileError, match="order"):
+        stored(path, model)
+
+
+def test_unknown_storages_are_refused():
+    for name in ("int1", "int9", "bfloat16", ""):
+        with pytest.raises(ModelFileError, match="float32, float16"):
+            modelfile.storage(name)
+
+
+@pytest.mark.parametrize("changes, word", [
+    ({"std": [1.0, 0.0]}, "std"), ({"mean": [np.nan, 1.0]}, "mean"), ({"mean": [1.0]}, "series"),
+    ({"L": 49}, "L 49"), ({"frequency": "2h"}, "2h"), ({"country": None}, "calendar"), ({"transform": "sqrt"}, "sqrt"),
+])  # fmt: skip
+def test_a_card_that_does_not_fit_is_refused_before_writing(path, changes, word):
+    model = network("lstm")
+    with pytest.raises(ModelFileError, match=word):
+        modelfile.save(path, model, modelfile.storage("int8"), card_of(model, **changes))
+    assert not path.exists()
+
+
+def test_buffers_that_would_be_lost_are_refused(path):
+    model = network("dlinear")
+    model.register_buffer("table", torch.ones(3), persistent=False)
+    with pytest.raises(ModelFileError, match="table"):
+        modelfile.save(path, model, modelfile.storage("int8"), card_of(model))
+
+
+# ---- what it forecasts
+
+def series(steps=100, channels=2, seed=0):
+    values = 100 + 10 * np.random.default_rng(seed).normal(size=(steps, channels))
+    return values, pd.date_range("2024-02-25", periods=steps, freq="h")
+
+
+def test_forecast_equals_the_pipeline_by_hand(path):
+    loaded = stored(path, network("lstm"), transform="log", mean=[4.6, 4.5], std=[0.1, 0.2])
+    values, times = series()
+    values[[60, 90, 99], 0] = np.nan
+    values[70, 1] = 0.0  # no logarithm
+    got = loaded.forecast(values, times)
+    logs = np.log(np.where(values > 0, values, np.nan))
+    assert np.isnan(logs).sum() == 4
+    for row, column in ((60, 0), (70, 1), (90, 0), (99, 0)):
+        logs[row, column] = logs[row - 24, column]  # one season ago
+    x = ((logs - [4.6, 4.5]) / [0.1, 0.2])[-48:]
+    all_times = pd.date_range(times[-48], periods=54, freq="h")
+    z = calendar.features(all_times, "h", "KR")
+    with torch.no_grad():
+        out = loaded.model(torch.tensor(x, dtype=torch.float32)[None], torch.from_numpy(z)[None])[0].numpy()
+    assert got.shape == (6, 2)
+    np.testing.assert_allclose(got, np.exp(out * np.array([0.1, 0.2]) + np.array([4.6, 4.5])), rtol=1e-5)
+
+
+def test_forecast_reads_only_the_look_back_but_fills_from_all_history(path):
+    loaded = stored(path, network("lstm"))
+    values, times = series(120)
+    same = loaded.forecast(values[-48:], times[-48:])
+    np.testing.assert_allclose(loaded.forecast(values, times), same, rtol=1e-6)
+    values[80] = np.nan
+    filled = fill(values, 24)[0]
+    np.testing.assert_allclose(loaded.forecast(values, times), loaded.forecast(filled, times), rtol=1e-6)
+    values[:] = np.nan  # nothing known: the mean of train, whatever the network adds to it
+    assert np.isfinite(loaded.forecast(values, times)).all()
+
+
+def test_the_horizon_starts_after_the_last_row(path):
+    loaded = stored(path, network("lstm"))
+    values, times = series(48)
+    monday = loaded.forecast(values, times)
+    assert not np.allclose(monday, loaded.forecast(values, times + pd.Timedelta("3D")))
+    np.testing.assert_array_equal(monday, loaded.forecast(values, times.as_unit("s")))
+
+
+def test_a_table_is_put_in_the_order_of_the_card(path):
+    loaded = stored(path, network("lstm"))
+    values, times = series(60)
+    table = pd.DataFrame(values, index=times, columns=["역0", "역1"])
+    np.testing.assert_allclose(loaded.forecast(table[["역1", "역0"]]), loaded.forecast(values, times), rtol=1e-6)
+    with pytest.raises(DataError, match="역1"):
+        loaded.forecast(table[["역0"]])
+
+
+def test_networks_without_known_inputs_need_no_times(path):
+    loaded = stored(path, network("dlinear"), country=None, frequency="step")
+    assert loaded.forecast(series()[0]).shape == (6, 2)
+
+
+@pytest.mark.parametrize("frequency, first, future", [
+    ("h", "2024-02-29 22:00", ["2024-03-02 22:00", "2024-03-02 23:00"]),
+    ("15min", "2024-02-29", ["2024-02-29 12:00", "2024-02-29 12:15"]),
+    ("30min", "2024-02-29", ["2024-03-01 00:00", "2024-03-01 00:30"]),
+    ("D", "2024-01-01", ["2024-02-18", "2024-02-19"]),
+    ("W", "2024-01-03", ["2024-12-04", "2024-12-11"]),  # weeks keep the weekday they start on
+    ("MS", "2020-11-01", ["2024-11-01", "2024-12-01"]),
+    ("trading-day", "2024-01-01", ["2024-03-07", "2024-03-08", "2024-03-11"]),  # Friday, then Monday
+])  # fmt: skip
+def test_future_times_follow_the_frequency(frequency, first, future):
+    freq = {"W": "7D", "trading-day": "B"}.get(frequency, frequency)
+    times = pd.date_range(first, periods=48, freq=freq)
+    span = modelfile._span(times[8:], SimpleNamespace(frequency=frequency, L=10, H=len(future)))
+    assert list(span[:10]) == list(times[-10:])
+    assert list(span[10:]) == list(pd.to_datetime(future))
+
+
+def test_what_cannot_be_forecast_from_is_refused(path):
+    loaded = stored(path, network("lstm"))
+    values, times = series(60)
+    for bad, when in ((values[:47], times[:47]), (values[:, :1], times), (values, times[:50]), (values, None),
+                      (values[:, 0], times), (values, times.delete(5).insert(59, times[-1] + pd.Timedelta("1h")))):
+        with pytest.raises(DataError):
+            loaded.forecast(bad, when)
+    values[3, 1] = np.inf
+    with pytest.raises(DataError, match="finite"):
+        loaded.forecast(values, times)
+
+
+# ---- what it refuses
+
+def refused(path, match=None):
+    with pytest.raises(ModelFileError, match=match) as caught:
+        modelfile.load(path)
+    assert path.name in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    path = tmp_path_factory.mktemp("files") / "model.safetensors"
+    return stored(path, network("lstm"), "int4").path.read_bytes()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_damaged_files_are_refused(path, content, seed):
+    _, damaged = audit.mutate(content, np.random.default_rng(seed))
+    assert damaged != content
+    path.write_bytes(damaged)
+    refused(path)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_with_a_correct_checksum_never_breaks_anything_else(path, content, data):
+    body = bytearray(content[:-4])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.one_of(st.integers(0, len(body) - 1), st.integers(136, 460)))
+        body[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(bytes(body) + struct.pack("<I", zlib.crc32(body)))
+    try:
+        loaded = modelfile.load(path)
+    except ModelFileError:
+        return
+    assert {name: tuple(t.shape) for name, t in loaded.model.state_dict().items()} == {
+        name: tensor["shape"] for name, tensor in loaded.tensors.items()}
+
+
+def test_every_kind_of_damage_is_tried(content):
+    draw = np.random.default_rng(0)
+    kinds = {audit.mutate(content, draw)[0] for _ in range(200)}
+    assert kinds == set(audit.KINDS)
+
+
+def test_foreign_files_are_named(path, content):
+    for foreign, word in zip(audit.foreign(content), ("short", "zip", "pickle", "checksum", "checksum"), strict=True):
+        path.write_bytes(foreign)
+        refused(path, word)
+    torch.save({"weight": torch.ones(3)}, path)
+    refused(path, "zip")
+    path.unlink()
+    refused(path, "No such file")
+    path.mkdir()
+    refused(path)
+
+
+def test_safetensors_of_another_kind_with_a_fitting_checksum(path):
+    for tensors in ({"weight": np.zeros(3, np.float32), "z": np.zeros(4, np.uint8)}, {"body": np.zeros(9, np.uint8)},
+                    {"body": np.zeros((3, 3), np.uint8), "crc": np.zeros(4, np.uint8)},
+                    {"body": np.zeros(9, np.float32), "crc": np.zeros(4, np.uint8)}):
+        raw = container(tensors)[:-4]
+        path.write_bytes(raw + struct.pack("<I", zlib.crc32(raw)))
+        refused(path)
+    raw = struct.pack("<Q", 2**40) + bytes(5000)
+    path.write_bytes(raw + struct.pack("<I", zlib.crc32(raw)))
+    refused(path, "header")
+
+
+def test_nothing_is_unpickled(path):
+    class Trap:
+        def __reduce__(self):
+            return print, ("opened",)
+
+    path.write_bytes(pickle.dumps(Trap()))
+    refused(path)
+    assert "pickle" not in open(modelfile.__file__).read().replace("a pickle", "")
+
+
+def test_newer_versions_are_refused_with_advice(path):
+    stored(path)
+    rewrite(path, lambda c: c.update(version=2))
+    refused(path, "format 2.*update")
+
+
+@pytest.mark.parametrize("change, word", [
+    (lambda c: c.update(wrappers=["activation-quantizer"]), "activation-quantizer"),
+    (lambda c: c.update(codebooks={"shared": [[16], {"codec": "float32"}, 64]}), "codebooks"),
+    (lambda c: c["tensors"][0][2].update(codec="entropy"), "entropy"),
+    (lambda c: c["model"].update(family="tsmixer9"), "tsmixer9"),
+    (lambda c: c["model"].update(family="base"), "base"),
+    (lambda c: c["model"]["config"].update(surprise=1), "surprise"),
+    (lambda c: c["model"]["config"].pop("L"), "buil[dt]"),
+    (lambda c: c["model"]["config"].update(L=47), "trend.weight"),
+    (lambda c: c["model"]["config"].update(H="6"), "buil[dt]"),
+    (lambda c: c["tensors"][0].__setitem__(0, "trend.weights"), "trend.weight"),
+    (lambda c: c["tensors"][1].__setitem__(0, "trend.weight"), "two tensors"),
+    (lambda c: c["tensors"][0].__setitem__(1, [48, 6]), "trend.weight"),
+    (lambda c: c["tensors"][0].__setitem__(1, [6, -48]), "shape"),
+    (lambda c: c["tensors"][0].__setitem__(1, [6.0, 48]), "shape"),
+    (lambda c: c["tensors"][0].__setitem__(3, -1), "described"),
+    (lambda c: c["tensors"][0].__setitem__(3, 10), "streams"),
+    (lambda c: c["tensors"].pop(), "streams"),
+    (lambda c: c["tensors"].append("x"), "described"),
+    (lambda c: c["card"].update(series=[]), "streams"),
+    (lambda c: c["card"].update(series=[1, 2]), "series"),
+    (lambda c: c["card"].update(season=0), "season"),
+    (lambda c: c["card"].update(season="day"), "season"),
+    (lambda c: c["card"].update(frequency="fortnight"), "fortnight"),
+    (lambda c: c["card"].pop("unit"), "unit"),
+    (lambda c: c["card"].update(mean=[0.0]), "mean"),
+    (lambda c: c.pop("card"), "card"), (lambda c: c.update(model=[]), "model"),
+    (lambda c: c.update(version="1"), "version"),
+])  # fmt: skip
+def test_descriptions_that_lie_are_refused(path, change, word):
+    stored(path)
+    rewrite(path, change)
+    refused(path, word)
+
+
+def test_a_network_that_loads_but_cannot_run_is_a_damaged_file(path):
+    stored(path)
+    loaded = modelfile.load(rewrite(path, lambda c: c["model"]["config"].update(kernel=98)))
+    with pytest.raises(ModelFileError, match="cannot run"):
+        loaded.forecast(series()[0])
+
+
+def test_empty_wrappers_and_codebooks_are_fine(path):
+    stored(path)
+    modelfile.load(rewrite(path, lambda c: c.update(wrappers=[], codebooks={})))
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"null", b"{", b"\xff", b'{"version":1}', b'{"version":1e999}',
+                                  b'{"version":NaN}', b"[" * 100_000, b'{"version":' * 50_000, b"1" * 5000])
+def test_descriptions_that_are_none_are_refused(path, text):
+    stored(path)
+    rewrite(path, packed=deflated(text))
+    refused(path)
+
+
+def test_bytes_behind_the_streams_are_refused(path):
+    stored(path)
+    rewrite(path, tail=b"\0")
+    refused(path, "streams")
+
+
+EMPTY_SPARSE = {"codec": "sparse", "gap": 2, "codes": 0, "values": {"codec": "float32"}}
+DEEP = dict(L=8, H=2, F=0, patch=2, anchor="mean", hidden=[[1, 1]] * 100_000)
+BOMBS = {
+    "huge shape": lambda c: c["tensors"][0].__setitem__(1, [2**14, 2**15]),
+    "many huge shapes": lambda c: [tensor.__setitem__(1, [2**13, 2**14]) for tensor in c["tensors"]],
+    "zeros without end": lambda c: c["tensors"][0].__setitem__(slice(1, 3), [[2**14, 2**14], EMPTY_SPARSE]),
+    "huge width": lambda c: c["model"]["config"].update(hidden=10**12),
+    "wide": lambda c: c["model"]["config"].update(hidden=2**20, head=2**20),
+    "long": lambda c: c["model"]["config"].update(L=2**20, H=2**20, patch=1),
+    "deep": lambda c: c["model"].update(family="nbeats", config=DEEP),
+    "many series": lambda c: c["card"].update(series=["s"] * 200_000),
+    "many empty tensors": lambda c: c.update(tensors=[[str(i), [0], {}, 0] for i in range(50_000)]),
+    "nested": lambda c: c["model"]["config"].update(hidden=json.loads("[" * 400 + "]" * 400)),
+}
+
+
+def bombs(folder):
+    """Small files with a correct checksum that ask for gigabytes."""
+    for i, change in enumerate(BOMBS.values()):
+        path = folder / f"{i}.safetensors"
+        stored(path, network("lstm"))
+        yield rewrite(path, change)
+    texts = b" " * 2**26, b"[" * 2**20, b"[" + b"[]," * 340_000 + b"0]"
+    for i, text in enumerate(texts, len(BOMBS)):
+        path = folder / f"{i}.safetensors"
+        stored(path)
+        yield rewrite(path, packed=deflated(text))
+
+
+TRY_ALL = """
+import resource, sys
+from pathlib import Path
+from litecast import modelfile
+from litecast.errors import ModelFileError
+peak = Path("/proc/self/clear_refs")
+
+def memory(key):
+    if not peak.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = next(line for line in open("/proc/self/status") if line.startswith(key))
+    return int(line.split()[1])
+
+sound, *files = map(Path, sys.argv[1:])
+modelfile.load(sound)
+for path in files:
+    if peak.exists():
+        peak.write_text("5")  # it starts again from what is held now
+    before = memory("VmRSS")
+    try:
+        modelfile.load(path)
+    except ModelFileError:
+        print(memory("VmHWM") - before)
+"""
+
+
+def test_bombs_with_a_correct_checksum_stay_small(path, tmp_path):
+    """Peak memory (kB) of a fresh process for each of them, above what it held before."""
+    files = list(bombs(tmp_path))
+    assert all(file.stat().st_size < 250_000 for file in files)
+    stored(path, network("lstm"))
+    done = subprocess.run([sys.executable, "-c", TRY_ALL, path, *files], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    peaks = [int(line) for line in done.stdout.split()]
+    assert len(peaks) == len(files)
+    assert max(peaks) <= 64 * 1024, peaks

@@ -1,0 +1,193 @@
+"""Figures: what they show, in which colours, with which links, and with glyphs for all their signs."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from litecast import paths, plots
+from litecast.errors import LitecastError
+
+pytestmark = pytest.mark.filterwarnings("error:Glyph")
+
+
+def rows(**columns):
+    base = pd.DataFrame([
+        ("naive", "classical", "naive", "", np.nan, 0.30),
+        ("seasonal_naive", "classical", "naive", "", np.nan, 0.15),
+        ("arima", "classical", "dense", "", np.nan, 0.12),
+        ("lstm", "dense", "dense", "", 90e3, 0.100),
+        ("lstm", "width", "dense", "8", 4e3, 0.130),
+        ("lstm", "width", "dense", "16", 20e3, 0.110),
+        ("lstm", "width", "dense", "24", 40e3, 0.120),
+        ("dlinear", "dense", "dense", "", 6e3, 0.125),
+        ("lstm", "magnitude_pruning", "compressed", "0.5", 50e3, 0.101),
+        ("lstm", "magnitude_pruning", "compressed", "0.9", 12e3, 0.104),
+        ("lstm", "magnitude_pruning", "control", "0.9", 12e3, 0.104),
+    ], columns=["model", "technique", "role", "level", "bytes", "test_wape"])  # fmt: skip
+    base = base.assign(dataset="서울-교통량", val_wape=base.test_wape, variant="", control="", selected=0.0,
+                       run=[f"runs/x/n={i}" for i in range(len(base))])
+    base.loc[9, "selected"] = 1.0
+    return base.assign(**columns)
+
+
+def drawn(figure):
+    """Its SVG; a glyph that the fonts lack is an error here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return plots.svg(figure)
+
+
+def test_style_has_korean_glyphs_and_a_plain_minus():
+    plots.style()
+    figure, axes = plots._figure(1.5)
+    axes[0, 0].plot([-2, -1], [-1, 1], label="시간당 교통량 ≤ ½ · Δ – × ± → …")
+    axes[0, 0].legend()
+    assert "<svg" in drawn(figure)
+    with pytest.warns(UserWarning, match="Glyph"), warnings.catch_warnings():
+        warnings.simplefilter("always")  # and the check is able to fail: no font here has this sign
+        axes[0, 0].set_title("\U0001f7f0\U00013000")
+        plots.svg(figure)
+
+
+def test_importing_and_styling_needs_no_distutils():
+    import sys
+
+    plots.style()
+    assert "koreanize_matplotlib" not in sys.modules
+
+
+def test_every_technique_has_a_look_of_its_own():
+    names = [p.stem for p in (paths.PACKAGE / "compress").glob("*.py") if not p.stem.startswith("_")]
+    looks = [plots.look(name) for name in [*names, "dense", "width", "dlinear"]]
+    assert len(set(looks)) == len(looks)
+    assert set(names) <= set(plots.COLOURS)
+    assert plots.look("not_yet_written") == plots.look("not_yet_written")
+
+
+def test_colours_differ_for_a_colour_blind_reader():
+    # Viénot et al. 1999: projection that mimics deuteranopia, linear RGB
+    blind = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
+    seen = [blind @ np.array(to_rgb(c)) ** 2.2 for c in plots._PALETTE]
+    gaps = [np.abs(a - b).max() for i, a in enumerate(seen) for b in seen[:i]]
+    assert min(gaps) > 0.02
+
+
+def test_error_against_draws_lines_points_front_and_links():
+    figure = plots.error_against(rows(), "bytes", "서울-교통량", link=lambda row: f"{row['run']}/notebook.html")
+    (axes,) = figure.axes
+    assert axes.get_title("left") == "lstm" and axes.get_xscale() == "log"
+    heights = {round(float(line.get_ydata()[0]), 3) for line in axes.get_lines() if len(set(line.get_ydata())) == 1}
+    assert {0.15, 0.12} <= heights  # seasonal naive, ARIMA; naive is far off and told in words
+    assert "naive 0.3" in axes.texts[0].get_text()
+    front = [line for line in axes.get_lines() if line.get_drawstyle() == "steps-post"][0]
+    assert list(front.get_xdata())[:-1] == [4, 6, 20] and list(front.get_ydata())[:-1] == [0.13, 0.125, 0.11]
+    points = {tuple(np.round(p.get_offsets()[0], 4)): p for p in axes.collections if len(p.get_offsets()) == 1}
+    assert len(points[12, 0.104].get_facecolor()) == 1 and len(points[50, 0.101].get_facecolor()) == 0  # filled, hollow
+    text = drawn(figure)
+    assert set(re.findall(r'xlink:href="(runs/[^"]+)"', text)) == {f"runs/x/n={i}/notebook.html" for i in range(3, 10)}
+    legend = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "magnitude pruning" in legend and "dense" in legend
+
+
+def test_error_against_keeps_one_colour_per_technique_in_all_panels():
+    two = pd.concat([rows(), rows(model=rows().model.replace("lstm", "nbeats"))], ignore_index=True)
+    figure = plots.error_against(two, "bytes")
+    panels = [ax for ax in figure.axes if ax.get_title("left")]
+    assert [ax.get_title("left") for ax in panels] == ["lstm", "nbeats"]
+    for ax in panels:
+        found = {tuple(np.round(p.get_edgecolor()[0][:3], 3)) for p in ax.collections}
+        assert tuple(np.round(to_rgb(plots.COLOURS["magnitude_pruning"]), 3)) in found
+
+
+def test_error_against_ruined_levels_do_not_squeeze_the_rest():
+    ruined = rows()
+    ruined.loc[8, "test_wape"] = 5.0
+    axes = plots.error_against(ruined, "bytes").axes[0]
+    assert axes.get_ylim()[1] < 0.3
+    assert "1 files" in axes.texts[0].get_text()
+
+
+def test_error_against_without_any_file_and_with_a_wrong_axis():
+    assert "<svg" in drawn(plots.error_against(rows().iloc[:3], "bytes"))
+    assert "<svg" in drawn(plots.error_against(rows(), "latency_ms_p50"))  # nothing timed
+    assert "<svg" in drawn(plots.error_against(rows().iloc[:0], "bytes"))
+    with pytest.raises(LitecastError, match="'kilos'.*bytes, latency_ms_p50, macs"):
+        plots.error_against(rows(), "kilos")
+
+
+def test_log_ticks_are_plain_numbers():
+    figure = plots.error_against(rows(), "bytes")
+    figure.draw_without_rendering()
+    ticks = [t.get_text() for t in figure.axes[0].get_xticklabels()]
+    assert len(ticks) >= 3 and all(re.fullmatch(r"[\d.]+", t) for t in ticks)
+
+
+def test_forest_shows_intervals_margins_and_far_points():
+    table = pd.DataFrame({
+        "row": ["a", "b", "b"], "margin": [0.02, 0.02, 0.05], "delta": [0.01, 0.9, 0.9], "low": [-0.005, 0.8, 0.8],
+        "high": [0.025, 1.0, 1.0], "technique": "magnitude_pruning", "label": ["lstm, 서울", "nbeats", "nbeats"],
+    })  # fmt: skip
+    figure = plots.forest(table, link=lambda row: f"to-{row['row']}")
+    axes = figure.axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["lstm, 서울", "nbeats"]
+    vertical = {round(float(line.get_xdata()[0]), 6) for line in axes.get_lines() if len(set(line.get_xdata())) == 1}
+    assert {0.0, 1.0, 2.0, 5.0} <= vertical
+    spans = [tuple(np.round(line.get_xdata(), 3)) for line in axes.get_lines() if len(set(line.get_ydata())) == 1]
+    assert (-0.5, 2.5) in spans
+    assert any(t.get_text() == "+90 %" for t in axes.texts)
+    assert {"to-a", "to-b"} <= set(re.findall(r'xlink:href="(to-[^"]+)"', drawn(figure)))
+    assert "<svg" in drawn(plots.forest(table.iloc[:0]))
+
+
+def test_weights_histogram_counts_zeros_apart():
+    before = np.random.default_rng(0).normal(size=2000)
+    after = np.where(np.abs(before) < 1, 0, before)
+    figure = plots.weights_histogram(before, after, technique="magnitude_pruning")
+    texts = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    share = 100 * (after == 0).mean()
+    assert any(t == f"compressed: 2,000 weights, {share:.1f} % zero" for t in texts)
+    assert any(t == "dense: 2,000 weights" for t in texts)
+    assert "<svg" in drawn(plots.weights_histogram([], []))
+
+
+def test_learning_curve_marks_the_best_step():
+    log = pd.DataFrame({"step": [10, 20, 30], "train_loss": [3, 2, 1.0], "val_loss": [3, 1.5, 2.0]})
+    axes = plots.learning_curve(log).axes[0]
+    assert "best: step 20" in [t.get_text() for t in axes.get_legend().get_texts()]
+    assert "<svg" in drawn(plots.learning_curve(log.iloc[:0]))
+
+
+def test_error_profile_means_per_step():
+    errors = pd.DataFrame({"step": [1, 1, 2, 2], "name": "lstm", "error": [1.0, 3.0, 5.0, 7.0]})
+    (line,) = plots.error_profile(errors, unit="대/h").axes[0].get_lines()
+    assert list(line.get_ydata()) == [2.0, 6.0]
+    assert "<svg" in drawn(plots.error_profile(errors.iloc[:0]))
+
+
+def test_level_curve_orders_levels_as_numbers_and_rings_the_selected():
+    axes = plots.level_curve(rows(level=["", "", "", "", "", "", "", "", "10", "9", "9"])).axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["9", "10"]
+    curve = next(line for line in axes.get_lines() if line.get_marker() != "None")
+    assert list(curve.get_ydata()) == [0.104, 0.101]
+    assert axes.collections[0].get_offsets().tolist() == [[0, 0.104]]
+    assert any(set(line.get_ydata()) == {0.1} for line in axes.get_lines())  # dense
+    assert "<svg" in drawn(plots.level_curve(rows().iloc[:3]))
+
+
+def test_splits_fill_the_span():
+    parts = pd.DataFrame([("a", "train", 0, 0.7), ("a", "val", 0.7, 0.8), ("a", "test", 0.8, 1)],
+                         columns=["dataset", "part", "start", "end"])
+    bars = plots.split_figure(parts).axes[0].patches
+    assert sum(bar.get_width() for bar in bars) == pytest.approx(1)
+    assert "<svg" in drawn(plots.split_figure(parts.iloc[:0]))
+
+
+def test_figures_are_returned_not_kept_open():
+    import matplotlib.pyplot as plt
+
+    plots.error_against(rows(), "bytes")
+    assert plt.get_fignums() == []
