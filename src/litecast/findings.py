@@ -171,6 +171,13 @@ def timed(study: Study) -> tuple[str, pd.DataFrame]:
     return runtime, files[files.runtime == runtime]
 
 
+def _in_time(study: Study, files: pd.DataFrame, column: str) -> pd.Series:
+    """A column of the same levels as timed in the one runtime of `timed`; NaN where a file was not timed."""
+    keys = ["dataset", "model", "technique", "variant", "level"]
+    known = timed(study)[1].drop_duplicates(keys).set_index(keys)[column]
+    return pd.Series([known.get(tuple(key), np.nan) for key in files[keys].to_numpy()], index=files.index, dtype=float)
+
+
 def _links(study: Study, lines: pd.DataFrame) -> list[str | None]:
     """Addresses of the runs that made these lines, as seen from the study's folder."""
     return [run_link(run) for run in lines["run"]]
@@ -510,14 +517,14 @@ def selected_table(study: Study, files: pd.DataFrame, caption: str):
         "dataset": files.dataset, "model": files.model, "variant": files.variant, "level": files.level,
         "kB": files.bytes.map(kilobytes), "ratio": files.ratio.map("{:.1f}".format),
         "test WAPE": files.test_wape.map(percent), "drift": files.test_drift.map(percent),
-        "front": front.map(percent), "speed": files.latency_ratio.map("{:.2f} ×".format),
+        "front": front.map(percent), "speed": _in_time(study, files, "latency_ratio").map("{:.2f} ×".format),
         "verdict (2 %)": [verdict.get(row, "–") if ok else "no skill to lose"
                           for row, ok in zip(files.row_id, good, strict=True)],
     }).replace({"nan": "–", "nan ×": "–"})
     if not files.technique.nunique() <= 1:
         frame.insert(2, "technique", files.technique.str.replace("_", " "))
     return table(frame, caption + ". front: best narrow network or dlinear of at most the same size; "
-                                  "speed: times dense in the same runtime", _links(study, files))
+                                  "speed: times as fast as dense in the same runtime", _links(study, files))
 
 
 def control_table(study: Study, controls: pd.DataFrame, technique: str):
@@ -586,7 +593,8 @@ def verdicts(study: Study):
             line["beats front"] = f"{int((chosen.test_wape < front).sum())} of {int(front.notna().sum())}"
             line["median kB"] = kilobytes(chosen.bytes.median())
             line["times smaller"] = f"{chosen.ratio.median():.3g}"
-            line["times as fast"] = "–" if chosen.latency_ratio.isna().all() else f"{chosen.latency_ratio.median():.2f}"
+            speed = _in_time(study, chosen, "latency_ratio").median()
+            line["times as fast"] = f"{speed:.2f}" if np.isfinite(speed) else "–"
             lines.append(line)
     columns = ["dataset", "technique", "files", "1 %", "2 %", "5 %", "beats front", "median kB", "times smaller",
                "times as fast"]
@@ -598,7 +606,8 @@ def verdicts(study: Study):
 def recommendation(study: Study):
     """Which file to use, per dataset and budget."""
     lines, folders = [], []
-    known = study.files.drop_duplicates("row_id").set_index("row_id")
+    known = study.files.assign(ms=_in_time(study, study.files, "latency_ms_p50"))
+    known = known.drop_duplicates("row_id").set_index("row_id")
     for head in (results.headline(study.rows).to_dict("records") if len(study.rows) else []):
         if not head["skill"]:
             lines.append({"dataset": head["dataset"], "budget": "any", "use": "seasonal naive: no network has skill"})
@@ -611,7 +620,7 @@ def recommendation(study: Study):
                 row = known.loc[row_id]
                 line |= {"use": label(row), "kB": kilobytes(row.bytes), "thousand MACs": f"{row.macs / 1000:.3g}",
                          "test WAPE": percent(row.test_wape), "skill": f"{row.test_skill:+.3f}",
-                         "ms": f"{row.latency_ms_p50:.3g}" if np.isfinite(row.latency_ms_p50) else "–"}
+                         "ms": f"{row.ms:.3g}" if np.isfinite(row.ms) else "–"}
             lines.append(line)
             folders.append(known.run.get(row_id, "") if isinstance(row_id, str) else "")
     columns = ["dataset", "budget", "use", "kB", "thousand MACs", "test WAPE", "skill", "ms"]

@@ -234,6 +234,8 @@ def to_time(rows, dataset: str, model: str) -> list[dict]:
     """Rows whose files are timed: dense and all selected ones of a dataset and model, the first seed of each."""
     mine = rows[(rows.dataset == dataset) & (rows.model == model) & (rows.format == "litecast") & (rows.control == "")]
     mine = mine[(mine.selected == 1) | (mine.technique == "dense")].sort_values("seed")
+    if mine.empty:
+        raise RunError(f"no finished network of {model} on {dataset} to time: run 21_deep of this study first")
     return mine.drop_duplicates(["technique", "variant"]).to_dict("records")
 
 

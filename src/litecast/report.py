@@ -13,6 +13,7 @@ import re
 import tempfile
 from copy import deepcopy
 from functools import cache
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
@@ -206,7 +207,8 @@ class HTMLReport(TemplateExporter):
         yield from super().default_filters()
         yield "markdown2html", markdown
         yield "mathml", formula
-        yield "plain_svg", inline_svg
+        numbers = count()
+        yield "plain_svg", lambda text: inline_svg(text, f"o{next(numbers)}-")
         yield "highlight_code", Highlight2HTML(pygments_lexer="ipython3", parent=self)
 
     def from_notebook_node(self, nb, resources=None, **options):
