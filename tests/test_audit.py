@@ -46,15 +46,14 @@ def rows():
 
 
 def test_a_sound_study_passes(study, capsys):
-    assert audit.main([study, "--mutations", "60"]) == 0
-    assert "3 rows with a file, 0 differ; 60 damaged files, 0 not refused" in capsys.readouterr().out
+    assert audit.main([study, "--mutations", "30"]) == 0
+    assert "3 rows with a file, 0 differ; 30 damaged files, 0 not refused" in capsys.readouterr().out
     lines = audit.audit(study).set_index("runtime")
     assert lines.checked["onnxruntime"] == 1 + 12  # bytes, and six errors on two parts
     assert sorted(lines.checked["torch"]) == [7 + 12, 7 + 12 + 2]  # bytes, costs, errors; drift where there is one
 
 
-WRONG = {"test_wape": 1.0001, "val_mse_scaled": 0.999, "val_drift": 1.01, "test_bias": 2, "val_skill": 1.001, "macs": 2,
-         "live_params": 2, "bytes": 2}
+WRONG = {"test_wape": 1.0001, "val_drift": 1.01, "test_bias": 2, "val_skill": 1.001, "macs": 2, "bytes": 2}
 
 
 def test_a_number_that_its_file_does_not_give_is_found(study, capsys):

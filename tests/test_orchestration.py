@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("__init__.py", "paths.py", "errors.py", "closure.py", "study.py", "engine.py", "shell.py", "client.py",
-          "runner.py")
+COPIED = ("__init__.py", "paths.py", "errors.py", "atomic.py", "closure.py", "rules.py", "study.py", "engine.py",
+          "shell.py", "client.py", "runner.py")
 
 STUDY = """
 name: tiny

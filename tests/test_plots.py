@@ -82,7 +82,7 @@ def test_error_against_draws_lines_points_front_and_links():
     assert axes.get_title("left") == "lstm" and axes.get_xscale() == "log"
     heights = {round(float(line.get_ydata()[0]), 3) for line in axes.get_lines() if len(set(line.get_ydata())) == 1}
     assert {0.15, 0.12} <= heights  # seasonal naive, ARIMA; naive is far off and told in words
-    assert "naive 0.3" in axes.texts[0].get_text()
+    assert "naive 30.0 %" in axes.texts[0].get_text()
     front = [line for line in axes.get_lines() if line.get_drawstyle() == "steps-post"][0]
     assert list(front.get_xdata())[:-1] == [4, 6, 20] and list(front.get_ydata())[:-1] == [0.13, 0.125, 0.11]
     points = {tuple(np.round(p.get_offsets()[0], 4)): p for p in axes.collections if len(p.get_offsets()) == 1}

@@ -131,12 +131,24 @@ def make_study(name="made", datasets=("sample-traffic",), models=("lstm", "resne
         cover.mkdir(parents=True)
         parts = {"train": [[0, 0.4], [0.5, 0.7]], "val": [[0.4, 0.5], [0.7, 0.8]], "test": [[0.8, 1]]}
         planning.write_json(cover / "coverage.json", {"dataset": dataset, "series": 23, "steps": 8784, "missing": 0.013,
+                                                      "frequency": "h", "country": "KR", "unit": "vehicles/h",
                                                       "start": "2024-01-01", "end": "2024-12-31", "parts": parts})
+    store_forecasts(folder, rows, datasets)
     if with_rows:
         rows = rows[~rows.run.isin(bad)]
         results.write_csv(rows, folder / "results.csv")
         made_comparisons(rows).to_csv(folder / "comparisons.csv", index=False)
     return folder
+
+
+def store_forecasts(folder, rows, datasets):
+    """Two steps ahead of every hour around a holiday, 10 and 30 off, as the runs of naive forecasts store them."""
+    origins = np.tile(pd.date_range("2024-02-29", "2024-03-02 23:00", freq="h"), 2)
+    for run, mine in rows[rows.technique == "classical"].groupby("run"):
+        step = np.repeat([1, 2], len(origins) // 2)
+        stored = [pd.DataFrame({"row_id": name, "series": "노원구", "origin": origins, "step": step, "y": 100.0,
+                                "yhat": np.where(step == 1, 110.0, 70.0)}) for name in mine.row_id]
+        pd.concat(stored).to_parquet(folder / run / "forecasts.parquet")
 
 
 @pytest.fixture
@@ -225,12 +237,12 @@ def test_run_link_is_relative_and_quoted():
     assert run_link("runs/a/b", "../../../").startswith("../../../runs/")
 
 
-def test_figure_is_svg_and_png_without_a_date():
+def test_figure_is_svg_without_a_date():
     data, mark = figure(small_figure(), "A caption")._repr_mimebundle_()
     again, _ = figure(small_figure(), "A caption")._repr_mimebundle_()
     assert data["image/svg+xml"] == again["image/svg+xml"]
     assert "<dc:date>" not in data["image/svg+xml"]
-    assert data["image/png"].startswith("iVBOR")
+    assert data["image/svg+xml"].count("<svg ") == 1
     assert mark["litecast"] == {"kind": "figure", "caption": "A caption"}
 
 
@@ -284,18 +296,29 @@ def test_pdf_has_contents_page_numbers_captions_formulas_and_korean_words(tmp_pa
 
 
 def test_wide_and_long_tables_fit_the_page(tmp_path):
-    names = [f"column_{i}" for i in range(16)]
-    wide = pd.DataFrame([[f"value-{r}-{c}" for c in range(16)] for r in range(3)], columns=names)
+    names = [f"column_{i}" for i in range(report.COLUMNS)]
+    wide = pd.DataFrame([[f"value-{r}-{c}" for c in range(len(names))] for r in range(3)], columns=names)
     long = pd.DataFrame({"run": [f"30_x/dataset=seoul-traffic,model=lstm,seed={i}" for i in range(120)], "n": "1"})
     _, pdf = exported(tmp_path, notebook_of(table(wide, "Wide"), table(long, "Long")))
     text = re.sub(r"[\s\u200b]+", "", text_of(pdf))
-    assert all(f"value-{r}-{c}" in text for r in range(3) for c in range(16))
+    assert all(f"value-{r}-{c}" in text for r in range(3) for c in range(len(names)))
     assert all(f"seed={i}1" in text for i in range(120))
-    assert any(float(p.mediabox.width) > float(p.mediabox.height) for p in pdf.pages)  # turned for the wide one
     for page in pdf.pages:
         places = []
         page.extract_text(visitor_text=lambda t, cm, tm, *_, p=places: p.append(cm[4] + tm[4]) if t.strip() else None)
         assert 0 <= min(places) and max(places) < float(page.mediabox.width)
+    with pytest.raises(ValueError, match="a page has room for"):
+        table(wide.assign(more="1"), "Wider")
+
+
+def test_short_table_stays_on_one_page_and_takes_its_introduction_along(tmp_path):
+    lines = pd.DataFrame({"name": [f"line-{i}-" for i in range(20)]})
+    tables = [table(lines, f"Table {i}") for i in range(4)]
+    _, pdf = exported(tmp_path, notebook_of(*tables))
+    for page in pdf.pages:
+        assert page.extract_text().count("line-0-") == page.extract_text().count("line-19-")
+    source = report._source("# T\n\nAn introduction.\n\n![Caption](figure-1.svg){width=100%}\n")
+    assert "#block(sticky: true)[An introduction.]" in source
 
 
 def test_same_notebook_gives_the_same_files(tmp_path):
@@ -364,7 +387,7 @@ def test_complete_study(reports, tmp_path):
     text = re.sub(r"\s+", " ", text_of(pdf))
     figures = len(re.findall(r"<b>Figure \d+\.</b>", page))
     assert figures == page.count("<svg ") == page.count("<figcaption><b>Figure")
-    assert figures == 6  # split, levels of two techniques, error against size and time, forest
+    assert figures == 7  # split, profile, levels of two techniques, error against size and time, forest
     assert f"Figure {figures}." in text and f"Figure {figures + 1}." not in text
     for title in ("Findings", "Data and protocol", "Baselines", "Magnitude pruning", "Channel pruning", "All compared",
                   "Recommendation per budget", "Limits", "Failed and missing runs", "Provenance"):  # fmt: skip
@@ -393,14 +416,37 @@ def test_headline_numbers_are_those_of_the_rows(reports):
     assert f"{head.small_kb:.3g} kB" in told and small.model in told
 
 
-def test_front_is_the_best_narrow_file_of_at_most_the_same_size(reports):
+def test_front_is_the_best_narrow_file_on_validation_of_at_most_the_same_size(reports):
     make_study(models=("lstm",), seeds=(0,))
     made = findings.read("made")
-    chosen = findings._selected(made)
-    front = findings.against_front(made, chosen)
-    for i, one in chosen.iterrows():
+    assert len(made.selected()) and made.selected().front.notna().any()
+    for one in made.selected().itertuples():
         wide = made.rows[(made.rows.technique == "width") & (made.rows.bytes <= one.bytes)]
-        assert front[i] == pytest.approx(wide.test_wape.min(), nan_ok=True)
+        expected = wide.test_wape[wide.val_wape.idxmin()] if len(wide) else np.nan
+        assert one.front == pytest.approx(expected, nan_ok=True)
+
+
+def test_profiles_are_means_of_the_stored_forecasts_by_step_hour_and_holiday(reports):
+    folder = make_study(models=("lstm",), seeds=(0,))
+    made = findings.read("made")
+    errors = findings._errors(made, made.files.row_id[made.files.model == "seasonal_naive"].iloc[0], "seasonal_naive")
+    error = {c: errors.dropna(subset=c).set_index(c).error for c in ("step", "series", "hour", "day")}
+    assert error["step"].to_dict() == {1: 10.0, 2: 30.0}  # as stored: 10 one step ahead, 30 two steps
+    assert set(error["hour"].index) == set(range(24)) and error["hour"][5] == 20.0
+    assert set(error["day"].index) == {"holidays", "other days"}  # 2024-03-01 is one in Korea
+    assert errors.wape.max() == pytest.approx(0.3)
+    assert (folder / "plan.json").exists()
+
+
+def test_width_is_the_front_and_no_technique(reports):
+    make_study(models=("lstm",), seeds=(0,), failed=0)
+    made = findings.read("made")
+    assert made.techniques == ["channel_pruning", "magnitude_pruning"]
+    told = findings.findings(made).data
+    assert "**width**" not in told and "2 compression techniques" in findings.overview(made).data
+    controls = findings._controls(made, "channel pruning")
+    assert len(controls) and (controls.own < controls.test_wape).all()
+    assert f"errs more than the technique at the same level in {len(controls)} of" in told
 
 
 def test_dataset_without_skill_is_said_and_not_ranked(reports, tmp_path):

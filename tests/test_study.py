@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from litecast import closure as code
 from litecast import paths, study
 from litecast.errors import StudyError
 
@@ -86,9 +85,7 @@ def house(tmp_path, monkeypatch):
     places = {"ROOT": tmp_path, "PACKAGE": package, "NOTEBOOKS": tmp_path / "notebooks", "LOCK": tmp_path / "lock"}
     for name, value in places.items():
         monkeypatch.setattr(paths, name, value)
-    code._targets.cache_clear()
-    yield tmp_path
-    code._targets.cache_clear()
+    return tmp_path
 
 
 def loaded(house: Path, text: str, files=None) -> study.Study:
@@ -119,26 +116,26 @@ BAD = {
     "unknown model": (("nbeats]", "nbeat]"), "block 'traffic', models: unknown model 'nbeat'; did you mean 'nbeats'?"),
     "unknown technique": (("bits:", "bit:"),
         "block 'traffic', techniques: unknown technique 'bit'; did you mean 'bits'?"),
-    "level too high": (("0.7]", "0.95]"), "techniques.pruning.levels: 0.95 lies outside 0.5 … 0.9 (LEVELS of "
-                                          "compress/pruning.py); nearest: 0.9"),
-    "level not whole": (("bits:", "bits: {levels: [2.5]}"), "techniques.bits.levels: 2.5 must be a whole number"),
+    "level too high": (("0.7]", "0.95]"),
+        "pruning.levels: 0.95 must be a number from 0.5 to 0.9 (LEVELS of compress/pruning.py); nearest: 0.9"),
+    "level not whole": (("bits:", "bits: {levels: [2.5]}"), "bits.levels: 2.5 must be a whole number from 2 to 8"),
     "level twice": (("0.7]", "0.5]"), "techniques.pruning.levels: 0.5 is given twice"),
     "unknown variant": (("0.7]", "0.7], variants: [globl]"),
         "pruning.variants: unknown variant 'globl'; did you mean 'global'?"),
     "unknown control": (("0.7]", "0.7], controls: [q]"),
         "pruning.controls: unknown control 'q'; known: random, scratch"),
     "control level not run": (("0.7]", "0.7], control_level: 0.9"),
-        "control_level: 0.9 must be one of the levels [0.5, 0.7]"),
-    "family it cannot do": (("0.7]", "0.7], models: [nbeats]"), "pruning cannot compress 'nbeats'; FAMILIES of "
-                                                                 "compress/pruning.py: lstm"),
+        "control_level: unknown level of the block '0.9'; did you mean '0.7'?"),
+    "family it cannot do": (("0.7]", "0.7], models: [nbeats]"),
+        "pruning cannot compress nbeats; FAMILIES of compress/pruning.py: lstm"),
     "model not in the block": (("0.7]", "0.7], models: [lstn]"),
-        "'lstn' is not among the block's models; did you mean 'lstm'?"),
+        "pruning.models: unknown model of the block 'lstn'; did you mean 'lstm'?"),
     "seed not in the block": (("0.7]", "0.7], seeds: [2]"),
-        "techniques.pruning.seeds: 2 is not among the block's seeds [0, 1]"),
-    "seed twice": (("[0, 1]", "[1, 1]"), "block 'traffic', seeds: [1, 1] must be different whole numbers"),
-    "unknown loss": (("steps: 100", "loss: mee"), "budget.loss: unknown loss 'mee'; did you mean 'mse'?"),
+        "pruning.seeds: unknown seed of the block '2'; known: 0, 1"),
+    "seed twice": (("[0, 1]", "[1, 1]"), "block 'traffic', seeds: 1 is given twice"),
+    "unknown loss": (("steps: 100", "loss: mee"), "budget.loss: input should be 'mae' or 'mse'"),
     "widths of a stranger": (("seeds:", "widths: {lstn: [4]}\n    seeds:"),
-        "widths: 'lstn' is not among the block's models"),
+        "widths: unknown model of the block 'lstn'"),
     "name of another file": (("name: s\n", "name: t\n"), "name: 't' must be the file's name, 's'"),
     "key twice": (("title:", "title: B\ntitle:"), "key 'title' is given twice"),
     "not YAML": (("[roads]", "[roads"), "is not YAML"),
@@ -229,7 +226,6 @@ def test_a_fallback_takes_the_name_of_the_sample_and_what_cannot_be_had_is_not_p
     fallback = {"name": "sample-roads", "source": "sample", "sha256": "2", "reason": "no network"}
     made = planned(house, text, roads=fallback, shares={"error": "no network"})
     assert {run.keys["dataset"] for run in made.runs if run.keys} == {"sample-roads"}
-    assert made.unreachable == {"shares": "no network"}
     assert "shares cannot be had (no network): its runs are not planned" in made.notes
     assert "roads cannot be had (no network): sample-roads stands in for it" in made.notes
 
@@ -308,8 +304,7 @@ def test_closure_holds_the_run_s_own_model_and_source_and_nothing_else(house):
 
 
 def test_an_own_file_pulls_in_the_reader_of_files(house):
-    lock = {"my": {"name": "my", "source": "files"}}
-    found = study.closure(paths.NOTEBOOKS / "20_classical.ipynb", {"dataset": "my"}, lock)
+    found = study.closure(paths.NOTEBOOKS / "20_classical.ipynb", {"dataset": "my"})
     assert paths.PACKAGE / "data" / "files.py" in found and paths.PACKAGE / "data" / "public.py" not in found
 
 

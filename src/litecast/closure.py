@@ -14,8 +14,7 @@ from pathlib import Path
 from litecast import paths
 from litecast.errors import StudyError
 
-# Package -> literal that marks a member found by its file ("" = every member is one).
-DISCOVERED = {"models": "WIDTHS", "data": "DATASETS", "codecs": ""}
+DISCOVERED = ("models", "data", "codecs")
 
 
 def literals(path: Path) -> dict:
@@ -29,20 +28,16 @@ def literals(path: Path) -> dict:
         raise StudyError(f"{path}: line {error.lineno} is not Python: {error.msg}") from error
 
 
-def closure(notebook: Path, params: dict | None = None, lock: dict | None = None) -> list[Path]:
-    """The package files that a notebook with these parameters may execute, sorted.
-
-    Static: the imports of its code cells, followed through the package. lock: dataset asked for -> entry of data.lock
-    (a file of one's own is known by its source 'files').
-    """
-    chosen = _chosen(params or {}, lock or {})
-    found, waiting = set(), [_targets(name) for name in _imported(notebook)]
+def closure(notebook: Path, params: dict) -> list[Path]:
+    """The package files that a notebook with these parameters may execute, sorted: its imports, followed."""
+    chosen = _chosen(params)
+    found, waiting = set(), [notebook]
     while waiting:
-        files, package = waiting.pop()
-        for path in files | (_members(package, chosen) if package else set()):
-            if path not in found:
-                found.add(path)
-                waiting += _followed(path)
+        for name in _imported(waiting.pop()):
+            files, package = _targets(paths.PACKAGE, name)
+            new = (files | _members(package, chosen)) - found
+            found |= new
+            waiting += new
     return sorted(found)
 
 
@@ -50,8 +45,7 @@ def digest(notebook: Path, files: list[Path]) -> str:
     """sha256 over the notebook's cells and the bytes of its closure. Outputs and counters of cells do not matter."""
     body = _notebook(notebook)["cells"]
     cells = [[c["cell_type"], "".join(c["source"]), c.get("metadata", {}).get("tags", [])] for c in body]
-    parts = [[str(path.relative_to(paths.ROOT)), sha256(path)] for path in files]
-    return hashed([cells, parts])
+    return hashed([cells, [[str(path.relative_to(paths.ROOT)), sha256(path)] for path in files]])
 
 
 def hashed(value) -> str:
@@ -70,102 +64,66 @@ def parameters(notebook: Path) -> set[str]:
     return {name for cell in tagged[:1] for node in ast.parse("".join(cell["source"])).body for name in _assigned(node)}
 
 
-def notebook_code(notebook: Path) -> str:
-    """The code cells as one text, without magics and shell lines."""
-    cells = ["".join(c["source"]) for c in _notebook(notebook)["cells"] if c["cell_type"] == "code"]
-    return re.sub(r"^\s*[%!].*$", "", "\n".join(cells), flags=re.M)
-
-
 def third_party(files: list[Path]) -> set[str]:
     """Dotted names of what notebooks and package files import from outside the package: what is worth warming up."""
-    names = {name for path in files for name in _imported(path)}
-    return {name for name in names if name.split(".")[0] != "litecast"}
+    return {name for path in files for name in _imported(path) if name.split(".")[0] != "litecast"}
 
 
-def source_module(dataset: str, lock: dict | None = None) -> Path:
-    """The file of `data/` that holds a dataset: the one that lists it in DATASETS, files.py for one's own."""
-    entries = [e for asked, e in (lock or {}).items() if dataset in (asked, e.get("name")) and "source" in e]
-    if entries and entries[0]["source"] == "files":
-        return paths.PACKAGE / "data" / "files.py"
-    for path in sorted((paths.PACKAGE / "data").glob("*.py")):
-        if dataset in literals(path).get("DATASETS", ()):
-            return path
-    return paths.PACKAGE / "data" / "files.py"
-
-
-def _chosen(params: dict, lock: dict) -> dict[str, Path]:
-    """Package -> the one member a run uses; absent where it may use any."""
+def _chosen(params: dict) -> dict[str, Path]:
+    """Package -> the one member a run uses; absent where it may use any. Who lists no dataset reads one's own files."""
     chosen = {}
     if params.get("model"):
         chosen["models"] = paths.PACKAGE / "models" / f"{params['model']}.py"
     if params.get("dataset"):
-        chosen["data"] = source_module(params["dataset"], lock)
+        data = paths.PACKAGE / "data"
+        listing = [path for path in data.glob("*.py") if params["dataset"] in literals(path).get("DATASETS", ())]
+        chosen["data"] = listing[0] if listing else data / "files.py"
     return chosen
 
 
 def _members(package: str, chosen: dict[str, Path]) -> set[Path]:
-    if package in chosen:
-        return {chosen[package]} if chosen[package].is_file() else set()
-    return {path for path in (paths.PACKAGE / package).glob("*.py") if _is_member(package, path)}
-
-
-def _is_member(package: str, path: Path) -> bool:
-    if path.name == "__init__.py":
-        return False
-    mark = DISCOVERED[package]
-    return not mark or mark in literals(path) or (package == "data" and path.name == "files.py")
-
-
-def _followed(path: Path) -> list[tuple[set[Path], str]]:
-    """Targets of the imports in one file. A package's __init__ names its members only to offer them: left out."""
-    package = path.parent.name
-    targets = [_targets(name) for name in _imported(path)]
-    if path.name != "__init__.py" or not DISCOVERED.get(package):
-        return targets
-    return [({f for f in files if f.parent != path.parent or not _is_member(package, f)},
-             "" if within == package else within) for files, within in targets]
+    if package not in DISCOVERED:
+        return set()
+    members = set((paths.PACKAGE / package).glob("*.py"))
+    return members & {chosen[package]} if package in chosen else members
 
 
 @cache
-def _targets(dotted: str) -> tuple[set[Path], str]:
-    """Files that `import dotted` executes, and the discovering package if the name stops at one ('' otherwise)."""
-    words = dotted.split(".")
-    if words[0] != "litecast":
+def _targets(root: Path, dotted: str) -> tuple[set[Path], str]:
+    """Files that `import dotted` executes, and the sub-package if the name stops at one ('' otherwise)."""
+    package, *words = dotted.split(".")
+    if package != "litecast":
         return set(), ""
-    here, files = paths.PACKAGE, {paths.PACKAGE / "__init__.py"}
-    for i, word in enumerate(words[1:]):
-        if (here / word / "__init__.py").is_file():
-            here = here / word
-            files = files | {here / "__init__.py"}
-        elif (here / f"{word}.py").is_file():
+    here, files = root, {root / "__init__.py"}
+    for word in words:
+        if (here / f"{word}.py").is_file():
             return files | {here / f"{word}.py"}, ""
-        else:
-            return files, here.name if i and here.name in DISCOVERED else ""
-    return files, here.name if here.name in DISCOVERED else ""
-
-
-def _package(path: Path) -> str:
-    """Dotted name of the package a file lies in: what its relative imports start from."""
-    return ".".join(["litecast", *path.relative_to(paths.PACKAGE).parent.parts])
+        if not (here / word / "__init__.py").is_file():  # a name that the package defines
+            break
+        here = here / word
+        files = files | {here / "__init__.py"}
+    return files, here.name
 
 
 def _imported(path: Path) -> list[str]:
     """Dotted names that a notebook or a package file imports, sorted; none of any other file."""
     if path.suffix == ".ipynb":
-        return sorted(_imports(notebook_code(path), ""))
-    return sorted(_imports(path.read_text(encoding="utf-8"), _package(path))) if path.suffix == ".py" else []
+        cells = ["".join(c["source"]) for c in _notebook(path)["cells"] if c["cell_type"] == "code"]
+        return sorted(_imports(re.sub(r"^\s*[%!].*$", "", "\n".join(cells), flags=re.M), ()))  # no magics
+    package = ("litecast", *path.relative_to(paths.PACKAGE).parent.parts) if path.suffix == ".py" else ()
+    return sorted(_imports(path.read_text(encoding="utf-8"), package)) if package else []
 
 
 @cache
-def _imports(text: str, package: str) -> frozenset[str]:
+def _imports(text: str, package: tuple[str, ...]) -> frozenset[str]:
+    """Names imported anywhere in a text; package: what its relative imports start from."""
     names = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])])
-            names |= {f"{base}.{alias.name}" for alias in node.names}
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            names |= {".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names}
     return frozenset(names)
 
 
@@ -175,10 +133,9 @@ def _literals(text: str) -> dict:
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             try:
-                value = ast.literal_eval(node.value)
-            except (ValueError, TypeError, SyntaxError):
+                found |= dict.fromkeys(_assigned(node), ast.literal_eval(node.value))
+            except (ValueError, TypeError):
                 continue
-            found.update({name: value for name in _assigned(node)})
     return found
 
 

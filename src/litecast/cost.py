@@ -5,8 +5,7 @@ between activations (attention) are counted; biases, normalisation, activations 
 """
 
 import copy
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -72,11 +71,9 @@ def _counter(layer: nn.Module) -> Callable | None:
     """counter(layer, inputs, output) -> MACs of a layer's own products; None for containers, counted by their parts."""
     if hasattr(layer, "own_macs"):
         return lambda layer, inputs, output: int(layer.own_macs(*inputs))
-    for kind, counter in COUNTERS.items():
-        if isinstance(layer, kind):
-            return counter
-    if any(True for _ in layer.children()):
-        return None
+    known = next((counter for kind, counter in COUNTERS.items() if isinstance(layer, kind)), None)
+    if known or any(True for _ in layer.children()):
+        return known
     if any(p.ndim > 1 for p in layer.parameters(recurse=False)):
         raise LitecastError(f"cost: products of {type(layer).__name__} are unknown; "
                             "let it define own_macs(*inputs) -> int")
@@ -86,26 +83,15 @@ def _counter(layer: nn.Module) -> Callable | None:
 def _hook(counter: Callable, counted: dict) -> Callable:
     def hook(layer, inputs, output):
         counted["macs"] += counter(layer, inputs, output)
-        elements = sum(t.numel() for t in _tensors((inputs, output)))
-        counted["arena"] = max(counted["arena"], elements)
+        counted["arena"] = max(counted["arena"], _elements((inputs, output)))
 
     return hook
 
 
-def _tensors(nested) -> Iterator[torch.Tensor]:
+def _elements(nested) -> int:
     if isinstance(nested, torch.Tensor):
-        yield nested
-    elif isinstance(nested, (tuple, list)):
-        for part in nested:
-            yield from _tensors(part)
-
-
-def _linear(layer, inputs, output) -> int:
-    return output.numel() * layer.in_features
-
-
-def _convolution(layer, inputs, output) -> int:
-    return output.numel() * layer.in_channels // layer.groups * math.prod(layer.kernel_size)
+        return nested.numel()
+    return sum(map(_elements, nested)) if isinstance(nested, (tuple, list)) else 0
 
 
 def _recurrent(layer, inputs, output) -> int:
@@ -121,19 +107,20 @@ def _recurrent(layer, inputs, output) -> int:
     return total
 
 
-COUNTERS = {nn.Linear: _linear, nn.Conv1d: _convolution, nn.RNNBase: _recurrent,
-            nn.Embedding: lambda layer, inputs, output: 0}
+COUNTERS = {
+    nn.Linear: lambda layer, inputs, output: output.numel() * layer.in_features,
+    nn.Conv1d: lambda layer, inputs, output: output.numel() * layer.in_channels // layer.groups * layer.kernel_size[0],
+    nn.RNNBase: _recurrent,
+    nn.Embedding: lambda layer, inputs, output: 0,
+}
 
 
 def _reached(out: torch.Tensor) -> list[torch.Tensor]:
     """Parameters from which autograd can reach the output."""
-    seen, waiting, found = set(), [out.grad_fn], []
+    seen, waiting = {None}, [out.grad_fn]
     while waiting:
         node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            found.append(node.variable)
-        waiting += [parent for parent, _ in node.next_functions]
-    return found
+        if node not in seen:
+            seen.add(node)
+            waiting += [parent for parent, _ in node.next_functions]
+    return [node.variable for node in seen if hasattr(node, "variable")]

@@ -59,7 +59,8 @@ def forecasts(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
 def _mase(data, gap: np.ndarray, seen: np.ndarray) -> float:
     season = data.header.season
     step = np.abs(data.y[season:] - data.y[:-season])
-    inside = data.parts["train"][season:, None] & np.isfinite(step)
+    train = data.parts["train"]
+    inside = (train[season:] & train[:-season])[:, None] & np.isfinite(step)
     scale = np.where(inside, step, 0.0).sum(0) / np.maximum(inside.sum(0), 1)
     mae = np.abs(gap).sum((0, 1)) / np.maximum(seen.sum((0, 1)), 1)
     return float(np.mean(mae[scale > 0] / scale[scale > 0]))

@@ -87,7 +87,7 @@ def spent(fit: training.Fit | None, before: dict | None = None) -> dict:
     return {
         "train_macs": (before.get("train_macs") or 0) + own[0],
         "train_s": (before.get("train_s") or 0.0) + own[1],
-        "train_peak_mb": max(before.get("train_peak_mb") or 0.0, own[2]),
+        "train_peak_mb": float(np.maximum(before.get("train_peak_mb") or 0.0, own[2])),  # NaN = not known: stays so
     }
 
 
@@ -121,7 +121,11 @@ def wanted_widths(study: str, data, name: str, seed: int, sweep_seed: int, width
     if seed == sweep_seed:
         return list(widths) or list(models.module(name).WIDTHS), storages
     first = results.Run.open("21_deep", study, dataset=data.header.name, model=name, seed=sweep_seed)
-    return [int(row["level"]) for row in first.rows if _is_dense(row)], storages[:1]
+    chosen = [int(row["level"]) for row in first.rows if _is_dense(row)]
+    if not chosen:
+        raise RunError(f"seed {seed} takes the width that seed {sweep_seed} chose: run 21_deep of {name} on "
+                       f"{data.header.name} with seed {sweep_seed} first")
+    return chosen, storages[:1]
 
 
 def promote(run, data, name: str, width: int, seed: int) -> Measured:
@@ -154,11 +158,12 @@ def retraining(budget: training.Budget, steps: int) -> training.Budget:
 def dense(run, data, name: str, seed: int, budget: training.Budget) -> Measured:
     """The dense network of this dataset, model and seed, from stage 21_deep; its row is the parent of what follows.
 
-    Explored on its own (no study has been run), a network of middle width is trained here and now.
+    Explored on its own (no study has been run), a network of middle width is trained here, once.
     """
     stage = results.Run.open("21_deep", run.study, dataset=data.header.name, model=name, seed=seed)
-    for row in filter(_is_dense, stage.rows):
-        return reopen(stage, data, row["row_id"])
+    for place in (stage, run):
+        for row in filter(_is_dense, place.rows):
+            return reopen(place, data, row["row_id"])
     if run.planned:
         raise RunError(f"{run.dir} needs the dense {name}: run 21_deep of the same dataset, model and seed first")
     widths = models.module(name).WIDTHS
@@ -190,14 +195,18 @@ def levels(run, technique, start: Measured, data, wanted, variant: str, budget, 
 
 
 def control(run, technique, kind: str, like: Measured, start: Measured, data, budget, seed: int) -> Measured:
-    """The control of one level, made with what that level's route cost: 'random' choice, or 'scratch' training."""
+    """The control of one level, made with what that level's route cost: 'random' choice, or 'scratch' training.
+
+    budget: that of the retraining after each cut.
+    """
     level, parent_macs = like.row["level"], start.row["train_macs"]
     row = _level_row(technique, start, level, like.row["variant"], seed) | {"role": "control", "control": kind}
     if run.has(results.row_id(row)):
         return reopen(run, data, results.row_id(row))
     storage, began = like.row["variant"].rsplit("-", 1)[1], time.perf_counter()
     if kind == "scratch":
-        model, fit = compress.scratch(like.model, data, budget, like.row["train_macs"], parent_macs, seed)
+        fresh = replace(budget, lr=budget.lr / RETRAIN_RATE)  # new weights learn at the full rate
+        model, fit = compress.scratch(like.model, data, fresh, like.row["train_macs"], parent_macs, seed)
         codecs, before = technique.storages()[storage], None
     else:
         steps = budget.of_steps(budget.steps * max(1, round((like.row["train_macs"] - parent_macs) / _step_macs(like, budget))))

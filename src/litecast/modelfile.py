@@ -10,19 +10,19 @@ stream, and then that the network of the description has exactly these tensors; 
 import json
 import math
 import os
-import struct
-import threading
 import zlib
-from contextlib import ExitStack, contextmanager
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import pydantic
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.numpy import save as container
-from torch.nn.modules import module as registry
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from litecast import codecs, models
 from litecast.errors import DataError, ModelFileError
@@ -33,7 +33,6 @@ ELEMENTS = 2**28  # weights of all tensors together: 1 GiB of float32
 DESCRIPTION = 2**20  # bytes of the inflated description
 HEADER = 4096  # bytes of a safetensors header; ours takes about 130
 WIDEST = 2**20  # no look-back, horizon or layer is wider
-CHUNK = 2**20
 LONGEST, TABLES = 16, 2**16  # bytes of a stream: for each weight, and for its tables
 # Text that descriptions have in common, known to both sides of the deflate: it saves about 170 bytes a file. Part of
 # the format: a change needs a new VERSION. The most frequent comes last, where references to it are shortest.
@@ -48,7 +47,7 @@ COMMON = (
 )
 
 
-@dataclass
+@pydantic.dataclasses.dataclass(config=ConfigDict(strict=True))
 class Card:
     """What a forecast needs beside the network. season, L, H, patch in steps; mean, std (C,) in transformed units.
 
@@ -70,7 +69,18 @@ class Card:
 
 
 ELSEWHERE = {"L", "H", "patch", "mean", "std"}  # fields of the card that stand in the config or in the scaler
-TYPES = {"dataset": str, "unit": str, "frequency": str, "season": int, "series": list, "country": str, "transform": str}
+Size = Annotated[int, Field(strict=True, ge=0, le=ELEMENTS)]
+Bytes = Annotated[int, Field(strict=True, ge=0)]
+
+
+class _Content(BaseModel):
+    """The description. tensors: name, shape, codec with its meta, bytes of the stream."""
+
+    model_config = ConfigDict(extra="allow")
+    version: Annotated[int, Field(strict=True, ge=1)]
+    model: dict
+    tensors: list[tuple[str, Annotated[list[Size], Field(max_length=8)], dict, Bytes]]
+    card: dict
 
 
 @dataclass
@@ -89,28 +99,21 @@ class Loaded:
         gives the times). times (T,): only needed by networks with known inputs; one step of the card's frequency apart.
         Raises DataError on a shape, value or time that does not fit, ModelFileError if the file's network cannot run.
         """
+        card = self.card
         if hasattr(values, "columns"):
-            times = values.index if times is None else times
-            values = self._ordered(values)
-        x = self._inputs(np.asarray(values, np.float64))
+            missing = [name for name in card.series if name not in values.columns]
+            if missing:
+                raise DataError(f"{self.path.name} forecasts series that the table lacks: {', '.join(missing[:5])}")
+            times, values = values.index if times is None else times, values[card.series]
+        x = torch.from_numpy(self._inputs(np.asarray(values, np.float64)))[None]
         z = self._known(times, len(values))
-        own = self._run(x, z).astype(np.float64) * np.asarray(self.card.std) + np.asarray(self.card.mean)
-        return np.exp(own) if self.card.transform == "log" else own
-
-    def _run(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        """x (L, C), z (L + H, F) | None -> (H, C), scaled units."""
         try:
             with torch.inference_mode():
-                out = self.model(torch.from_numpy(x)[None], None if z is None else torch.from_numpy(z)[None])
+                out = self.model(x, None if z is None else torch.from_numpy(z)[None])[0].numpy()
         except (RuntimeError, TypeError, ValueError) as error:  # sizes that no tensor of the file depends on
             raise ModelFileError(f"{self.path}: its network cannot run, the file is damaged: {error}") from error
-        return out[0].numpy()
-
-    def _ordered(self, table):
-        missing = [name for name in self.card.series if name not in table.columns]
-        if missing:
-            raise DataError(f"{self.path.name} forecasts series that the table lacks: {', '.join(missing[:5])}")
-        return table[self.card.series].to_numpy(np.float64)
+        own = out.astype(np.float64) * np.asarray(card.std) + np.asarray(card.mean)
+        return np.exp(own) if card.transform == "log" else own
 
     def _inputs(self, raw: np.ndarray) -> np.ndarray:
         """(L, C) float32, scaled, gaps filled as in training."""
@@ -156,11 +159,10 @@ def save(path, model, codecs: dict[str, dict], card: Card) -> int:
     """
     path = Path(path)
     _check_card(card, model)
-    named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    if named.keys() != state.keys():
-        raise ModelFileError(f"{path.name}: buffers that state_dict() leaves out cannot be stored: "
-                             f"{', '.join(sorted(named.keys() ^ state.keys()))}; register them as persistent")
+    lost = {**dict(model.named_parameters()), **dict(model.named_buffers())}.keys() - state.keys()
+    if lost:
+        raise ModelFileError(f"{path.name}: cannot store {', '.join(sorted(lost))}; register buffers as persistent")
     entries, streams = [], [np.asarray([card.mean, card.std], "<f4").tobytes()]
     for name, tensor in state.items():
         stream, meta = _encode(name, tensor, codecs)
@@ -178,21 +180,24 @@ def load(path) -> Loaded:
     """
     path = Path(path)
     try:
-        _check_sum(path)
-        with safe_open(path, framework="numpy") as file:
-            body = _Body(file)
-            content = _description(body)
-            entries = _entries(content, body)
-            model = _rebuilt(content["model"], entries)
-            card = _card(content["card"], body, model)
-            state = {name: _decode(body, entry) for name, entry in entries.items()}
-            state = {name: state[name].to(like.dtype) for name, like in model.state_dict().items()}
-    except (OSError, SafetensorError) as error:
+        body = _body(path)
+        content, end = _description(body)
+        series = content.card.get("series")
+        at = end + 8 * (len(series) if isinstance(series, list) else 0)
+        _check_lengths(content.tensors, len(body) - at)
+        model = _rebuilt(content.model, content.tensors)
+        card = _card(content.card, body[end:at].tobytes(), model.config)
+        _check_card(card, model)
+        state, like = {}, model.state_dict()
+        for name, shape, meta, length in content.tensors:
+            array = codecs.decode(body[at : at + length].tobytes(), meta, tuple(shape))
+            state[name], at = torch.from_numpy(array).to(like[name].dtype), at + length
+    except OSError as error:
         raise ModelFileError(f"{path}: cannot be read as a model file: {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     model.load_state_dict(state, assign=True)
-    tensors = {name: {"shape": shape, **meta, "bytes": length} for name, (shape, meta, length, _) in entries.items()}
+    tensors = {name: {"shape": tuple(shape), **meta, "bytes": size} for name, shape, meta, size in content.tensors}
     return Loaded(model.eval(), card, path, tensors)
 
 
@@ -214,10 +219,9 @@ def _encode(name: str, tensor: torch.Tensor, specs: dict) -> tuple[bytes, dict]:
     if exact and not np.array_equal(array.astype(values.dtype), values):
         raise ModelFileError(f"{name}: integers beyond 2**24 cannot be stored")
     try:
-        stream, meta = codecs.encode(array, {"codec": "float32"} if exact else _spec(name, tensor.ndim, specs))
+        return codecs.encode(array, {"codec": "float32"} if exact else _spec(name, tensor.ndim, specs))
     except ModelFileError as error:
         raise ModelFileError(f"{name}: {error}") from error
-    return stream, meta
 
 
 def _check_card(card: Card, model) -> None:
@@ -240,9 +244,8 @@ def _check_card(card: Card, model) -> None:
 
 def _short(card: Card) -> dict:
     """Fields of the card that are not their default and do not stand elsewhere in the file."""
-    defaults = {f.name: f.default for f in fields(Card)}
-    return {name: value for name, value in asdict(card).items()
-            if name not in ELSEWHERE and (defaults[name] is MISSING or value != defaults[name])}
+    kept = {f.name: f.default for f in fields(Card) if f.name not in ELSEWHERE}
+    return {name: getattr(card, name) for name, default in kept.items() if getattr(card, name) != default}
 
 
 def _pack(content: dict) -> bytes:
@@ -251,7 +254,7 @@ def _pack(content: dict) -> bytes:
         raise ModelFileError(f"the description takes {len(text)} bytes, allowed {DESCRIPTION}: too many series")
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=COMMON)
     packed = deflate.compress(text) + deflate.flush()
-    return struct.pack("<I", len(packed)) + packed
+    return len(packed).to_bytes(4, "little") + packed
 
 
 def _write(path: Path, body: bytes) -> None:
@@ -259,7 +262,7 @@ def _write(path: Path, body: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content + struct.pack("<I", zlib.crc32(content)))
+        temporary.write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -267,118 +270,89 @@ def _write(path: Path, body: bytes) -> None:
 
 # ---- reading, in the order of the checks
 
-def _check_sum(path: Path) -> None:
+def _damaged(what: str) -> ModelFileError:
+    return ModelFileError(f"{what}; the file is damaged")
+
+
+def _number(octets: np.ndarray) -> int:
+    return int.from_bytes(octets.tobytes(), "little")
+
+
+def _body(path: Path) -> np.ndarray:
+    """The `body` tensor, uint8, mapped and not read: a file costs no memory before it proved to be ours."""
     size = path.stat().st_size
     if not 16 <= size <= 4 * ELEMENTS + 2 * DESCRIPTION:
-        raise ModelFileError(f"{size} bytes is {'too short' if size < 16 else 'too large'} for a model file; "
-                             "copy or make it again")
-    crc = 0
-    with open(path, "rb") as file:
-        head = file.read(4)
-        file.seek(0)
-        for start in range(0, size - 4, CHUNK):
-            crc = zlib.crc32(file.read(min(CHUNK, size - 4 - start)), crc)
-        if file.read(4) != struct.pack("<I", crc):
-            kind = "a zip archive (torch.save?)" if head[:2] == b"PK" else "a pickle" if head[:1] == b"\x80" else ""
-            raise ModelFileError("checksum does not fit: the file is damaged, cut off or no litecast model"
-                                 f"{f' but {kind}' if kind else ''}; copy or make it again")
-        file.seek(0)
-        if struct.unpack("<Q", file.read(8))[0] > HEADER:
-            raise ModelFileError("no litecast model: its header is too long")
+        raise ModelFileError(f"{size} bytes is too {'short' if size < 16 else 'large'} for a model file; make it again")
+    data = np.memmap(path, np.uint8, "r")
+    if zlib.crc32(data[:-4]) != _number(data[-4:]):
+        kinds = {b"P": " but a zip archive (torch.save?)", b"\x80": " but a pickle"}
+        raise ModelFileError("checksum does not fit: the file is damaged, cut off or no litecast model"
+                             f"{kinds.get(data[:1].tobytes(), '')}; copy or make it again")
+    start = 8 + _number(data[:8])
+    length = size - start - 4
+    wanted = {"body": {"dtype": "U8", "shape": [length], "data_offsets": [0, length]},
+              "crc": {"dtype": "U8", "shape": [4], "data_offsets": [length, length + 4]}}
+    try:
+        header = json.loads(data[8 : min(start, HEADER)].tobytes())
+    except (ValueError, RecursionError):
+        header = None
+    if header != wanted:
+        raise ModelFileError("no litecast model: its header is not that of two tensors, body and crc")
+    return data[start:-4]
 
 
-class _Body:
-    """The `body` tensor, read piece by piece; `at` is where the next piece starts."""
-
-    def __init__(self, file):
-        kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}
-        if kinds != {"body": "U8", "crc": "U8"} or file.get_slice("crc").get_shape() != [4]:
-            raise ModelFileError("a safetensors file, but no litecast model (that holds two tensors, body and crc)")
-        self.data = file.get_slice("body")
-        shape = self.data.get_shape()
-        self.size, self.at = math.prod(shape) if len(shape) == 1 else 0, 0
-
-    def take(self, length: int, what: str) -> bytes:
-        if length > self.size - self.at:
-            raise ModelFileError(f"{what} needs {length} bytes, {self.size - self.at} are left; the file is damaged")
-        self.at += length
-        return self.data[self.at - length : self.at].tobytes() if length else b""
-
-
-def _description(body: _Body) -> dict:
-    (length,) = struct.unpack("<I", body.take(4, "the description"))
+def _description(body: np.ndarray) -> tuple[_Content, int]:
+    """The description, and where it ends in the body."""
+    end = 4 + _number(body[:4])
     inflate = zlib.decompressobj(-15, zdict=COMMON)
     try:
-        text = inflate.decompress(body.take(length, "the description"), DESCRIPTION)
-        if not inflate.eof or inflate.unused_data:
-            raise ModelFileError("the description is cut off, or longer than any network needs; the file is damaged")
-        content = json.loads(text, parse_constant=_no_constant)
+        text = inflate.decompress(body[4:end].tobytes(), DESCRIPTION)
+        if not inflate.eof or inflate.unused_data or end > len(body):
+            raise _damaged("the description is cut off, or longer than any network needs")
+        found = json.loads(text)
+        version = found.get("version") if isinstance(found, dict) else None
+        if type(version) is int and version > VERSION:
+            raise ModelFileError(f"written in format {version}, this litecast reads up to {VERSION}: update litecast")
+        content = _Content.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise _damaged(f"the description is wrong in {str(first['loc'])[:80]}: {first['msg'][:80]}") from None
     except (zlib.error, ValueError, RecursionError) as error:
-        raise ModelFileError(f"the description cannot be read ({error}); the file is damaged") from error
-    version = content.get("version") if isinstance(content, dict) else None
-    if type(version) is not int or version < 1:
-        raise ModelFileError("the description has no format version; the file is damaged")
-    if version > VERSION:
-        raise ModelFileError(f"written in format {version}, this litecast reads up to {VERSION}: update litecast")
-    wanted = {"version": int, "model": dict, "tensors": list, "card": dict}
-    for name, kind in wanted.items():
-        if not isinstance(content.get(name), kind):
-            raise ModelFileError(f"the description has no {name}; the file is damaged")
-    unknown = [f"{name} {str(value)[:60]}" for name, value in content.items() if name not in wanted and value]
+        raise _damaged(f"the description cannot be read ({error})") from error
+    unknown = [f"{name} {str(value)[:60]}" for name, value in content.model_extra.items() if value]
     if unknown:  # activation quantizers and other layer wrappers, shared codebooks: none is known so far
         raise ModelFileError(f"it needs {', '.join(unknown)[:200]}, which this litecast does not know: update litecast")
-    return content
+    return content, end
 
 
-def _no_constant(name: str):
-    raise ValueError(f"{name} is not a number")
+def _check_lengths(tensors: list[tuple], left: int) -> None:
+    """The streams fill what is left of the body, and no tensor is larger or longer than any network needs."""
+    sizes = {name: math.prod(shape) for name, shape, _, _ in tensors}
+    if len(sizes) < len(tensors):
+        raise _damaged("two tensors have the same name")
+    if sum(sizes.values()) > ELEMENTS:
+        raise _damaged(f"more than {ELEMENTS} weights")
+    if any(length > LONGEST * sizes[name] + TABLES for name, _, _, length in tensors):
+        raise _damaged("a stream is longer than its tensor can need")
+    if sum(length for *_, length in tensors) != left:
+        raise _damaged(f"the streams do not take the {left} bytes that the body has for them")
 
 
-def _entries(content: dict, body: _Body) -> dict[str, tuple]:
-    """name -> (shape, codec meta, length, offset in the body); all lengths together must fill the body."""
-    start = body.at + 8 * _series(content["card"])
-    found, at, elements = {}, start, 0
-    for entry in content["tensors"]:
-        name, shape, meta, length = _entry(entry)
-        elements += math.prod(shape)
-        if elements > ELEMENTS:
-            raise ModelFileError(f"more than {ELEMENTS} weights; the file is damaged")
-        if length > LONGEST * math.prod(shape) + TABLES:
-            raise ModelFileError(f"{length} bytes for {math.prod(shape)} weights of {name[:60]}; the file is damaged")
-        if name in found:
-            raise ModelFileError(f"two tensors are called {name[:60]!r}; the file is damaged")
-        found[name] = (shape, meta, length, at)
-        at += length
-    if at != body.size:
-        raise ModelFileError(f"the streams take {at} bytes, the body has {body.size}; the file is damaged")
-    return found
-
-
-def _entry(entry) -> tuple[str, tuple, dict, int]:
-    kinds = [type(part) for part in entry] if isinstance(entry, list) else []
-    if kinds != [str, list, dict, int] or entry[3] < 0 or len(entry[1]) > 8:
-        raise ModelFileError(f"a tensor is described as {str(entry)[:60]}; the file is damaged")
-    if any(type(n) is not int or not 0 <= n <= ELEMENTS for n in entry[1]):
-        raise ModelFileError(f"{entry[0][:60]} has the shape {str(entry[1])[:60]}; the file is damaged")
-    return entry[0], tuple(entry[1]), entry[2], entry[3]
-
-
-def _rebuilt(description: dict, entries: dict) -> Forecaster:
+def _rebuilt(description: dict, tensors: list[tuple]) -> Forecaster:
     """The network on the meta device: no memory for weights until its tensors are known to be those of the file."""
     try:
         _check_widths(description)
-        with torch.device("meta"), _at_most(len(entries)):
+        with torch.device("meta"), _at_most(16 * len(tensors) + 256):
             model = models.rebuild(description)
     except ModelFileError:
         raise
     except Exception as error:  # whatever a nonsensical configuration breaks
         raise ModelFileError(f"its network cannot be built: {type(error).__name__} {str(error)[:200]}") from error
-    state = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    stored = {name: shape for name, (shape, *_) in entries.items()}
-    if state != stored:
-        wrong = sorted(name for name in state.keys() | stored.keys() if state.get(name) != stored.get(name))
-        raise ModelFileError(f"its tensors do not fit its network: {', '.join(wrong)[:200]}; the file is damaged, or "
-                             "made by another version")
+    state = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    stored = {name: shape for name, shape, _, _ in tensors}
+    wrong = [name for name in state | stored if state.get(name) != stored.get(name)]
+    if wrong:
+        raise _damaged(f"its tensors do not fit its network: {', '.join(wrong)[:200]}")
     return model
 
 
@@ -387,51 +361,32 @@ def _check_widths(value) -> None:
         for part in value.values() if isinstance(value, dict) else value:
             _check_widths(part)
     elif isinstance(value, (int, float)) and not -WIDEST <= value <= WIDEST:
-        raise ModelFileError(f"its network would be {str(value)[:40]} wide, at most {WIDEST}; the file is damaged")
+        raise _damaged(f"its network would be {str(value)[:40]} wide, at most {WIDEST}")
 
 
 @contextmanager
-def _at_most(tensors: int):
-    """Stop building a network that has more parameters or layers than the file can fill."""
-    owner, counts = threading.get_ident(), {"parameters": 0, "layers": 0}
-    limits = {"parameters": 2 * tensors + 16, "layers": 16 * tensors + 256}
+def _at_most(layers: int):
+    """Stop building a network that has more layers than the file can fill."""
+    made = []
 
-    def count(kind):
-        def hook(*_):
-            counts[kind] += threading.get_ident() == owner
-            if counts[kind] > limits[kind]:
-                raise ModelFileError(f"its network has more {kind} than the file has tensors for; the file is damaged")
-        return hook
+    def hook(*_):
+        made.append(None)
+        if len(made) > layers:
+            raise _damaged("its network has more layers than the file has tensors for")
 
-    with ExitStack() as stack:
-        for kind, register in (("parameters", registry.register_module_parameter_registration_hook),
-                               ("parameters", registry.register_module_buffer_registration_hook),
-                               ("layers", registry.register_module_module_registration_hook)):
-            stack.callback(register(count(kind)).remove)
+    handle = register_module_module_registration_hook(hook)
+    try:
         yield
+    finally:
+        handle.remove()
 
 
-def _series(card: dict) -> int:
-    return len(card["series"]) if isinstance(card.get("series"), list) else 0
-
-
-def _card(stored: dict, body: _Body, model) -> Card:
-    wrong = [name for name, value in stored.items() if type(value) is not TYPES.get(name)]
-    wrong += [f.name for f in fields(Card) if f.default is MISSING and f.name not in ELSEWHERE | stored.keys()]
-    wrong += ["series"] * (not wrong and any(type(name) is not str for name in stored["series"]))
-    if wrong:
-        raise ModelFileError(f"its card is wrong in {', '.join(wrong)[:200]}; the file is damaged, or newer")
-    mean, std = np.frombuffer(body.take(8 * _series(stored), "the scaler"), "<f4").reshape(2, -1).astype(float).tolist()
-    config = model.config
-    card = Card(**stored, L=config.L, H=config.H, patch=config.patch, mean=mean, std=std)
-    _check_card(card, model)
-    return card
-
-
-def _decode(body: _Body, entry: tuple) -> torch.Tensor:
-    shape, meta, length, at = entry
-    body.at = at
-    return torch.from_numpy(codecs.decode(body.take(length, "a tensor"), meta, shape))
+def _card(stored: dict, scaler: bytes, config) -> Card:
+    try:
+        mean, std = np.frombuffer(scaler, "<f4").reshape(2, -1).astype(float).tolist()
+        return Card(**stored, L=config.L, H=config.H, patch=config.patch, mean=mean, std=std)
+    except (TypeError, ValueError) as error:  # names that no card has, values of another type
+        raise _damaged(f"its card is wrong: {str(error)[:200]}") from None
 
 
 # ---- times

@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from litecast.errors import LitecastError
 from litecast.paths import PACKAGE
@@ -27,25 +27,30 @@ from litecast.paths import PACKAGE
 WIDTH = 6.7  # inches: the text width of the PDF's A4 page
 FONT = "NanumGothic"
 FRONT = ("width", "dlinear")  # what a compressed file has to beat: narrow networks and a linear one
-
-# Reference forecasters keep grey and black; the rest of the palette goes to the techniques.
-_ROLES = {
-    "dense": ("#000000", "D"),
-    "width": ("#7f7f7f", "s"),
-    "dlinear": ("#a6761d", "P"),
-    "naive": ("#999999", "x"),
-    "seasonal_naive": ("#666666", "x"),
-    "arima": ("#b07aa1", "x"),
-    "extra_epochs": ("#444444", "d"),
-}
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D00", "#3B1F8B")
-_MARKERS = ("o", "^", "v", "<", ">", "p", "h", "*", "X", "8", "H")
-
 AXES = {
     "bytes": ("file size (kB)", 1e-3),
     "latency_ms_p50": ("median latency (ms per window)", 1.0),
     "macs": ("MACs per window (thousand)", 1e-3),
 }
+
+# Reference forecasters keep grey and black; the rest of the palette goes to the techniques.
+_ROLES = {
+    "dense": ("#000000", "D"), "width": ("#7f7f7f", "s"), "dlinear": ("#a6761d", "P"), "naive": ("#999999", "x"),
+    "seasonal_naive": ("#666666", "x"), "arima": ("#b07aa1", "x"),
+}  # fmt: skip
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D00", "#3B1F8B")
+_MARKERS = ("o", "^", "v", "<", ">", "p", "h", "*", "X", "8", "H")
+_DASHES = {"naive": (0, (1, 2)), "seasonal_naive": (0, (5, 2)), "arima": (0, (6, 2, 1, 2))}  # drawn as lines
+_DASHED = (0, (3, 3))
+_STYLE = {
+    "font.family": [FONT, "DejaVu Sans"], "axes.unicode_minus": False,  # the second for signs the first lacks
+    "font.size": 8.5, "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8, "legend.frameon": False,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "grid.color": "#e4e4e4", "grid.linewidth": 0.6, "lines.linewidth": 1.4, "figure.dpi": 100, "savefig.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "svg.fonttype": "path", "svg.hashsalt": "litecast",  # the same glyphs and ids on every machine
+}  # fmt: skip
 
 
 def _looks() -> dict[str, tuple[str, str]]:
@@ -74,42 +79,11 @@ def font_dir() -> Path:
 
 
 def style() -> None:
-    """Set the house style for all figures made after; call it as often as you like."""
+    """Set the house style for all figures made after; a figure at the end of a cell is shown as SVG, with links."""
     if FONT not in font_manager.fontManager.get_font_names():
         for path in sorted(font_dir().glob("*.ttf")):
             font_manager.fontManager.addfont(path)
-    matplotlib.rcParams.update(
-        {
-            "font.family": [FONT, "DejaVu Sans"],  # the second for the few signs the first lacks
-            "axes.unicode_minus": False,
-            "font.size": 8.5,
-            "axes.titlesize": 9.5,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.labelsize": 8.5,
-            "xtick.labelsize": 8,
-            "ytick.labelsize": 8,
-            "legend.fontsize": 8,
-            "legend.frameon": False,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "grid.color": "#e4e4e4",
-            "grid.linewidth": 0.6,
-            "lines.linewidth": 1.4,
-            "figure.dpi": 100,
-            "savefig.dpi": 110,
-            "figure.constrained_layout.use": True,
-            "svg.fonttype": "path",  # the same glyphs on every machine
-            "svg.hashsalt": "litecast",  # the same ids for the same figure
-        }
-    )
-    _shown_as_svg()
-
-
-def _shown_as_svg() -> None:
-    """A figure at the end of a notebook's cell is shown as SVG: sharp, and with the links of its points."""
+    matplotlib.rcParams.update(_STYLE)
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg)
@@ -123,6 +97,9 @@ def svg(figure: Figure) -> str:
     return text.getvalue()
 
 
+# ---------------------------------------------------------------- parts of figures
+
+
 def _figure(height: float, rows: int = 1, columns: int = 1, **options):
     """Figure of the house width and a (rows, columns) array of axes. Not pyplot's: nothing is left open or shown."""
     style()
@@ -130,28 +107,46 @@ def _figure(height: float, rows: int = 1, columns: int = 1, **options):
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def _grid(names: list[str], height: float, single: float, **options):
+    """(figure, {name: axes}) with two titled panels side by side; height of a row, and of a figure of one row."""
+    columns = min(2, len(names))
+    depth = math.ceil(len(names) / columns)
+    figure, axes = _figure(0.75 + height * depth if depth > 1 else single, depth, columns, **options)
+    for ax in axes.flat[len(names):]:
+        ax.set_axis_off()
+    panels = dict(zip(names, axes.flat, strict=False))
+    for name, ax in panels.items():
+        ax.set_title(name)
+    return figure, panels
+
+
+def _label(panels: dict, x: str, y: str) -> None:
+    """Names the axes of a grid of two columns once: y on the left, x under the lowest panel of each column."""
+    axes = list(panels.values())
+    for ax in axes[::2]:
+        ax.set_ylabel(y)
+    for ax in axes[-2:]:
+        ax.set_xlabel(x)
+        ax.tick_params(labelbottom=True)
+
+
 def _text(rows: pd.DataFrame, column: str) -> pd.Series:
     """A key column as text, '' where a row has none (or the table lacks the column)."""
-    if column not in rows:
-        return pd.Series("", index=rows.index)
-    return rows[column].astype(object).where(rows[column].notna(), "").astype(str)
+    values = rows.get(column, pd.Series("", index=rows.index)).astype(object)
+    return values.where(values.notna(), "").astype(str)
 
 
 def _number(rows: pd.DataFrame, column: str) -> pd.Series:
     """A measured column as float64, NaN where a row has none (or the table lacks the column)."""
-    return pd.to_numeric(rows[column], errors="coerce") if column in rows else pd.Series(np.nan, index=rows.index)
+    return pd.to_numeric(rows.get(column, pd.Series(np.nan, index=rows.index)), errors="coerce")
 
 
-def _kinds(rows: pd.DataFrame) -> pd.Series:
-    """What decides a row's look: its technique, except that dlinear, a model, has one of its own."""
-    return _text(rows, "technique").mask(_text(rows, "model") == "dlinear", "dlinear")
-
-
-def _front(x: pd.Series, y: pd.Series) -> pd.DataFrame:
-    """Best y at or below each x, as the corners of a falling step line."""
-    corners = pd.DataFrame({"x": x, "y": y}).dropna().sort_values(["x", "y"])
-    corners["y"] = corners["y"].cummin()
-    return corners.drop_duplicates("y")
+def _percent(axis) -> None:
+    """Ticks of fractions in percent, with as many digits as tell them apart."""
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    low, high = axis.get_view_interval()
+    digits = max(0, -math.floor(math.log10(100 * (high - low) / 5))) if high > low else 1
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{digits}f} %"))
 
 
 def _plain_log(axis, low: float, high: float) -> None:
@@ -173,73 +168,7 @@ def _note(axes, text: str) -> None:
     axes.grid(False)
 
 
-def _label_outer(axes, used: int, x: str, y: str) -> None:
-    """Names the axes of a grid once: y on the left, x under the lowest panel in use of each column."""
-    depth, columns = axes.shape
-    for ax in axes[:, 0]:
-        ax.set_ylabel(y)
-    for column in range(columns):
-        lowest = max(row for row in range(depth) if row * columns + column < used)
-        axes[lowest, column].set_xlabel(x)
-        axes[lowest, column].tick_params(labelbottom=True)
-
-
-def _levels(rows: pd.DataFrame) -> dict[str, float]:
-    """Test WAPE of the forecasters without a file to weigh: drawn as horizontal lines."""
-    found = {}
-    for name in ("naive", "seasonal_naive", "arima"):
-        wape = _number(rows[_text(rows, "model") == name], "test_wape").mean()
-        if np.isfinite(wape):
-            found[name] = float(wape)
-    return found
-
-
-def _panel(axes, rows: pd.DataFrame, kinds: pd.Series, x: pd.Series, lines: dict[str, float],
-           links: pd.Series) -> None:
-    """One model's files: front as a step line, selected points filled, others hollow, all linked to their run."""
-    y = _number(rows, "test_wape")
-    is_front = kinds.isin(FRONT)
-    corners = _front(x[is_front], y[is_front])
-    chosen = (_number(rows, "selected").fillna(0) > 0) | (kinds == "dense")
-    bottom, top = _limits(y, y[chosen | is_front] if chosen.any() else y, lines)
-    for kind in sorted(kinds.unique(), key=lambda k: (k not in FRONT, k)):
-        colour, marker = look(kind)
-        for filled in (False, True):
-            mine = (kinds == kind) & (chosen if filled else ~chosen)
-            if not mine.any():
-                continue
-            points = axes.scatter(
-                x[mine], y[mine].clip(upper=top - 0.02 * (top - bottom)), marker=marker, s=34 if filled else 22,
-                facecolors=colour if filled else "none", edgecolors=colour, linewidths=0.9, zorder=4 if filled else 3,
-            )
-            points.set_urls(list(links[mine[mine].index]))
-    if len(corners):
-        axes.step([*corners["x"], x.max()], [*corners["y"], corners["y"].iloc[-1]], where="post",
-                  color=COLOURS["width"], linewidth=1.1, zorder=2)
-    for name, value in lines.items():
-        if bottom < value < top:
-            axes.axhline(value, color=look(name)[0], linewidth=1, linestyle=_DASHES[name], zorder=1)
-    beyond = [f"{k.replace('_', ' ')} {v:.3g}" for k, v in lines.items() if v >= top]
-    beyond += [f"{int((y > top).sum())} files"] if (y > top).any() else []
-    beneath = [f"{k.replace('_', ' ')} {v:.3g}" for k, v in lines.items() if v <= bottom]
-    told = "; ".join(f"{word}: {', '.join(names)}" for word, names in (("above", beyond), ("below", beneath)) if names)
-    axes.text(0.99, 0.99, told, ha="right", va="top", transform=axes.transAxes, fontsize=7, color="#666666")
-    axes.set_ylim(bottom, top)
-
-
-def _limits(y: pd.Series, wanted: pd.Series, lines: dict[str, float]) -> tuple[float, float]:
-    """Lower and upper end of the error axis: room for what matters and for the lines that are near it.
-
-    A ruined level or a far-off naive forecast would press all else into one stripe; they are told in the panel instead.
-    """
-    low, high = y.min(), wanted.max()
-    room = max(high - low, 0.04 * high)
-    near = [v for v in lines.values() if low - room < v < high + 0.75 * room]
-    low, high = min([low, *near]), max([high, *near, y[y < high + 0.5 * room].max()])
-    return low - 0.12 * (high - low or low), high + 0.16 * (high - low or high)
-
-
-_DASHES = {"naive": (0, (1, 2)), "seasonal_naive": (0, (5, 2)), "arima": (0, (6, 2, 1, 2))}
+# ---------------------------------------------------------------- error against size, time, MACs
 
 
 def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = None,
@@ -254,52 +183,140 @@ def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = No
         raise LitecastError(f"cannot draw errors against {x!r}: choose one of {', '.join(AXES)}")
     label, unit = AXES[x]
     rows = rows if dataset is None else rows[_text(rows, "dataset") == dataset]
-    rows = rows[_text(rows, "role") != "control"]
-    lines = _levels(rows)
-    points = rows[(_number(rows, x) > 0) & _number(rows, "test_wape").notna() & ~_text(rows, "model").isin(lines)]
-    kinds, models = _kinds(points), _text(points, "model")
-    names = sorted(set(models) - {"dlinear"}) or sorted(set(models)) or [""]
-    links = pd.Series([link(row) if link else None for row in points.to_dict("records")], points.index, dtype=object)
-    columns = min(2, len(names))
-    depth = math.ceil(len(names) / columns)
-    figure, axes = _figure(0.75 + 1.75 * depth if depth > 1 else 3.0, depth, columns, sharex=True)
-    for ax, name in zip(axes.flat, names, strict=False):
-        mine = points[models.isin([name, "dlinear"])]
-        ax.set_title(name)
+    rows = rows[_text(rows, "role") != "control"].assign(x=_number(rows, x) * unit, y=_number(rows, "test_wape"))
+    lines = rows[rows.model.isin(_DASHES)].groupby("model").y.mean().dropna().to_dict()  # they have no file to weigh
+    points = rows[(rows.x > 0) & rows.y.notna() & ~rows.model.isin(_DASHES)]
+    points = points.assign(kind=_text(points, "technique").mask(_text(points, "model") == "dlinear", "dlinear"))
+    points["url"] = pd.Series([link(row) if link else None for row in points.to_dict("records")], points.index, object)
+    names = sorted(set(points.model) - {"dlinear"}) or sorted(set(points.model)) or [""]
+    figure, panels = _grid(names, 1.85, 3.0, sharex=True)
+    for name, ax in panels.items():
+        mine = points[points.model.isin([name, "dlinear"])]
         if mine.empty:
             _note(ax, f"no file with a {label.split(' (')[0]}")
             continue
-        ax.set_xscale("log")
-        _panel(ax, mine, kinds[mine.index], _number(mine, x) * unit, lines, links)
-    for ax in axes.flat[len(names):]:
-        ax.set_axis_off()
-    if len(points):
-        values = _number(points, x) * unit
-        low, high = values.min() / 1.2, values.max() * 1.2
-        for ax in axes.flat[: len(names)]:
-            if ax.get_xscale() == "log":
-                ax.set_xlim(low, high)
-                _plain_log(ax.xaxis, low, high)
-    _label_outer(axes, len(names), label, "test WAPE")
-    _legend(figure, list(dict.fromkeys(kinds)), lines)
+        low, high = points.x.min() / 1.2, points.x.max() * 1.2
+        ax.set(xscale="log", xlim=(low, high))
+        _panel(ax, mine, lines)
+        _plain_log(ax.xaxis, low, high)
+        _percent(ax.yaxis)
+    _label(panels, label, "test WAPE")
+    _legend(figure, sorted(set(points.kind), key=lambda k: (k != "dense", k in FRONT, k)), lines)
     return figure
+
+
+def _panel(axes, rows: pd.DataFrame, lines: dict[str, float]) -> None:
+    """One model's files: front as a step line, selected points filled, others hollow, all linked to their run."""
+    is_front = rows.kind.isin(FRONT)
+    chosen = (_number(rows, "selected").fillna(0) > 0) | (rows.kind == "dense")
+    bottom, top = _limits(rows.y, rows.y[chosen | is_front], lines)
+    for (kind, filled), mine in rows.groupby([rows.kind, chosen]):
+        colour, marker = look(kind)
+        points = axes.scatter(
+            mine.x, mine.y.clip(upper=top - 0.02 * (top - bottom)), marker=marker, s=34 if filled else 22,
+            facecolors=colour if filled else "none", edgecolors=colour, linewidths=0.9, zorder=4 if filled else 3,
+        )
+        points.set_urls(list(mine.url))
+    front = rows[is_front].sort_values(["x", "y"])
+    front = front.assign(y=front.y.cummin()).drop_duplicates("y")  # best y at or below each x
+    if len(front):
+        axes.step([*front.x, rows.x.max()], [*front.y, front.y.iloc[-1]], where="post", color=COLOURS["width"],
+                  linewidth=1.1, zorder=2)
+    for name, value in lines.items():
+        if bottom < value < top:
+            axes.axhline(value, color=look(name)[0], linewidth=1, linestyle=_DASHES[name], zorder=1)
+    beyond = [f"{k.replace('_', ' ')} {100 * v:.1f} %" for k, v in lines.items() if v >= top]
+    beyond += [f"{int((rows.y > top).sum())} files"] if (rows.y > top).any() else []
+    beneath = [f"{k.replace('_', ' ')} {100 * v:.1f} %" for k, v in lines.items() if v <= bottom]
+    told = "; ".join(f"{word}: {', '.join(names)}" for word, names in (("above", beyond), ("below", beneath)) if names)
+    axes.text(0.99, 0.99, told, ha="right", va="top", transform=axes.transAxes, fontsize=7.5, color="#666666")
+    axes.set_ylim(bottom, top)
+
+
+def _limits(y: pd.Series, wanted: pd.Series, lines: dict[str, float]) -> tuple[float, float]:
+    """Lower and upper end of the error axis: room for what matters and for the lines that are near it.
+
+    A ruined level or a far-off naive forecast would press all else into one stripe; they are told in the panel instead.
+    """
+    low, high = y.min(), (wanted if len(wanted) else y).max()
+    room = max(high - low, 0.04 * high)
+    near = [v for v in lines.values() if low - room < v < high + 0.75 * room]
+    low, high = min([low, *near]), max([high, *near, y[y < high + 0.5 * room].max()])
+    return low - 0.12 * (high - low or low), high + 0.16 * (high - low or high)
 
 
 def _legend(figure: Figure, kinds: list[str], lines: dict[str, float]) -> None:
     """One legend under all panels: what a colour, a filled point and a line mean."""
-    order = sorted(kinds, key=lambda k: (k != "dense", k in FRONT, k))
+    dot = {"linestyle": "", "marker": "o", "color": "#666666"}
     handles = [
-        Line2D([], [], linestyle="-" if k == "width" else "", color=look(k)[0], marker=look(k)[1],
-               markerfacecolor=look(k)[0], markersize=5, linewidth=1.1,
-               label={"width": "trained narrow (front)"}.get(k, k.replace("_", " ")))
-        for k in order
+        Line2D([], [], linestyle="-" if k == "width" else "", color=look(k)[0], marker=look(k)[1], markersize=5,
+               linewidth=1.1, label={"width": "trained narrow (front)"}.get(k, k.replace("_", " ")))
+        for k in kinds
     ]
     handles += [Line2D([], [], color=look(k)[0], linestyle=_DASHES[k], linewidth=1, label=k.replace("_", " "))
                 for k in lines]
-    handles += [Line2D([], [], linestyle="", marker="o", color="#666666", markersize=5, label="filled: selected"),
-                Line2D([], [], linestyle="", marker="o", color="#666666", markerfacecolor="none", markersize=4.5,
-                       label="hollow: other levels")]
+    handles += [Line2D([], [], **dot, markersize=5, label="filled: selected"),
+                Line2D([], [], **dot, markersize=4.5, markerfacecolor="none", label="hollow: other levels")]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), handlelength=2.2)
+
+
+# ---------------------------------------------------------------- levels, differences, errors by step
+
+
+def level_curve(rows: pd.DataFrame, part: str = "val") -> Figure:
+    """WAPE by level, mean over seeds, a line per technique and variant and a panel per model; ringed = selected.
+
+    The first variant is a broad pale line, so that one on top of it is seen; the grey line is the dense network.
+    """
+    rows = rows.assign(wape=_number(rows, f"{part}_wape"), **{c: _text(rows, c) for c in ("variant", "level")})
+    dense = rows[(_text(rows, "technique") == "dense") & (_text(rows, "control") == "")].groupby("model").wape.mean()
+    rows = rows[rows.wape.notna() & (_text(rows, "role") == "compressed")]
+    figure, panels = _grid(sorted(set(rows.model)) or [""], 1.6, 2.4)
+    if rows.empty:
+        _note(panels[""], "no compressed row yet")
+        return figure
+    handles = {}
+    for model, ax in panels.items():
+        mine = rows[rows.model == model]
+        levels = sorted(set(mine.level), key=_natural)
+        for n, ((technique, variant), line) in enumerate(mine.groupby(["technique", "variant"])):
+            colour, marker = look(technique)
+            line = line.groupby("level")[["wape", "selected"]].mean().reindex(levels)
+            broad = {"linewidth": 4, "alpha": 0.35} if n == 0 else {"linewidth": 1.1, "linestyle": (0, (2 + 2 * n, 2))}
+            name = f"{technique} {variant}".replace("_", " ").strip()
+            handles[name], = ax.plot(range(len(levels)), line.wape, color=colour, marker=marker, label=name,
+                                     markersize=5.5 if n == 0 else 3, **broad)
+            at = np.flatnonzero(line.selected > 0)
+            ax.scatter(at, line.wape.iloc[at], s=75 + 60 * (n == 0), facecolors="none", edgecolors=colour,
+                       alpha=0.5 if n == 0 else 1, zorder=4)
+        if model in dense.index:
+            handles["dense"] = ax.axhline(dense[model], color="#8a8a8a", linewidth=1.1, zorder=1, label="dense")
+        _at_least(ax, 0.02)
+        _percent(ax.yaxis)
+        ax.set(xticks=range(len(levels)), xticklabels=[share(level) for level in levels])
+        ax.margins(x=0.08)
+    _label(panels, "level", {"val": "validation", "test": "test"}[part] + " WAPE")
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=min(3, len(handles)))
+    return figure
+
+
+def _at_least(axes, share: float) -> None:
+    """Widens the y axis to a share of its middle: noise of a tenth of a percent must not fill a panel."""
+    low, high = axes.get_ylim()
+    middle, half = (low + high) / 2, max(high - low, share * (low + high)) / 2
+    axes.set_ylim(middle - half, middle + half)
+
+
+def _natural(level: str) -> tuple:
+    """Sorts levels as numbers where they are numbers, else by name."""
+    value = pd.to_numeric(level, errors="coerce")
+    return (1, 0.0, level) if np.isnan(value) else (0, value, level)
+
+
+def share(level: str) -> str:
+    """A level between 0 and 1 in percent, any other as it is."""
+    value = pd.to_numeric(level, errors="coerce")
+    return f"{100 * value:g} %" if 0 < value < 1 else level
 
 
 def forest(comparisons: pd.DataFrame, margins: tuple[float, ...] = (0.01, 0.02, 0.05), link=None) -> Figure:
@@ -315,30 +332,65 @@ def forest(comparisons: pd.DataFrame, margins: tuple[float, ...] = (0.01, 0.02, 
         _note(ax, "no comparison yet")
         return figure
     names = _text(lines, "label").where(_text(lines, "label") != "", _text(lines, "row"))
-    techniques = _text(lines, "technique")
     middle, low, high = (100 * _number(lines, c).to_numpy() for c in ("delta", "low", "high"))
     # wide enough for most, but never so wide that the margins are lost: what lies beyond is told in numbers
     reach = np.clip(np.nan_to_num(1.6 * np.nanquantile(np.abs(middle), 0.9)), 150 * max(margins), 600 * max(margins))
-    for i in range(len(lines)):
-        colour, marker = look(techniques[i] or "dense")
+    for i, technique in enumerate(_text(lines, "technique")):
+        colour, marker = look(technique or "dense")
         ax.plot([max(low[i], -reach), min(high[i], reach)], [i, i], color=colour, linewidth=1.3, zorder=2)
         point = ax.scatter([np.clip(middle[i], -reach, reach)], [i], color=colour, marker=marker, s=24, zorder=3)
-        if link is not None:
-            point.set_urls([link(lines.loc[i].to_dict())])
+        point.set_urls([link(lines.loc[i].to_dict()) if link else None])
         if abs(middle[i]) > reach:
             side = 1 if middle[i] > 0 else -1
             ax.annotate(f"{middle[i]:+.0f} %", (side * reach, i), xytext=(-7 * side, 0), textcoords="offset points",
-                        ha="right" if side > 0 else "left", va="center", fontsize=7, color="#444444")
+                        ha="right" if side > 0 else "left", va="center", fontsize=7.5, color="#444444")
     ax.axvline(0, color="#222222", linewidth=0.9, zorder=1)
     for margin in margins:
-        ax.axvline(100 * margin, color="#222222", linewidth=0.7, linestyle=(0, (3, 3)), zorder=1)
+        ax.axvline(100 * margin, color="#222222", linewidth=0.7, linestyle=_DASHED, zorder=1)
         ax.annotate(f"{100 * margin:g} %", (100 * margin, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
-                    textcoords="offset points", ha="center", fontsize=7, color="#444444")
+                    textcoords="offset points", ha="center", fontsize=7.5, color="#444444")
     ax.set(yticks=range(len(lines)), yticklabels=names, ylim=(len(lines) - 0.4, -0.6), xlim=(-reach, reach),
            xlabel="ΔWAPE against the reference (%): right is worse")
-    ax.tick_params(axis="y", labelsize=7, length=0)
+    ax.tick_params(axis="y", labelsize=7.5, length=0)
     ax.grid(False, axis="y")
     return figure
+
+
+
+def error_profile(errors: pd.DataFrame, unit: str = "", by: tuple[str, ...] = ("step",)) -> Figure:
+    """Mean absolute error by step ahead, hour of day or series: a panel each, a line per name.
+
+    errors: columns name (technique, model or a label), error (own unit; averaged), and those of `by` ('step', 'hour',
+    'series'; lines with NaN in one are left out of that panel). unit: that of the series, for the label.
+    """
+    figure, axes = _figure(2.7, 1, len(by))
+    names = list(dict.fromkeys(errors["name"]))
+    free = cycle(c for c in zip(_PALETTE, _MARKERS, strict=False))
+    looks = {name: LOOKS.get(name) or next(free) for name in names}
+    for ax, x in zip(axes.flat, by, strict=True):
+        means = errors.groupby([x, "name"]).error.mean().unstack() if len(errors) else pd.DataFrame()
+        if means.empty:
+            _note(ax, "no stored forecasts")
+            continue
+        ordered = x != "series"
+        at = means.index if ordered else range(len(means))
+        for name in names:
+            ax.plot(at, means[name], color=looks[name][0], marker=looks[name][1], markersize=3.2, linewidth=1.1,
+                    linestyle=_DASHES.get(name, "-") if ordered else "", label=str(name).replace("_", " "))
+        if ordered:
+            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        else:
+            ax.set_xticks(at, means.index, rotation=45, ha="right", fontsize=7.5)
+        ax.set_ylim(bottom=0)
+        ax.set_xlabel({"step": "steps ahead", "hour": "hour of day", "series": ""}[x])
+    axes[0, 0].set_ylabel("mean absolute error" + (f"\n({unit})" if unit else ""))
+    handles = axes[0, 0].get_legend_handles_labels()[0]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    return figure
+
+
+# ---------------------------------------------------------------- weights, training, splits
 
 
 def weights_histogram(before: np.ndarray, after: np.ndarray, labels: tuple[str, str] = ("dense", "compressed"),
@@ -353,15 +405,16 @@ def weights_histogram(before: np.ndarray, after: np.ndarray, labels: tuple[str, 
         return figure
     reach = np.quantile(np.abs(np.concatenate([before, after])), 0.999) or 1.0
     bins = np.linspace(-reach, reach, 81)
-    for values, label, colour, fill in ((before, labels[0], "#8a8a8a", True),
-                                        (after, labels[1], look(technique)[0] if technique else "#0072B2", False)):
-        zeros = float((values == 0).mean())
+    looks = (("stepfilled", "#8a8a8a", 0.45), ("step", look(technique)[0] if technique else _PALETTE[0], 1))
+    for values, label, (kind, colour, alpha) in zip((before, after), labels, looks, strict=True):
         shown = values[values != 0]
+        zeros = 1 - shown.size / values.size
         note = f"{label}: {values.size:,} weights" + (f", {100 * zeros:.1f} % zero" if zeros else "")
         ax.hist(shown, bins=bins, weights=np.full(shown.size, 1 / values.size), label=note, color=colour,
-                histtype="stepfilled" if fill else "step", alpha=0.45 if fill else 1, linewidth=1.3)
-    ax.set(xlabel="weight", ylabel="share per bin", yticks=ax.get_yticks()[::2])
+                histtype=kind, alpha=alpha, linewidth=1.3)
+    ax.set(xlabel="weight", ylabel="share per bin")
     ax.set_ylim(bottom=0)
+    _percent(ax.yaxis)
     ax.legend(loc="upper right")
     return figure
 
@@ -370,111 +423,37 @@ def learning_curve(log: pd.DataFrame) -> Figure:
     """Training and validation loss by optimiser step; log: columns step, train_loss, val_loss (scaled units)."""
     figure, axes = _figure(2.2)
     ax = axes[0, 0]
-    for column, label, colour in (("train_loss", "train", "#8a8a8a"), ("val_loss", "validation", "#0072B2")):
-        part = pd.DataFrame({"step": _number(log, "step"), "loss": _number(log, column)}).dropna()
-        if len(part):
-            ax.plot(part["step"], part["loss"], label=label, color=colour, marker="." if len(part) < 40 else None)
-    best = pd.DataFrame({"step": _number(log, "step"), "loss": _number(log, "val_loss")}).dropna()
-    if len(best):
-        step = best.loc[best["loss"].idxmin(), "step"]
-        ax.axvline(step, color="#222222", linewidth=0.8, linestyle=(0, (3, 3)), label=f"best: step {step:g}")
-    if not ax.get_legend_handles_labels()[0]:
+    losses = pd.DataFrame({c: _number(log, c) for c in ("step", "train_loss", "val_loss")}).set_index("step")
+    if losses.isna().all(axis=None):
         _note(ax, "no step was logged")
         return figure
+    for column, label, colour in (("train_loss", "train", "#8a8a8a"), ("val_loss", "validation", _PALETTE[0])):
+        line = losses[column].dropna()
+        ax.plot(line, label=label, color=colour, marker="." if len(line) < 40 else None)
+    if losses.val_loss.notna().any():
+        step = losses.val_loss.idxmin()
+        ax.axvline(step, color="#222222", linewidth=0.8, linestyle=_DASHED, label=f"best: step {step:g}")
     ax.set(xlabel="optimiser step", ylabel="loss (scaled)")
     ax.legend(loc="upper right")
     return figure
 
 
-def error_profile(errors: pd.DataFrame, x: str = "step", unit: str = "") -> Figure:
-    """Mean absolute error along the horizon or the day, a line per forecaster.
-
-    errors: columns x ('step' ahead, or 'hour' of day), 'name' (technique, model or a label) and 'error'
-    (own unit, averaged per x and name); unit: that of the series, for the label.
-    """
-    figure, axes = _figure(2.4)
-    ax = axes[0, 0]
-    means = errors.groupby(["name", x], sort=True)["error"].mean() if len(errors) else pd.Series(dtype=float)
-    if means.empty:
-        _note(ax, "no stored forecasts")
-        return figure
-    for name in dict.fromkeys(errors["name"]):
-        line, (colour, marker) = means[name], look(str(name))
-        ax.plot(line.index, line.to_numpy(), color=colour, marker=marker, markersize=3.2, linewidth=1.1,
-                linestyle=_DASHES.get(str(name), "-"), label=str(name).replace("_", " "))
-    ax.set(xlabel={"step": "steps ahead", "hour": "hour of day"}.get(x, x),
-           ylabel="mean absolute error" + (f" ({unit})" if unit else ""))
-    ax.set_ylim(bottom=0)
-    figure.legend(loc="outside right upper", handles=ax.get_legend_handles_labels()[0])
-    return figure
-
-
-def level_curve(rows: pd.DataFrame, part: str = "val") -> Figure:
-    """WAPE by level, mean over seeds, a line per technique and variant and a panel per model; ringed = selected.
-
-    The grey line of a panel is its dense network, if rows hold it.
-    """
-    dense = rows[(_text(rows, "technique") == "dense") & (_text(rows, "control") == "")]
-    dense = _number(dense, f"{part}_wape").groupby(_text(dense, "model")).mean()
-    rows = rows[_number(rows, f"{part}_wape").notna() & (_text(rows, "role") == "compressed")]
-    models = sorted(set(_text(rows, "model"))) or [""]
-    columns = min(2, len(models))
-    depth = math.ceil(len(models) / columns)
-    figure, axes = _figure(0.55 + 1.5 * depth if depth > 1 else 2.3, depth, columns)
-    if rows.empty:
-        _note(axes[0, 0], "no compressed row yet")
-        return figure
-    table = pd.DataFrame({c: _text(rows, c) for c in ("model", "technique", "variant", "level")})
-    table = table.assign(wape=_number(rows, f"{part}_wape"), selected=_number(rows, "selected").fillna(0))
-    handles = {}
-    for ax, model in zip(axes.flat, models, strict=False):
-        mine = table[table["model"] == model]
-        levels = sorted(set(mine["level"]), key=_natural)
-        place = {level: i for i, level in enumerate(levels)}
-        for n, ((technique, variant), part_rows) in enumerate(mine.groupby(["technique", "variant"])):
-            colour, marker = look(technique)
-            line = part_rows.groupby("level")[["wape", "selected"]].mean()
-            line = line.loc[sorted(line.index, key=_natural)]
-            at = [place[level] for level in line.index]
-            dash = ("-", "--", ":", "-.")[n % 4]
-            name = f"{technique} {variant}".replace("_", " ").strip()
-            handles[name], = ax.plot(at, line["wape"], color=colour, marker=marker, markersize=3.5, linestyle=dash,
-                                     linewidth=1.1, label=name)
-            chosen = line["selected"].to_numpy() > 0
-            ax.scatter(np.array(at)[chosen], line["wape"][chosen], s=75, facecolors="none", edgecolors=colour, zorder=4)
-        if model in dense.index:
-            handles["dense"] = ax.axhline(dense[model], color="#8a8a8a", linewidth=1.1, zorder=1, label="dense")
-        ax.set(title=model, xticks=range(len(levels)), xticklabels=levels)
-    for ax in axes.flat[len(models):]:
-        ax.set_axis_off()
-    _label_outer(axes, len(models), "level", {"val": "validation", "test": "test"}[part] + " WAPE")
-    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=min(3, len(handles)))
-    return figure
-
-
-def _natural(level: str) -> tuple:
-    """Sorts levels as numbers where they are numbers, else by name."""
-    try:
-        return (0, float(level), level)
-    except ValueError:
-        return (1, 0.0, level)
-
-
 def split_figure(parts: pd.DataFrame) -> Figure:
     """Where train, validation and test lie; parts: columns dataset, part, start, end (share of the series, 0…1)."""
-    names = list(dict.fromkeys(parts["dataset"])) if len(parts) else []
+    names = list(dict.fromkeys(parts["dataset"]))
     figure, axes = _figure(0.8 + 0.3 * max(1, len(names)))
     ax = axes[0, 0]
     if not names:
         _note(ax, "no split is stored")
         return figure
-    colours = {"train": "#56B4E9", "val": "#E69F00", "test": "#009E73"}
-    for part, colour in colours.items():
+    for part, label, colour in (("train", "train", "#56B4E9"), ("val", "validation", "#E69F00"),
+                                ("test", "test", "#009E73")):
         mine = parts[parts["part"] == part]
-        ax.barh([names.index(n) for n in mine["dataset"]], mine["end"] - mine["start"], left=mine["start"],
-                color=colour, height=0.62, label={"val": "validation"}.get(part, part))
+        ax.barh([names.index(n) for n in mine.dataset], mine.end - mine.start, left=mine.start, color=colour,
+                height=0.62, label=label)
     ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1), ylim=(len(names) - 0.4, -0.6),
            xlabel="share of the common span")
+    _percent(ax.xaxis)
     ax.grid(False)
     figure.legend(handles=ax.get_legend_handles_labels()[0], loc="outside upper right", ncols=3)
     return figure

@@ -5,9 +5,7 @@ exporters number the same things in the same order: HTML as one file that fetche
 pandoc and Typst, which come as wheels. Errors of either are raised as RunError with the program's own message.
 """
 
-import base64
 import html
-import io
 import os
 import re
 import tempfile
@@ -36,7 +34,8 @@ from litecast.plots import font_dir, style, svg
 
 TEMPLATES = ROOT / "reports" / "templates"
 MARK = "litecast"  # key of the output metadata that makes an output a numbered figure or table
-LANDSCAPE = 11  # tables with more columns turn their page
+UNBROKEN = 30  # lines of a table that stays on one page
+COLUMNS = 10  # what a page has room for in legible type
 
 
 def run_link(folder: str, base: str = "") -> str | None:
@@ -55,40 +54,36 @@ def run_link(folder: str, base: str = "") -> str | None:
 class Shown:
     """An output in several formats, marked with the caption under which the exporters number it."""
 
-    def __init__(self, kind: str, caption: str, data: dict[str, str], **more):
-        self.data, self.mark = data, {"kind": kind, "caption": caption, **more}
+    def __init__(self, kind: str, caption: str, data: dict[str, str]):
+        self.data, self.mark = data, {"kind": kind, "caption": caption}
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return self.data, {MARK: self.mark}
 
 
 def figure(fig: Figure, caption: str) -> Shown:
-    """A matplotlib figure as SVG and PNG under a numbered caption (Markdown)."""
+    """A matplotlib figure as SVG under a numbered caption (Markdown)."""
     style()
-    vector, png = svg(fig), io.BytesIO()
-    fig.set_layout_engine("none")  # it stays as laid out; to do it twice would double the time
-    fig.savefig(png, format="png", metadata={"Software": None})
-    data = {"image/svg+xml": vector, "image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": caption}
-    return Shown("figure", caption, data)
+    return Shown("figure", caption, {"image/svg+xml": svg(fig), "text/plain": caption})
 
 
 def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None) -> Shown:
     """A table as Markdown (for the PDF: pandoc drops pandas' HTML) and HTML, under a numbered caption (Markdown).
 
     links: one address or None per line, put on its first cell. Floats get 4 digits, what is missing a dash.
+    Raises ValueError for links that do not match the lines, and for more columns than a page has room for.
     """
+    if frame.shape[1] > COLUMNS:
+        raise ValueError(f"{frame.shape[1]} columns in table {caption!r}: a page has room for {COLUMNS}")
     if links is not None and len(links) != len(frame):
         raise ValueError(f"{len(links)} links for the {len(frame)} lines of table {caption!r}")
     cells = [[_cell(value) for value in line] for line in frame.itertuples(index=False, name=None)]
     right = [_is_number(column) for column in zip(*cells, strict=True)] or [False] * frame.shape[1]
     links = links or [None] * len(cells)
     heads = [str(c) for c in frame.columns]
-    data = {
-        "text/html": _html_table(heads, cells, right, links),
-        "text/markdown": _markdown_table(heads, cells, right, links),
-        "text/plain": frame.to_string(index=False),
-    }
-    return Shown("table", caption, data, columns=len(heads))
+    text = _markdown_table(heads, cells, right, links)
+    return Shown("table", caption, {"text/html": markdown(text), "text/markdown": text,
+                                    "text/plain": frame.to_string(index=False)})
 
 
 def _cell(value) -> str:
@@ -101,19 +96,6 @@ def _cell(value) -> str:
 
 def _is_number(column: tuple[str, ...]) -> bool:
     return all(re.fullmatch(r"–?|[+−-]?[\d.,]+(e[+-]?\d+)?( ?[%×])?", cell) for cell in column)
-
-
-def _html_table(heads, cells, right, links) -> str:
-    short = [max(map(len, column)) <= 20 for column in zip(heads, *cells, strict=True)]  # worth a line of their own
-    side = [' class="number"' if r else ' class="short"' if s else "" for r, s in zip(right, short, strict=True)]
-    head = "".join(f"<th{s}>{html.escape(h)}</th>" for h, s in zip(heads, side, strict=True))
-    lines = []
-    for line, link in zip(cells, links, strict=True):
-        texts = [html.escape(c) for c in line]
-        if link and texts:
-            texts[0] = f'<a href="{html.escape(link)}">{texts[0]}</a>'
-        lines.append("<tr>" + "".join(f"<td{s}>{t}</td>" for t, s in zip(texts, side, strict=True)) + "</tr>")
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(lines) + "\n</tbody></table>"
 
 
 def _markdown_table(heads, cells, right, links) -> str:
@@ -149,31 +131,26 @@ class _Numbered(Preprocessor):
                 mark = output.get("metadata", {}).get(MARK)
                 if mark:
                     counts[mark["kind"]] += 1
-                    turn = getattr(self, f"_{self.target}_{mark['kind']}")
-                    output["data"] = turn(output["data"], mark, counts[mark["kind"]], resources)
+                    turn = self._html if self.target == "html" else self._pdf
+                    output["data"] = turn(output["data"], counts[mark["kind"]], resources["files"], **mark)
         return nb, resources
 
-    def _html_figure(self, data, mark, number, resources):
-        caption = markdown(mark["caption"], inline=True)
-        picture = inline_svg(data["image/svg+xml"], f"fig{number}-", mark["caption"])
-        return {"text/html": f'<figure id="figure-{number}">{picture}<figcaption><b>Figure {number}.</b> {caption}'
-                             "</figcaption></figure>"}
+    def _html(self, data, number, files, kind, caption):
+        head = f"<figcaption><b>{kind.capitalize()} {number}.</b> {markdown(caption, inline=True)}</figcaption>"
+        if kind == "table":
+            body = f'{head}<div class="scroll">{data["text/html"]}</div>'
+        else:
+            body = inline_svg(data["image/svg+xml"], f"fig{number}-", caption) + head
+        return {"text/html": f'<figure class="{kind}" id="{kind}-{number}">{body}</figure>'}
 
-    def _html_table(self, data, mark, number, resources):
-        caption = markdown(mark["caption"], inline=True)
-        return {"text/html": f'<figure class="table" id="table-{number}"><figcaption><b>Table {number}.</b> {caption}'
-                             f'</figcaption><div class="scroll">{data["text/html"]}</div></figure>'}
-
-    def _pdf_figure(self, data, mark, number, resources):
-        name = f"figure-{number}.svg"
-        resources["files"][name] = data["image/svg+xml"]
-        return {"text/markdown": f"\n![{mark['caption']}]({name}){{width=100%}}\n"}
-
-    def _pdf_table(self, data, mark, number, resources):
-        text = f"\n{data['text/markdown']}\n\n: {mark['caption']}\n"
-        if mark["columns"] > LANDSCAPE:
-            text = f"\n```{{=typst}}\n#page(flipped: true)[\n```\n{text}\n```{{=typst}}\n]\n```\n"
-        return {"text/markdown": text}
+    def _pdf(self, data, number, files, kind, caption):
+        if kind == "table":
+            text = f"\n{data['text/markdown']}\n\n: {caption}\n"
+            if text.count("\n") <= UNBROKEN:
+                text = f"\n```{{=typst}}\n#block(breakable: false)[\n```\n{text}\n```{{=typst}}\n]\n```\n"
+            return {"text/markdown": text}
+        files[f"figure-{number}.svg"] = data["image/svg+xml"]
+        return {"text/markdown": f"\n![{caption}](figure-{number}.svg){{width=100%}}\n"}
 
 
 class HTMLReport(TemplateExporter):
@@ -327,8 +304,8 @@ def _with_contents(page: str) -> str:
 
 def _source(text: str) -> str:
     """Typst source of the report's Markdown. Raises RunError with pandoc's message."""
-    # title and contents have a page of their own
-    text = text.replace("\n## ", "\n```{=typst}\n#pagebreak(weak: true)\n```\n\n## ", 1)
+    # a page for title and contents, a page for the first section
+    text = text.replace("\n## ", "\n```{=typst}\n#pagebreak(weak: true)\n```\n\n## ", 2)
     options = ["--standalone", f"--template={TEMPLATES / 'report.typ'}", "--shift-heading-level-by=-1",
                "--columns=100000", "--wrap=none"]  # a wide column count: tables without guessed widths
     kind = "markdown-smart-citations-raw_html-example_lists-fancy_lists+lists_without_preceding_blankline"
@@ -336,6 +313,8 @@ def _source(text: str) -> str:
         source = pypandoc.convert_text(text, "typst", format=kind, extra_args=options, verify_format=False)
     except (RuntimeError, OSError) as error:
         raise RunError(f"report: pandoc could not turn the notebook into Typst source: {error}") from error
+    source = re.sub(r"^((?:[A-Z]|#strong)[^\n]*)\n\n(?=#figure\(|#block)", r"#block(sticky: true)[\1]\n\n", source,
+                    flags=re.MULTILINE)  # a sentence stays with the figure it introduces
     return source.replace("align(center)[#table(", "align(left)[#table(")
 
 

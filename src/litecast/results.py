@@ -7,23 +7,21 @@ Everything chosen here (references, levels, headline rows) is chosen on validati
 import contextlib
 import difflib
 import functools
-import hashlib
 import importlib.metadata
-import json
 import math
-import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from litecast import closure, paths
+from litecast.atomic import read_json, replacing, write_json
 from litecast.errors import RunError
 
 COLUMNS = """
@@ -44,33 +42,23 @@ INTEGERS = frozenset(
     """seed selected L H params live_params nonzero_params macs train_macs bytes resident_bytes arena_bytes
     threads batch dirty""".split()
 )
-LATENCY = ["threads", "batch", "latency_ms_p10", "latency_ms_p50", "latency_ms_p90"]
-LOSSES = ["row_id", "series", "origin", "abs_err", "sq_err", "abs_y"]
-FORECASTS = ["row_id", "series", "origin", "step", "y", "yhat"]
+LATENCY = ["latency_ms_p10", "latency_ms_p50", "latency_ms_p90", "threads", "batch"]
+STORED = {
+    "losses": ["row_id", "series", "origin", "abs_err", "sq_err", "abs_y"],
+    "forecasts": ["row_id", "series", "origin", "step", "y", "yhat"],
+}
 GROUP = ["dataset", "model", "technique", "variant", "runtime"]  # one level of each is selected
 TOLERANCE = 0.01  # a level may lose this share of validation WAPE against its reference
 NEAR_BEST = 0.02  # the headline file may lose this share against the best forecaster of any size
 BUDGETS_KB = (4, 16, 64)  # 1 kB = 1000 bytes
 
 
-# ---- files
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends well, and is gone if it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
+# ---- tables
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write atomically; counts are written as integers, what is missing stays empty."""
     counts = {name: frame[name].round().astype("Int64") for name in frame if name in INTEGERS}
-    with atomic(Path(path)) as temporary:
+    with replacing(Path(path)) as temporary:
         frame.assign(**counts).to_csv(temporary, index=False)
 
 
@@ -81,49 +69,45 @@ def read(path: Path) -> pd.DataFrame:
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.reindex(columns=COLUMNS)
-    for name in COLUMNS:
-        if name in TEXT:
-            frame[name] = [_text(value) for value in frame[name]]
-            frame[name] = frame[name].astype(str)  # also where there is no row
-        else:
-            frame[name] = pd.to_numeric(frame[name].replace("", np.nan)).astype("float64")
-    return frame
+    text = {name: pd.Series([_text(value) for value in frame[name]], frame.index, dtype=str) for name in TEXT}
+    numbers = {name: pd.to_numeric(frame[name]).astype("float64") for name in COLUMNS if name not in TEXT}
+    return frame.assign(**text, **numbers)
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path, columns: list[str]) -> None:
-    missing = [name for name in columns if name not in frame]
-    if missing:
-        raise RunError(f"{path.name}: missing column {', '.join(missing)}; expected {', '.join(columns)}")
-    floats = {name: "float32" for name in ("abs_err", "sq_err", "abs_y", "y", "yhat") if name in columns}
-    frame = frame[columns].astype({**floats, "row_id": "category", "series": "category"})
-    with atomic(path) as temporary:
-        frame.to_parquet(temporary, index=False, compression="zstd")
+def _write_stored(frame: pd.DataFrame, kind: str, path: Path) -> None:
+    if missing := [name for name in STORED[kind] if name not in frame]:
+        raise RunError(f"{path.name}: missing column {', '.join(missing)}; expected {', '.join(STORED[kind])}")
+    floats = dict.fromkeys({"abs_err", "sq_err", "abs_y", "y", "yhat"} & {*STORED[kind]}, "float32")
+    with replacing(path) as temporary:
+        frame[STORED[kind]].astype({**floats, "row_id": "category", "series": "category"}).to_parquet(
+            temporary, index=False, compression="zstd")
 
 
-def _read_parquet(path: Path, row_ids: Iterable[str]) -> pd.DataFrame:
-    frame = pd.read_parquet(path, filters=[("row_id", "in", sorted(row_ids))])
-    return frame.astype({"row_id": str, "series": str})
-
-
-def _json(path: Path) -> dict:
-    """Content of a JSON file; {} when it is not there or was cut off."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
+def _read_stored(kind: str, files: Iterable[Path], row_ids: Iterable[str]) -> pd.DataFrame:
+    """What these files hold of these rows, as far as they exist."""
+    wanted = sorted(row_ids)
+    frames = [pd.read_parquet(path, filters=[("row_id", "in", wanted)]) for path in files if wanted and path.exists()]
+    frames = [frame.astype({"row_id": str, "series": str}) for frame in frames if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=STORED[kind])
 
 
 # ---- provenance
 
-def _git(*command: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *command], cwd=paths.ROOT, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
 @functools.cache
+def _machine() -> dict:
+    commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    torch = sys.modules.get("torch")  # never imported from here: rows of classical models need none
+    device = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu"
+    return {"commit": commit, "dirty": None if status is None else int(bool(status)), "device": device, "cpu": _cpu(),
+            "lock_sha256": closure.sha256(paths.LOCK)}
+
+
+def _git(*command: str) -> str | None:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(["git", *command], cwd=paths.ROOT, capture_output=True, text=True, timeout=20,
+                              check=True).stdout.strip()
+
+
 def _cpu() -> str:
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -132,36 +116,8 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _device() -> str:
-    torch = sys.modules.get("torch")  # never imported from here: rows of classical models need none
-    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu"
-
-
-def _sha256(*parts: bytes) -> str:
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-
-def _own_digest(stage: str, keys: Mapping, settings: Mapping) -> str:
-    """What a run by hand is made of: its notebook as saved, the code that it may execute, and its settings."""
-    notebook = paths.NOTEBOOKS / f"{stage}.ipynb"
-    code = closure.digest(notebook, closure.closure(notebook, dict(keys))) if notebook.exists() else stage
-    return closure.hashed([code, settings])
-
-
-@functools.cache
-def _machine() -> dict:
-    status = _git("status", "--porcelain")
-    return {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": None if status is None else int(bool(status)),
-        "lock_sha256": _sha256(paths.LOCK.read_bytes()) if paths.LOCK.exists() else None,
-        "device": _device(),
-        "cpu": _cpu(),
-    }
-
-
 def _data(study: str, dataset: str) -> dict:
-    for name, entry in _json(paths.study_dir(study) / "data.lock").items():
+    for name, entry in read_json(paths.study_dir(study) / "data.lock").items():
         if dataset in (name, entry.get("name")):
             known = {"data_source": entry.get("source"), "data_sha256": entry.get("sha256")}
             return {name: value for name, value in known.items() if value}
@@ -169,16 +125,14 @@ def _data(study: str, dataset: str) -> dict:
 
 
 def _version(runtime: str) -> str | None:
-    try:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError, ValueError):
         return importlib.metadata.version(runtime)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
 
 
 # ---- one run
 
 def _is_empty(value) -> bool:
-    return value is None or value == "" or (isinstance(value, (float, np.floating)) and not math.isfinite(value))
+    return value is None or value == "" or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _text(value) -> str:
@@ -201,36 +155,35 @@ def row_id(row: Mapping) -> str:
 
 def slug(identifier: str) -> str:
     """A file name for a row_id: readable, and different for different ids."""
-    return f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', identifier)}-{_sha256(identifier.encode())[:8]}"
+    return f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', identifier)}-{closure.hashed(identifier)[:8]}"
 
 
 class Run:
     """The folder of one run and its rows: `runs/<stage>/<key=value,...>/` of a study.
 
-    Open it with `Run.open`; `add` a row as soon as it is finished; `finish` at the end.
+    Open it with `Run.open`; `add` a row as soon as it is finished; `finish` at the end. planned: by a study; else its
+    notebook is run by hand.
     """
 
     def __init__(self, study: str, keys: Mapping, folder: Path, digest: str, planned: bool):
-        self.study, self.keys, self.dir, self.digest = study, dict(keys), folder, digest
-        self.planned = planned  # by a study; else a notebook is run by hand
+        self.study, self.keys, self.dir, self.digest, self.planned = study, dict(keys), folder, digest, planned
         self._rows = {row["row_id"]: row for row in _finished(folder, digest)}
 
     @classmethod
     def open(cls, stage: str, study: str, dataset: str | None = None, model: str | None = None,
-             seed: int | None = None, **settings) -> "Run":
+             seed: int | None = None) -> "Run":
         """Make the run's folder, or take up what an earlier attempt of the same run has finished.
 
-        settings: what else shapes the rows (steps=400, ...), for runs by hand: the runner has its own digest. Opened
-        without settings, a run is as it was made. Rows of other code or other settings do not count.
-        Raises RunError if the folder belongs to a planned run with other settings.
+        Rows of other inputs do not count: those of another digest of the runner or, by hand, of notebook and code.
         """
         keys = {"dataset": dataset, "model": model, "seed": seed}
         folder = paths.run_dir(study, stage, **keys)
         folder.mkdir(parents=True, exist_ok=True)
-        inputs = _json(folder / "inputs.json")
-        digest = inputs.get("digest") or _own_digest(stage, keys, _settings(folder, settings))
-        _check_settings(folder, settings, inputs.get("params", {}))
-        return cls(study, keys, folder, digest, planned="digest" in inputs)
+        planned = read_json(folder / "inputs.json").get("digest")
+        notebook = paths.NOTEBOOKS / f"{stage}.ipynb"
+        digest = planned or (closure.digest(notebook, closure.closure(notebook, keys)) if notebook.exists()
+                             else closure.hashed(stage))
+        return cls(study, keys, folder, digest, planned is not None)
 
     @property
     def rows(self) -> list[dict]:
@@ -259,47 +212,34 @@ class Run:
         Raises RunError for an unknown column, a missing name, or an artefact that is not what the row says.
         """
         row = self._complete(row)
-        self._keep(row, "losses", losses, LOSSES)
-        self._keep(row, "forecasts", forecasts, FORECASTS)
-        # last: a row counts as finished when its JSON is there
-        with atomic(self._part(row["row_id"], "json")) as temporary:
-            temporary.write_text(json.dumps(row, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        for kind, frame in (("losses", losses), ("forecasts", forecasts)):
+            path = self._part(row["row_id"], f"{kind}.parquet")
+            path.unlink(missing_ok=True)
+            if frame is not None:
+                _write_stored(frame.assign(row_id=row["row_id"]), kind, path)
+        write_json(self._part(row["row_id"], "json"), row)  # last: the row counts as finished when its JSON is there
         self._rows[row["row_id"]] = row
         return dict(row)
 
     def finish(self) -> pd.DataFrame:
         """Merge the parts to losses.parquet, forecasts.parquet and, last, results.csv; returns the rows, typed."""
-        self._merge("losses", LOSSES)
-        self._merge("forecasts", FORECASTS)
+        fresh = [identifier for identifier in self._rows if self._part(identifier, "json").exists()]
+        for kind in STORED:
+            path, old = self.dir / f"{kind}.parquet", set(self._rows) - set(fresh)
+            parts = [self._part(identifier, f"{kind}.parquet") for identifier in fresh]
+            frames = [_read_stored(kind, [path], old), _read_stored(kind, parts, fresh)]
+            frames = [frame for frame in frames if len(frame)]
+            if frames:
+                _write_stored(pd.concat(frames, ignore_index=True), kind, path)
+            else:
+                path.unlink(missing_ok=True)
         frame = _typed(pd.DataFrame(self.rows, columns=COLUMNS))
         write_csv(frame, self.dir / "results.csv")
-        # last, so that nothing is lost if the run is killed in between
-        shutil.rmtree(self.dir / "parts", ignore_errors=True)
+        shutil.rmtree(self.dir / "parts", ignore_errors=True)  # last: nothing is lost if the run is killed in between
         return frame
 
     def _part(self, identifier: str, ending: str) -> Path:
         return self.dir / "parts" / f"{slug(identifier)}.{ending}"
-
-    def _keep(self, row: Mapping, kind: str, frame: pd.DataFrame | None, columns: list[str]) -> None:
-        path = self._part(row["row_id"], f"{kind}.parquet")
-        if frame is None:
-            path.unlink(missing_ok=True)
-        else:
-            _write_parquet(frame.assign(row_id=row["row_id"]), path, columns)
-
-    def _merge(self, kind: str, columns: list[str]) -> None:
-        path = self.dir / f"{kind}.parquet"
-        parts = {identifier: self._part(identifier, f"{kind}.parquet") for identifier in self._rows}
-        fresh = {identifier: part for identifier, part in parts.items() if part.exists()}
-        replaced = {identifier for identifier in parts if self._part(identifier, "json").exists()}
-        kept = set(parts) - replaced
-        frames = [_read_parquet(path, kept)] if kept and path.exists() else []
-        frames += [_read_parquet(part, [identifier]) for identifier, part in fresh.items()]
-        frames = [frame for frame in frames if len(frame)]
-        if frames:
-            _write_parquet(pd.concat(frames, ignore_index=True), path, columns)
-        else:
-            path.unlink(missing_ok=True)
 
     def _complete(self, row: Mapping) -> dict:
         for name in row:
@@ -317,44 +257,27 @@ class Run:
             if _is_empty(full.get(name)):
                 raise RunError(f"{self.dir}: a result row needs {name!r}")
         full["row_id"] = row_id(full)
-        full.update(self._artefact(full))
+        if "artefact" in given:
+            full |= self._artefact(full)
         return {name: _value(name, full.get(name), self.dir) for name in COLUMNS}
 
     def _artefact(self, row: Mapping) -> dict:
         """The file's name relative to the study's folder, and its size: bytes are those on disk, nothing else."""
-        if _is_empty(row.get("artefact")):
-            return {}
         study = paths.study_dir(self.study)
         path = next((place for place in (self.dir / row["artefact"], study / row["artefact"]) if place.is_file()), None)
         if path is None or not path.resolve().is_relative_to(study):
             raise RunError(f"{row['row_id']}: no file {row['artefact']} in {study}: save the artefact there, then add")
         size = path.stat().st_size
-        if not _is_empty(row.get("bytes")) and int(row["bytes"]) != size:
+        if row.get("bytes", size) != size:
             raise RunError(f"{row['row_id']}: the row says {row['bytes']} bytes, {path.name} has {size}")
         return {"artefact": path.resolve().relative_to(study).as_posix(), "bytes": size}
 
 
-def _settings(folder: Path, settings: Mapping) -> dict:
-    """The settings of a run by hand, kept beside its rows; those kept there if none are given."""
-    if not settings:
-        return _json(folder / "settings.json")
-    with atomic(folder / "settings.json") as temporary:
-        temporary.write_text(json.dumps(settings, default=str), encoding="utf-8")
-    return json.loads(json.dumps(settings, default=str))
-
-
-def _check_settings(folder: Path, settings: Mapping, planned: Mapping) -> None:
-    for name, value in settings.items():
-        if name in planned and json.loads(json.dumps(value, default=str)) != planned[name]:
-            raise RunError(f"{folder}: the study plans this run with {name} = {planned[name]!r}, not {value!r}. "
-                           f"Give the notebook another `study` name, or edit the study file.")
-
-
 def _finished(folder: Path, digest: str) -> list[dict]:
-    """Rows of earlier attempts, merged ones first, that were made by the same code and settings."""
+    """Rows of earlier attempts, merged ones first, that were made by the same code."""
     merged = read(folder / "results.csv").to_dict("records") if (folder / "results.csv").exists() else []
     parts = sorted((folder / "parts").glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    rows = [row for row in [*merged, *map(_json, parts)] if row.get("code_sha256") == digest]
+    rows = [row for row in [*merged, *map(read_json, parts)] if row.get("code_sha256") == digest]
     return [{name: _value(name, row.get(name), folder) for name in COLUMNS} for row in rows]
 
 
@@ -365,15 +288,13 @@ def _value(name: str, value, where: Path):
     """
     if _is_empty(value):
         return None
-    if name == "level" and re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", _text(value)):
-        return int(float(value)) if float(value).is_integer() else float(value)
-    if name in TEXT:
+    if name in TEXT and not (name == "level" and re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", _text(value))):
         return _text(value)
     try:
         number = float(value)
     except (TypeError, ValueError):
         raise RunError(f"{where}: {name} must be a number, not {value!r}") from None
-    return int(round(number)) if name in INTEGERS else number
+    return round(number) if name in INTEGERS or (name == "level" and number.is_integer()) else number
 
 
 # ---- a study
@@ -386,21 +307,14 @@ def current_runs(study: str) -> list[Path]:
     """
     folder = paths.study_dir(study)
     if not (folder / "runs").is_dir():
+        known = sorted(path.parent.name for path in paths.reports_dir().glob("*/runs"))
         raise RunError(f"There is no study {study!r} in {paths.reports_dir()}: run `make quick` first, "
-                       f"or set `study` to one of: {', '.join(_studies()) or 'none yet'}.")
-    plan = _json(folder / "plan.json").get("runs")
+                       f"or set `study` to one of: {', '.join(known) or 'none yet'}.")
+    plan = read_json(folder / "plan.json").get("runs")
     if plan is None:
         return sorted(path.parent for path in (folder / "runs").glob("*/*/results.csv"))
-    return sorted(folder / run["dir"] for run in plan if _is_done(folder / run["dir"], run.get("digest")))
-
-
-def _studies() -> list[str]:
-    return sorted(path.parent.name for path in paths.reports_dir().glob("*/runs"))
-
-
-def _is_done(run: Path, digest: str | None) -> bool:
-    done = _json(run / "done.json")
-    return bool(done) and (digest is None or done.get("digest") == digest)
+    return sorted(folder / run["dir"] for run in plan
+                  if read_json(folder / run["dir"] / "done.json").get("digest") == run["digest"])
 
 
 def collect(study: str) -> pd.DataFrame:
@@ -410,72 +324,49 @@ def collect(study: str) -> pd.DataFrame:
     """
     runs = current_runs(study)
     frames = [read(run / "results.csv") for run in runs if (run / "results.csv").exists()]
-    frames = [frame for frame in frames if len(frame)]
-    if not frames:
+    if not any(map(len, frames)):
         return _typed(pd.DataFrame())
-    rows = pd.concat(frames, ignore_index=True)
-    twice = rows[rows.row_id.duplicated(keep=False)]
-    if len(twice):
-        first = twice[twice.row_id == twice.row_id.iloc[0]]
-        raise RunError(f"Row {first.row_id.iloc[0]} was written by {' and '.join(first.run)}: each row has one run. "
+    rows = pd.concat(filter(len, frames), ignore_index=True)
+    for identifier, twice in rows[rows.row_id.duplicated(keep=False)].groupby("row_id").run:
+        raise RunError(f"Row {identifier} was written by {' and '.join(twice)}: each row has one run. "
                        f"Remove one of these folders.")
     rows["dense_id"] = rows.row_id.map(reference(rows)).astype(str)
     rows["ratio"] = 4 * rows.dense_id.map(rows.set_index("row_id").live_params) / rows.bytes
-    rows = _timed(rows, runs)
+    rows = _timed(rows, [run / "latency.csv" for run in runs if (run / "latency.csv").exists()])
     rows["selected"] = select(rows).astype("float64")
     return rows
 
 
 def losses(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
     """Test losses of these rows: row_id, series, origin, abs_err, sq_err, abs_y, summed over the horizon."""
-    return _stored(study, "losses.parquet", row_ids, LOSSES)
+    return _read_stored("losses", [run / "losses.parquet" for run in current_runs(study)], row_ids)
 
 
 def forecasts(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
     """Stored forecasts of these rows: row_id, series, origin, step, y, yhat, in the data's own units."""
-    return _stored(study, "forecasts.parquet", row_ids, FORECASTS)
+    return _read_stored("forecasts", [run / "forecasts.parquet" for run in current_runs(study)], row_ids)
 
 
-def _stored(study: str, name: str, row_ids: Iterable[str], columns: list[str]) -> pd.DataFrame:
-    wanted = set(row_ids)
-    files = [run / name for run in current_runs(study) if (run / name).exists()]
-    frames = [_read_parquet(path, wanted) for path in files] if wanted else []
-    frames = [frame for frame in frames if len(frame)]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-
-
-def _timed(rows: pd.DataFrame, runs: list[Path]) -> pd.DataFrame:
+def _timed(rows: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
     """Join the timing runs' latency.csv (row_id, runtime, threads, batch, latency_ms_*), and the ratio to dense."""
-    files = [run / "latency.csv" for run in runs if (run / "latency.csv").exists()]
     if files:
-        timing = pd.concat([pd.read_csv(path, dtype={"row_id": str, "runtime": str}) for path in files])
-        runtime = timing.runtime.fillna("")
-        timing.index = [_in_runtime(*pair) for pair in zip(timing.row_id, runtime, strict=True)]
-        timing = timing[~timing.index.duplicated(keep="last")]
+        timing = pd.concat(map(pd.read_csv, files))
+        timing.index = _in_runtime(timing.row_id, timing.runtime)
         for name in LATENCY:
             rows[name] = rows.row_id.map(timing[name]).fillna(rows[name])
-        rows["runtime"] = rows.runtime.where(rows.runtime != "", rows.row_id.map(timing.runtime).fillna(""))
-    rows["latency_ratio"] = _dense_latency(rows) / rows.latency_ms_p50
+    # dense and dense trained longer are the same network: one stands in where only it is timed
+    p50 = rows.set_index("row_id").latency_ms_p50
+    dense = rows[is_dense(rows)].groupby(["dataset", "model", "runtime"]).latency_ms_p50.median()
+    stand_in = pd.MultiIndex.from_frame(rows[["dataset", "model", "runtime"]]).map(dense.get)
+    reference_p50 = pd.Series(_in_runtime(rows.dense_id, rows.runtime), rows.index).map(p50)
+    rows["latency_ratio"] = reference_p50.fillna(pd.Series(stand_in, rows.index, dtype=float)) / rows.latency_ms_p50
     return rows
 
 
-def _in_runtime(identifier: str, runtime: str) -> str:
-    """row_id of the same file's row in another runtime (torch is not named in a row_id)."""
-    if runtime in ("", "torch") or identifier.endswith(f"/{runtime}"):
-        return identifier
-    return f"{identifier}/{runtime}"
-
-
-def _dense_latency(rows: pd.DataFrame) -> pd.Series:
-    """Median latency of each row's reference in the row's own runtime; dense itself stands in where only it is timed
-    (dense and dense trained longer are the same network)."""
-    p50 = rows.set_index("row_id").latency_ms_p50
-    ids = pd.Series([_in_runtime(*pair) for pair in zip(rows.dense_id, rows.runtime, strict=True)], index=rows.index)
-    dense = rows[is_dense(rows)].set_index(["dataset", "model", "runtime"]).latency_ms_p50.dropna()
-    dense = dense.groupby(level=[0, 1, 2]).median()
-    keys = pd.MultiIndex.from_frame(rows[["dataset", "model", "runtime"]])
-    fallback = pd.Series(dense.reindex(keys).to_numpy(), index=rows.index)
-    return ids.map(p50).fillna(fallback)
+def _in_runtime(row_ids: Iterable[str], runtimes: Iterable[str]) -> list[str]:
+    """row_ids of the same files' rows in another runtime (torch is not named in a row_id)."""
+    return [identifier if runtime in ("", "torch") else f"{identifier.removesuffix('/' + runtime)}/{runtime}"
+            for identifier, runtime in zip(row_ids, runtimes, strict=True)]
 
 
 # ---- choices, on validation

@@ -6,12 +6,13 @@ imported when there is nothing to run. Exit code: 0 all done, 1 a run failed or 
 """
 
 import argparse
+import contextlib
 import ctypes
 import fcntl
 import gc
 import importlib
+import multiprocessing
 import os
-import selectors
 import shutil
 import signal
 import socket
@@ -19,10 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from multiprocessing.connection import wait
 from pathlib import Path
+from typing import NamedTuple
 
 from litecast import closure as code
 from litecast import engine, paths, study
+from litecast.atomic import read_json, write_json
 from litecast.errors import LitecastError, RunError
 
 START = time.perf_counter()
@@ -30,18 +34,20 @@ START = time.perf_counter()
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; see the module's text for exit codes."""
-    args = _arguments(argv)
-    if os.environ.get("PYTHONHASHSEED") != "0":  # children inherit the order of sets: the same in every call
-        again = [sys.executable, "-m", "litecast.runner", *(sys.argv[1:] if argv is None else argv)]
-        os.execve(sys.executable, again, os.environ | engine.ENVIRONMENT)
-    os.environ.update(engine.ENVIRONMENT)
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    parser = argparse.ArgumentParser(prog="python -m litecast.runner", description="Run a study and report on it.")
+    parser.add_argument("study", help="study file, e.g. params/quick.yaml")
+    parser.add_argument("--data", metavar="CSV", help="your own series instead of the study's datasets")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
+    parser.add_argument("--plan", action="store_true", help="check, resolve and plan only")
+    args = parser.parse_args(argv)
+    engine.environment("litecast.runner", argv)  # children inherit it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         made = prepare(args.study, args.data)
         if args.plan:
             print(f"reports/{made.study}/plan.json: {len(made.runs)} runs, {len(_due(made, late=False))} to be made")
             return 0
-        return _study(made, args.jobs, args.snakemake.split())
+        return _study(made, args.jobs)
     except LitecastError as error:
         print(f"litecast: {error}", file=sys.stderr)
         return 2
@@ -57,39 +63,24 @@ def prepare(path: str | Path, data: str | None = None) -> study.Plan:
     """
     from litecast.data import resolve
 
-    files = {_slug(data): str(Path(data).resolve())} if data else None
+    files = _own(data) if data else None
     checked = study.load(path, files)
-    lock = resolve(checked.datasets, files or _absolute(checked.files))
+    lock = resolve(checked.datasets, files or {n: str((paths.ROOT / f).resolve()) for n, f in checked.files.items()})
     made = study.plan(checked, lock)
     made.folder.mkdir(parents=True, exist_ok=True)
     made.held = _exclusive(made.folder)
-    study.write_json(made.folder / "data.lock", lock)
+    write_json(made.folder / "data.lock", lock)
     made.write()
-    _remove_stale(made, late=False)
+    _forget(made, _due(made, late=False))
     for note in made.notes:
         print(f"note: {note}")
     return made
 
 
-def _arguments(argv):
-    parser = argparse.ArgumentParser(prog="python -m litecast.runner", description="Run a study and report on it.")
-    parser.add_argument("study", help="study file, e.g. params/quick.yaml")
-    parser.add_argument("--data", metavar="CSV", help="your own series instead of the study's datasets")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
-    parser.add_argument("--plan", action="store_true", help="check, resolve and plan only")
-    parser.add_argument("--snakemake", default="", metavar="OPTIONS",
-                        help="more options for Snakemake, e.g. '--executor slurm'; runs are then on their own")
-    return parser.parse_args(argv)
-
-
-def _slug(data: str) -> str:
+def _own(data: str) -> dict[str, str]:
     from litecast.data import files
 
-    return files.slug(data)
-
-
-def _absolute(files: dict[str, str]) -> dict[str, str]:
-    return {name: str((paths.ROOT / file).resolve()) for name, file in files.items()}
+    return {files.slug(data): str(Path(data).resolve())}
 
 
 def _exclusive(folder: Path):
@@ -106,58 +97,61 @@ def _due(made: study.Plan, late: bool) -> list[study.Run]:
     return [run for run in made.runs if run.late == late and study.state(made, run)[0] != "done"]
 
 
-def _remove_stale(made: study.Plan, late: bool) -> None:
+def _forget(made: study.Plan, runs: list[study.Run]) -> None:
     """So that Snakemake, which only looks for files, sees what is missing."""
-    for run in _due(made, late):
+    for run in runs:
         (made.folder / run.dir / "done.json").unlink(missing_ok=True)
 
 
-def _study(made: study.Plan, jobs: int, options: list[str]) -> int:
+def _study(made: study.Plan, jobs: int) -> int:
     """Runs, then timing, comparison and report on what there is. Exit code."""
     late = [run for run in made.runs if run.late]
     server = Server(made, Progress(made, jobs))
     try:
         if early := _due(made, late=False):
-            server.progress.expect(early + late)
-            server.call("runs", jobs, options)
-        for place, word in enumerate(study.LATE):  # if one has to be made, all behind it follow
-            for run in (run for run in late if run.stage.endswith(word)):
-                made.refresh(run)
-            if any(run.stage.endswith(word) for run in _due(made, late=True)):
-                _forget(made, [r for r in late if r.stage.endswith(study.LATE[place + 1:])])
-                _remove_stale(made, late=True)
-                made.write()
-                server.progress.expect(_due(made, late=True))
-                server.call("late", jobs, [])
-                break
+            server.call("runs", jobs, early + late)
+        for run in late:
+            made.refresh(run)
+        if due := _due(made, late=True):
+            first = min(_place(run) for run in due)  # if one has to be made, all behind it follow
+            due = [run for run in late if run in due or _place(run) > first]
+            _forget(made, due)
+            made.write()
+            server.call("late", jobs, due)
     finally:
         server.close()
         server.progress.record()
     return _summary(study.read(made.study))
 
 
-def _forget(made: study.Plan, runs: list[study.Run]) -> None:
-    for run in runs:
-        (made.folder / run.dir / "done.json").unlink(missing_ok=True)
+def _place(run: study.Run) -> int:
+    return next(place for place, word in enumerate(study.LATE) if run.stage.endswith(word))
 
 
 def _summary(made: study.Plan) -> int:
     """Say what is missing and why; 0 if nothing is."""
     states = [(run, *study.state(made, run)) for run in made.runs]
-    failed = [(run, why) for run, what, why in states if what == "failed"]
-    others = [(run, why or "it was never started, see snakemake.log") for run, what, why in states
-              if what in ("not run", "missing")]
-    print(f"{len(states) - len(failed) - len(others)} of {len(states)} runs are done"
-          + (f"; {made.folder / 'report.html'}" if (made.folder / "report.html").exists() else ""))
-    for title, rows in (("failed", failed), ("not run", others)):
-        for run, why in rows:
-            print(f"  {title}: {run.id}: {why.splitlines()[0]}")
-    if failed:
-        print(f"  the page of a failed run: {made.folder}/{failed[0][0].dir}/notebook.ipynb; the next call retries it")
-    return 1 if failed or others else 0
+    missing = [(run, what, why) for run, what, why in states if what != "done"]
+    page = made.folder / "report.html"
+    print(f"{len(states) - len(missing)} of {len(states)} runs are done" + (f"; {page}" if page.exists() else ""))
+    for run, what, why in sorted(missing, key=lambda line: line[1] != "failed"):
+        reason = why.splitlines()[0] if why else "it was never started, see snakemake.log"
+        print(f"  {'failed' if what == 'failed' else 'not run'}: {run.id}: {reason}")
+    for run in [run for run, what, _ in missing if what == "failed"][:1]:
+        print(f"  the page of a failed run: {made.folder}/{run.dir}/notebook.ipynb; the next call retries it")
+    return 1 if missing else 0
 
 
 # ---- the warm parent ---------------------------------------------------------------------------------------------
+
+
+class Child(NamedTuple):
+    """A run under way, and the client that waits for its exit code."""
+
+    process: multiprocessing.Process
+    client: socket.socket
+    run: study.Run
+    start: float
 
 
 class Server:
@@ -170,107 +164,78 @@ class Server:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(self.folder / "s"))
         self.listener.listen(64)
-        self.select = selectors.DefaultSelector()
-        self.select.register(self.listener, selectors.EVENT_READ, self._accept)
-        self.clients: dict[int, tuple[socket.socket, study.Run, float]] = {}  # pid of the child -> who waits for it
         self.log = open(made.folder / "snakemake.log", "w")
         self.snakemake: subprocess.Popen | None = None
-        self.wake, other = os.pipe()
-        for end in (self.wake, other):
-            os.set_blocking(end, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(other, warn_on_full_buffer=False)
-        self.select.register(self.wake, selectors.EVENT_READ, self._reap)
-        self.warm = False
+        self.children: list[Child] = []
 
-    def call(self, target: str, jobs: int, options: list[str]) -> None:
-        """Let Snakemake make a target of the Snakefile, serving its clients until it ends."""
+    def call(self, target: str, jobs: int, runs: list[study.Run]) -> None:
+        """Let Snakemake make a target of the Snakefile, serving its clients until it ends. runs: what is to come."""
+        self.progress.expect(runs)
         command = [sys.executable, "-m", "snakemake", target, "--snakefile", str(paths.ROOT / "Snakefile"),
                    "--directory", str(self.made.folder), "--cores", str(jobs), "--keep-going", "--ignore-incomplete",
-                   "--nolock", "--rerun-triggers", "mtime", "--scheduler", "greedy", "--latency-wait", "2", *options]
-        spread = any(option.startswith(("--executor", "--profile")) for option in options)
-        environment = os.environ | ({} if spread else {"LITECAST_SOCKET": str(self.folder / "s")})
-        self.snakemake = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
-                                          env=environment, preexec_fn=_die_with_parent)
-        if not self.warm and not spread:  # while Snakemake starts
+                   "--nolock", "--rerun-triggers", "mtime", "--scheduler", "greedy", "--latency-wait", "2"]
+        is_first, self.snakemake = self.snakemake is None, subprocess.Popen(
+            command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
+            env=os.environ | {"LITECAST_SOCKET": str(self.folder / "s")})
+        if is_first:  # while Snakemake starts
             _warm_up(self.made)
-            self.warm = True
-        while self.snakemake.poll() is None or self.clients:
-            for key, _ in self.select.select(timeout=1):
-                key.data(key.fileobj)
+        while self.snakemake.poll() is None or self.children:
+            self._serve()
 
-    def close(self) -> None:
-        """End what is still running; finished runs are kept."""
-        if self.snakemake and self.snakemake.poll() is None:
-            self.snakemake.kill()
-        for pid in self.clients:
-            os.kill(pid, signal.SIGKILL)
-        signal.set_wakeup_fd(-1)
-        self.listener.close()
-        self.log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _serve(self) -> None:
+        """What has happened since: a child ended, a client went away, a client came; at most 0.1 s."""
+        watched = [end for child in self.children for end in (child.process.sentinel, child.client)]
+        ready = wait([self.listener, *watched], timeout=0.1)
+        for child in [child for child in self.children if not child.process.is_alive()]:
+            self._ended(child)
+        for child in [child for child in self.children if child.client in ready]:
+            child.process.kill()
+        if self.listener in ready:
+            self._fork(self.listener.accept()[0])
 
-    def _accept(self, listener: socket.socket) -> None:
-        client, _ = listener.accept()
-        self.select.register(client, selectors.EVENT_READ, self._hear)
+    def _fork(self, client: socket.socket) -> None:
+        """A client names its run, once; later it can only go away."""
+        name = client.recv(4096).decode().strip()
+        if not name:
+            return client.close()
+        run = self.made.run(name)
+        process = multiprocessing.get_context("fork").Process(target=self._execute, args=(os.getpid(), run))
+        start = time.perf_counter()
+        process.start()
+        self.children.append(Child(process, client, run, start))
 
-    def _hear(self, client: socket.socket) -> None:
-        """A client names its run, once; later it can only go away, and then its child is ended."""
-        text = client.recv(4096).decode()
-        waiting = [pid for pid, (other, _, _) in self.clients.items() if other is client]
-        if text and not waiting:
-            self._fork(client, self.made.run(text.strip()))
-        elif not text:
-            self.select.unregister(client)
-            client.close()
-            for pid in waiting:
-                os.kill(pid, signal.SIGKILL)
+    def _execute(self, parent: int, run: study.Run) -> None:
+        """In the child. What the parent holds open is closed, so that its end is seen at once."""
+        _die_with_parent(parent)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for held in (self.listener, self.made.held, *(child.client for child in self.children)):
+            held.close()
+        os.dup2(self.log.fileno(), 1)
+        os.dup2(self.log.fileno(), 2)
+        sys.exit(engine.execute(self.made.study, run.id))
 
-    def _fork(self, client: socket.socket, run: study.Run) -> None:
-        parent, start = os.getpid(), time.perf_counter()
-        pid = os.fork()
-        if pid == 0:
-            self._child(parent, run)
-        self.clients[pid] = (client, run, start)
-
-    def _child(self, parent: int, run: study.Run) -> None:
-        """In the child: never returns. What the parent holds open is closed, so that its end is seen at once."""
-        code_ = 1
-        try:
-            _die_with_parent(parent)
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            for key in list(self.select.get_map().values()):
-                os.close(key.fd)
-            self.made.held.close()
-            os.dup2(self.log.fileno(), 1)
-            os.dup2(self.log.fileno(), 2)
-            code_ = engine.execute(self.made.study, run.id)
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(code_)
-
-    def _reap(self, wake: int) -> None:
-        os.read(wake, 4096)
-        for pid in list(self.clients):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                self._ended(pid, os.waitstatus_to_exitcode(status))
-
-    def _ended(self, pid: int, status: int) -> None:
-        client, run, start = self.clients.pop(pid)
+    def _ended(self, child: Child) -> None:
+        self.children.remove(child)
+        child.process.join()
+        status, run = child.process.exitcode, child.run
         if status < 0:
             died = RunError(f"its process was ended by {signal.Signals(-status).name}"
                             + (" (out of memory?)" if -status == signal.SIGKILL else ""))
             self.made = study.read(self.made.study) if run.late else self.made
             engine.fail(self.made.folder / run.dir, self.made.run(run.id), died)
-        self.progress.finished(run, time.perf_counter() - start, status == 0)
-        if client.fileno() >= 0:
-            self.select.unregister(client)
-            client.sendall(b"0" if status == 0 else b"1")
-            client.close()
+        self.progress.finished(run, time.perf_counter() - child.start, status == 0)
+        with contextlib.suppress(OSError), child.client:  # it may have gone away
+            child.client.sendall(b"0" if status == 0 else b"1")
+
+    def close(self) -> None:
+        """End what is still running; finished runs are kept."""
+        if self.snakemake:
+            self.snakemake.kill()
+        for child in self.children:
+            child.process.kill()
+        self.listener.close()
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _warm_up(made: study.Plan) -> None:
@@ -278,21 +243,14 @@ def _warm_up(made: study.Plan) -> None:
     engine.papermill()
     one_each = {run.notebook: run for run in made.runs}.values()
     files = {paths.ROOT / run.notebook for run in one_each} | {path for run in one_each for path in made.closure(run)}
-    names = code.third_party(sorted(files | {paths.PACKAGE / "report.py"}))
-    for name in sorted(names):
-        _import(name)
+    for name in sorted(code.third_party(sorted(files | {paths.PACKAGE / "report.py"}))):
+        while name:  # a module, or the one a dotted name lies in; what is missing fails in the run that needs it
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+                break
+            name = name.rpartition(".")[0]
     gc.collect()
     gc.freeze()  # shared pages stay shared: the collector does not write into them
-
-
-def _import(name: str) -> None:
-    """Import a module, or the one a dotted name lies in; what is missing fails in the run that needs it."""
-    while name:
-        try:
-            importlib.import_module(name)
-            return
-        except ImportError:
-            name = name.rpartition(".")[0]
 
 
 def _die_with_parent(parent: int | None = None) -> None:
@@ -307,10 +265,9 @@ class Progress:
     """One line per finished run, with the time left judged from what such runs took before."""
 
     def __init__(self, made: study.Plan, jobs: int):
-        self.jobs, self.done, self.failed, self.total = jobs, 0, 0, 0
-        self.path = made.folder / "seconds.json"
-        self.seconds: dict[str, float] = study.read_json(self.path)
-        self.made, self.open = made, {}
+        self.made, self.jobs, self.done, self.failed, self.total = made, jobs, 0, 0, 0
+        self.seconds: dict[str, float] = read_json(made.folder / "seconds.json")
+        self.open: dict[str, study.Run] = {}
 
     def expect(self, runs: list[study.Run]) -> None:
         """The runs that are still to come in this call."""
@@ -323,28 +280,24 @@ class Progress:
         self.failed += not well
         if well:
             self.seconds[run.id] = round(seconds, 3)
-            study.write_json(self.path, self.seconds)
+            write_json(self.made.folder / "seconds.json", self.seconds)
         else:
             self._drop(run.id)
-        left = self._left()
         print(f"[{self.done:3d}/{self.total}] {run.stage} {run.dir.rpartition('/')[2]}  {seconds:.1f} s"
-              f"{'' if well else '  FAILED'}   failed {self.failed}, left {len(self.open)}{left}", flush=True)
+              f"{'' if well else '  FAILED'}   failed {self.failed}, left {len(self.open)}{self._left()}", flush=True)
 
     def record(self) -> None:
         """Add this call to calls.json (`make bench` reads it), if it ran anything."""
-        path = self.made.folder / "calls.json"
-        calls = study.read_json(path).get("calls", [])
-        wall = round(time.perf_counter() - START, 1)
-        call = {"wall_s": wall, "jobs": self.jobs, "runs": self.done, "failed": self.failed}
         if self.done:
-            study.write_json(path, {"calls": [*calls[-19:], call]})
+            path, wall = self.made.folder / "calls.json", round(time.perf_counter() - START, 1)
+            call = {"wall_s": wall, "jobs": self.jobs, "runs": self.done, "failed": self.failed}
+            write_json(path, {"calls": [*read_json(path).get("calls", [])[-19:], call]})
 
     def _drop(self, failed: str) -> None:
         """What waits for a failed run will not run in this call."""
-        for run in list(self.open.values()):
-            if failed in run.needs and not run.late:
-                del self.open[run.id]
-                self._drop(run.id)
+        for run in [run for run in self.open.values() if failed in run.needs and not run.late]:
+            self.open.pop(run.id, None)
+            self._drop(run.id)
 
     def _left(self) -> str:
         """', about 6 min': mean of the run's stage in the record, or of all; timing and what follows run alone."""
@@ -355,9 +308,8 @@ class Progress:
             return ""
         means = {stage: sum(values) / len(values) for stage, values in stages.items()}
         usual = sum(means.values()) / len(means)
-        shares = [self.seconds.get(run.id, means.get(run.stage, usual)) / (1 if run.late else self.jobs)
-                  for run in self.open.values()]
-        total = sum(shares)
+        total = sum(self.seconds.get(run.id, means.get(run.stage, usual)) / (1 if run.late else self.jobs)
+                    for run in self.open.values())
         return f", about {total:.0f} s" if total < 90 else f", about {total / 60:.0f} min"
 
 

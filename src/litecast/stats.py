@@ -55,7 +55,7 @@ def block_bootstrap(loss: np.ndarray, reference: np.ndarray, block: int, resampl
     stretch = inflate * t.ppf(LEVEL) / distributions.norm.ppf(LEVEL)
     low, high = delta + stretch * np.quantile(draws, [1 - LEVEL, LEVEL])
     mde = inflate * draws.std() * (t.ppf(LEVEL) + t.ppf(POWER))
-    return Interval(float(delta), float(low), float(high), float(mde))
+    return Interval(*map(float, (delta, low, high, mde)))
 
 
 def _ratio(a, b):
@@ -138,25 +138,20 @@ class Pair:
     horizon: int
 
 
-def pairs(rows: pd.DataFrame) -> list[Pair]:
+def pairs(rows: pd.DataFrame) -> Iterator[Pair]:
     """All comparisons of a study: selected rows against their reference (is the loss within a margin?), and dense
     networks against the seasonal naive forecast and ARIMA (are they better at all?). rows: as `collect` gives them.
     A file run a second time in another runtime makes the same forecasts: it is no claim of its own.
     """
     again = [name.removesuffix(f"/{runtime}") for name, runtime in zip(rows.row_id, rows.runtime, strict=True)]
     is_again = (rows.row_id != again) & pd.Series(again, index=rows.index, dtype=str).isin(rows.row_id)
-    return list(_pairs(rows[(rows.selected == 1) & ~is_again].sort_values(["dataset", "model", "row_id"])))
-
-
-def _pairs(chosen: pd.DataFrame) -> Iterator[Pair]:
-    for key, group in chosen.groupby([*GROUP, "level"]):
-        key = dict(zip([*GROUP, "level"], key, strict=True))
+    chosen = rows[(rows.selected == 1) & ~is_again].sort_values(["dataset", "model", "row_id"])
+    for values, group in chosen.sort_values("seed", kind="stable").groupby([*GROUP, "level"]):
+        key = dict(zip([*GROUP, "level"], values, strict=True))
         horizon = 1 if group.H.isna().all() else int(group.H.max())
-        group = group.sort_values("seed")
         known = group[(group.dense_id != "") & (group.dense_id != group.row_id)]
         if len(known):
-            reference = list(dict.fromkeys(known.dense_id))
-            yield Pair(key, list(known.row_id), reference, MARGINS, horizon)
+            yield Pair(key, list(known.row_id), list(known.dense_id.unique()), MARGINS, horizon)
         if is_dense(group).all() and key["model"] not in NAIVE and (group.format != "onnx").all():
             for model in NAIVE:
                 rival = chosen[(chosen.dataset == key["dataset"]) & (chosen.model == model)]
@@ -200,17 +195,14 @@ def time_follows_macs(rows: pd.DataFrame) -> pd.DataFrame:
 def _line(pair: Pair, wide: pd.DataFrame) -> dict | None:
     """Interval and test of one comparison; None where the two have no origin in common."""
     ours, theirs = ([name for name in names if name in wide] for names in (pair.rows, pair.reference))
-    if not ours or not theirs:
-        return None
     common = wide[ours + theirs].dropna().astype(float).groupby(level="origin").sum()
-    if common.empty:
+    if not ours or not theirs or common.empty:
         return None
     loss, reference = common[ours].mean(axis=1).to_numpy(), common[theirs].mean(axis=1).to_numpy()
     block = block_length(common.index, pair.horizon)
-    interval = block_bootstrap(loss, reference, block)
     _, p = diebold_mariano(loss, reference, lag=block - 1)
-    return {**pair.key, **vars(interval), "row": ours[0], "reference": theirs[0], "margins": pair.margins,
-            "seeds": len(ours), "p_dm": p, "n_origins": len(common), "block": block}
+    return {**pair.key, **vars(block_bootstrap(loss, reference, block)), "row": ours[0], "reference": theirs[0],
+            "margins": pair.margins, "seeds": len(ours), "p_dm": p, "n_origins": len(common), "block": block}
 
 
 def _verdict(line, skill: pd.Series) -> str:

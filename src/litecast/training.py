@@ -9,9 +9,11 @@ import pandas as pd
 import torch
 
 from litecast import cost
+from litecast.errors import DataError
 
 BACKWARD = 3  # a training step costs one forward and about two forwards' worth of backward products
 CHECKS = 12  # validation looks per training
+WARM_UP = 0.2  # of the steps: the rate rises, then falls
 STOPPING_WINDOWS = 4000  # validation windows (one series each) that early stopping looks at
 
 
@@ -84,7 +86,7 @@ def fit(model, data, budget: Budget, seed: int, masks: dict | None = None) -> Fi
     train = _pairs(data, "train", budget.train_windows, generator)
     val = [part.to(on) for part in _pairs(data, "val", STOPPING_WINDOWS, torch.Generator().manual_seed(0))]
     optimiser = torch.optim.AdamW(model.parameters(), lr=budget.lr, weight_decay=1e-4)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.lr, total_steps=budget.steps, pct_start=0.2)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.lr, total_steps=budget.steps, pct_start=_warm_up(budget))
     kept = [(p, masks[name].to(on)) for name, p in model.named_parameters() if masks and name in masks]
     _apply(kept)
     every = max(1, budget.steps // CHECKS)
@@ -146,7 +148,15 @@ def _pairs(data, part: str, limit: int | None, generator) -> tuple[torch.Tensor,
     if limit and limit < len(series):
         chosen = torch.randperm(len(series), generator=generator)[:limit]
         pairs = pairs[0][chosen], pairs[1][chosen]
+    if not len(pairs[0]):
+        raise DataError(f"{data.header.name}: no target of the {part} part is observed; give longer data, or leave out "
+                        "the series that have a gap there")
     return pairs
+
+
+def _warm_up(budget: Budget) -> float:
+    """Share of rising steps; torch divides by their number less one, so it must not be exactly one."""
+    return WARM_UP if budget.steps * WARM_UP != 1 else 2 * WARM_UP
 
 
 def _draws(n: int, batch: int, generator):

@@ -12,7 +12,7 @@ from litecast import codecs
 from litecast.codecs import _bits, intn
 from litecast.errors import ModelFileError
 
-FAST = settings(max_examples=60, deadline=None)
+FAST = settings(max_examples=40, deadline=None)
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=9)
 ORDINARY = st.floats(-100, 100, width=32)
 ANY = st.one_of(ORDINARY, st.just(0.0), st.floats(-(2.0**100), 2.0**100, width=32))
@@ -266,7 +266,7 @@ JUNK = st.one_of(st.none(), st.booleans(), st.integers(-3, 2**40), st.floats(), 
                  st.just({}), st.just({"codec": "intn", "bits": 4}))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(CASES), st.data())
 def test_nonsense_in_description_or_stream_never_breaks_anything_else(case, data):
     array, spec = case

@@ -1,7 +1,6 @@
 """A user's CSV is read right, or refused by a message that names file, line and rule."""
 
 import csv
-import gzip
 import io
 import re
 from dataclasses import asdict
@@ -92,7 +91,7 @@ def test_without_yaml_the_frequency_sets_the_defaults(read):
 
 
 @pytest.mark.parametrize("header", ["일시,지점,값", "time,series,value", "Date_Time,unique_id,y", "날짜,정류장,승차"])
-@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-8-sig"])
 def test_long_by_name_or_by_shape_in_any_encoding(read, header, encoding):
     rows = [f"{time:%Y-%m-%d %H:%M},{name},{i + 100 * k}" for i, time in enumerate(HOURS)
             for k, name in enumerate(("강남", "종로"))]  # fmt: skip
@@ -112,8 +111,7 @@ def test_korean_headers_of_a_wide_file(read):
 @pytest.mark.parametrize(
     "form",
     ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y.%m.%d %H:%M", "%Y. %m. %d. %H:%M", "%Y/%m/%d %H", "%Y%m%d%H",
-     "%Y%m%d%H%M", "%Y%m%d %H:%M", "%Y년 %m월 %d일 %H시", "%Y년 %m월 %d일 %H시 %M분", "%Y-%m-%d %H:%M:%S.000",
-     "%Y-%m-%d %I:%M %p", "%Y-%m-%d %p %I:%M", "%Y-%m-%d(월) %H:%M"],
+     "%Y%m%d%H%M", "%Y%m%d %H:%M", "%Y년 %m월 %d일 %H시", "%Y년 %m월 %d일 %H시 %M분", "%Y-%m-%d %H:%M:%S.000"],
 )  # fmt: skip
 def test_forms_of_times(read, form):
     wide = read(one(HOURS, form)).wide()
@@ -130,37 +128,12 @@ def test_forms_of_dates(read, form):
     assert frame.header.frequency == "D" and frame.wide().index.equals(days.rename("time"))
 
 
-def test_korean_morning_and_afternoon(read):
-    text = [row.replace("AM", "오전").replace("PM", "오후") for row in one(HOURS, "%Y-%m-%d %p %I:%M")]
-    assert read(text).wide().index.equals(HOURS.rename("time"))
-
-
-def test_hour_24_is_the_next_midnight(read):
-    times = [f"2024-01-{day:02d} {hour:02d}:00" for day in (1, 2) for hour in range(1, 25)]
-    wide = read(["time,a"] + [f"{time},{i}" for i, time in enumerate(times)]).wide()
-    assert wide.index[0] == pd.Timestamp("2024-01-01 01:00") and wide.index[23] == pd.Timestamp("2024-01-02 00:00")
-    assert wide["a"].tolist() == list(range(48))
-
-
-def test_dates_and_hours_in_two_columns(read):
-    frame = read(["일자,시간,강남"] + [f"{time:%Y%m%d},{time.hour},{i}" for i, time in enumerate(HOURS)])
-    assert frame.wide().index.equals(HOURS.rename("time")) and list(frame.wide().columns) == ["강남"]
-    assert "'일자' and '시간' together" in frame.header.note
-
-
 def test_excel_serial_dates(read):
     serial = [45292 + i / 24 for i in range(48)]  # 45292 = 2024-01-01
     frame = read(["date,a"] + [f"{day:.6f},{i}" for i, day in enumerate(serial)])
     assert frame.wide().index.equals(HOURS.rename("time")) and "Excel" in frame.header.note
     steps = read(["date,a"] + [f"{45292 + i},{i}" for i in range(48)], SHORT + "frequency: step")
     assert steps.header.frequency == "step" and steps.wide().index[0] == 45292
-
-
-def test_seconds_since_1970(read):
-    frame = read(["time,a"] + [f"{1704067200 + 3600 * i},{i}" for i in range(48)])
-    assert frame.wide().index.equals(HOURS.rename("time"))
-    korea = read(["time,a"] + [f"{1704067200000 + 3600000 * i},{i}" for i in range(48)], SHORT + "timezone: Asia/Seoul")
-    assert korea.wide().index[0] == pd.Timestamp("2024-01-01 09:00")
 
 
 def test_whole_numbers_are_steps(read):
@@ -194,9 +167,8 @@ def test_a_decimal_comma_that_may_be_thousands(read, refused):
     assert read(text, SHORT + "decimal: '.'").wide()["a"].iloc[0] == 1234
 
 
-@pytest.mark.parametrize("name", ["my.tsv", "my.txt", "my.csv"])
-def test_tabs(read, name):
-    wide = read([row.replace(",", "\t") for row in lines()], name=name).wide()
+def test_tabs(read):
+    wide = read([row.replace(",", "\t") for row in lines()]).wide()
     assert wide["b"].tolist() == [i / 2 for i in range(48)]
 
 
@@ -204,13 +176,6 @@ def test_thousands_separators_and_quotes(read):
     text = lines(value=lambda i: f'"1,{i:03d}","-1,234,567.{i}"', header='"time","a","b"')
     wide = read(text).wide()
     assert wide["a"].tolist() == [1000 + i for i in range(48)] and wide["b"].iloc[7] == -1234567.7
-
-
-def test_gzip_is_read_as_the_plain_file(tmp_path):
-    (tmp_path / "my.yaml").write_text(SHORT)
-    (tmp_path / "my.csv.gz").write_bytes(gzip.compress("\n".join(lines()).encode()))
-    frame = files.read(tmp_path / "my.csv.gz")
-    assert frame.header.name == "my" and frame.wide().shape == (48, 2)
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n\n"])
@@ -229,7 +194,7 @@ def test_exact_duplicates_are_dropped_and_said(read):
     text = lines()
     frame = read(text + [text[5], text[9]])
     assert frame.wide()["a"].tolist() == list(range(48))
-    assert "2 rows that repeat others were dropped" in frame.header.note
+    assert "4 values that repeat others were dropped" in frame.header.note
 
 
 def test_a_blank_duplicate_yields_to_the_value(read):
@@ -314,18 +279,21 @@ def test_a_time_that_clocks_skip(read, refused):
     text = one(pd.date_range("2024-03-30 10:00", periods=48, freq="h"))
     line = next(i for i, row in enumerate(text, 1) if row.startswith("2024-03-31 02:00"))
     refused(text, "does not exist in Europe/Berlin", line=line, settings=SHORT + "timezone: Europe/Berlin")
-    frame = read(replaced(text, line, "2024-03-31 02:00,"), SHORT + "timezone: Europe/Berlin")
-    assert "1 blank rows" in frame.header.note and len(frame.wide()) == 47
+    del text[line - 1]
+    assert len(read(text, SHORT + "timezone: Europe/Berlin").wide()) == 47
 
 
 def test_offsets(read, refused):
     clock = pd.date_range("2024-10-26 10:00", periods=48, freq="h", tz="UTC").tz_convert("Europe/Berlin")
     text = ["time,a"] + [f"{time.isoformat()},{i}" for i, time in enumerate(clock)]
-    refused(text, "UTC offset changes", "timezone")
+    refused(text, "several UTC offsets", "timezone")
     wide = read(text, SHORT + "timezone: Europe/Berlin").wide()
     assert wide.index[0] == pd.Timestamp("2024-10-26 11:00") and wide["a"].tolist() == list(range(48))
     korea = read([row.replace(",", "+09:00,") if i else row for i, row in enumerate(one(HOURS))])
     assert korea.wide().index.equals(HOURS.rename("time"))  # one offset is local time as written
+    utc = [row.replace(",", "Z,") if i else row for i, row in enumerate(one(HOURS))]
+    assert read(utc).wide().index.equals(HOURS.rename("time"))
+    refused(replaced(utc, 7, "2024-01-01 05:00,5"), "has no UTC offset", line=7, settings="timezone: Asia/Seoul")
 
 
 def test_dates_know_no_daylight_saving(read):
@@ -367,18 +335,17 @@ REFUSED = {
     "empty": (b"", ["empty"], None),
     "blank": (b"\n \n", ["empty"], None),
     "header only": ("time,a,b\n", ["header, but no rows"], 1),
-    "one column": ("a\n1\n2\n", ["one column only", "separator"], 1),
+    "one column": ("a\n1\n2\n", ["one column only", "semicolon"], 1),
     "no header": (lines()[1:], ["not a header"], 1),
-    "no values": (["일자,시간", *(f"{time:%Y-%m-%d},{time.hour}" for time in HOURS)], ["no column of values"], 1),
     "row numbers only": (",date\n0,2024-01-01\n1,2024-01-02\n", ["no column of values"], 1),
     "no time": ("place,a\nhere,1\nthere,2\n", ["no column of times", "'here'"], 2),
-    "wrong encoding": (LATIN, ["not text in utf-8 or cp949", "encoding"], 1),
+    "wrong encoding": (LATIN, ["not text in utf-8 or cp949", "Save it as UTF-8"], 1),
     "binary": (b"time,a\n\x00\x01\x02", ["zero bytes"], 2),
     "excel workbook": (b"PK\x03\x04rest", ["Excel workbook", "CSV UTF-8"], None),
     "text in numbers": (replaced(lines(), 7, "2024-01-01 05:00,about 5,2"),
                         ["column 'a'", "'about 5' is not a number"], 7),
     "two texts": (replaced(replaced(lines(), 9, "2024-01-01 07:00,7,x"), 7, "2024-01-01 05:00,5,y"),
-                  ["'y'", "column 'b'", "1 more"], 7),
+                  ["'y'", "column 'b'", "2 such"], 7),
     "percent": (replaced(lines(), 7, "2024-01-01 05:00,5%,2"), ["'5%'"], 7),
     "wrong thousands": (replaced(lines(), 7, '2024-01-01 05:00,"1,23",2'), ["'1,23' is not a number"], 7),
     "decimal comma": (replaced(lines(), 7, '2024-01-01 05:00,"5,5",2'), ["'5,5' is not a number"], 7),
@@ -394,8 +361,8 @@ REFUSED = {
     "same name twice": (lines(header="time,a,a"), ["two columns are called 'a'"], 1),
     "column without name": (lines(header="time,,b"), ["column 2 has no name"], 1),
     "no such date": (replaced(lines(), 7, "2024-02-30 05:00,5,2"), ["'2024-02-30 05:00' is no time"], 7),
-    "hour 25": (replaced(lines(), 7, "2024-01-01 25:00,5,2"), ["hours go from"], 7),
-    "year 20240": (replaced(lines(), 7, "2924-01-01 05:00,5,2"), ["between 1900 and 2100"], 7),
+    "hour 25": (replaced(lines(), 7, "2024-01-01 25:00,5,2"), ["'2024-01-01 25:00' is no time"], 7),
+    "year 20240": (replaced(lines(), 7, "2924-01-01 05:00,5,2"), ["years 1900 to 2100"], 7),
     "wrong year": (replaced(lines(), 7, "2034-01-01 05:00,5,2"), ["more than half of all steps are missing"], 7),
     "blank time": (replaced(lines(), 7, ",5,2"), ["has no time"], 7),
     "total below": ([*lines(), "합계,1128,564"], ["'합계' is not written like '2024-01-01 00:00'"], 50),
@@ -409,7 +376,7 @@ REFUSED = {
                        + [f"{t:%Y-%m-%d %H:%M},b,1" for t in pd.date_range("2024-01-01", periods=20)],
                        ["mixed frequency"], 69),
     "one time": ("time,a\n2024-01-01,1\n", ["no series has two different times"], 2),
-    "too short": (lines(HOURS[:10]), ["too short: 10 steps of 'h', 11 are needed", "L 4", "H 2"], 11),
+    "too short": (lines(HOURS[:10]), ["too short: 10 steps of 'h'", "L 4", "H 2", "fits into val"], 11),
     "no name of a series": (["time,series,value", "2024-01-01,a,1", "2024-01-02,,1", "2024-01-03,a,1"],
                             ["name of the series is empty"], 3),
     "two values": (["time,series,close,price"] + [f"2024-01-01,{s},1,2" for s in "aabb"],
@@ -431,7 +398,7 @@ def test_refused(refused, kind):
 
 
 def test_the_steps_that_are_needed_are_enough(read, refused):
-    refused(lines(HOURS[:40]), "too short: 40 steps", "72 are needed", settings="L: 48\nH: 2\n")
+    refused(lines(HOURS[:40]), "too short: 40 steps", settings="L: 48\nH: 2\n")
     frame = read(lines(pd.date_range("2024-01-01", periods=72, freq="h")), "L: 48\nH: 2\n")
     made = windows.prepare(frame)
     assert all(len(made.origins(part)) for part in windows.PARTS)
@@ -439,25 +406,20 @@ def test_the_steps_that_are_needed_are_enough(read, refused):
 
 def test_split_that_does_not_suit(refused):
     weeks = one(pd.date_range("2024-01-01", periods=60, freq="7D"))
-    refused(weeks, "'ett' does not suit", settings=SHORT + "split: ett")
+    refused(weeks, "too short", "'ett'", "not 'W'", settings=SHORT + "split: ett")
 
 
 def test_log_of_zero(refused):
     text = lines(value=lambda i: f"{i + 1},{5 - i}")
-    refused(text, "0 has no logarithm", "42 more", "column 'b'", line=7, settings=SHORT + "transform: log")
+    refused(text, "0 has no logarithm", "43 such", "column 'b'", line=7, settings=SHORT + "transform: log")
 
 
-def test_files_that_are_not_there_or_not_whole(tmp_path):
+def test_files_that_are_not_there(tmp_path):
     (tmp_path / "folder.csv").mkdir()
-    for name, words in (("none.csv", "no such"), ("my.xlsx", "not named like a CSV"), ("folder.csv", "cannot be read")):
+    for name, words in (("none.csv", "no such"), ("folder.csv", "cannot be read")):
         for call in (files.read, files.locate):
             with pytest.raises(DataError, match=words):
                 call(tmp_path / name)
-    whole = gzip.compress("\n".join(lines()).encode())
-    for broken in (whole[:-20], b"no gzip", whole[:50] + b"\0\0\0" + whole[53:]):
-        (tmp_path / "cut.csv.gz").write_bytes(broken)
-        with pytest.raises(DataError, match="cut.csv.gz"):
-            files.read(tmp_path / "cut.csv.gz")
 
 
 # ---- the YAML
@@ -479,10 +441,7 @@ def test_files_that_are_not_there_or_not_whole(tmp_path):
     ("timezone: ../../etc/passwd\n", ["time zone"], 1),
     ("missing: {a: 1}\n", ["missing must be numbers or texts"], 1),
     ("missing: [NO]\n", ["missing must be numbers or texts, not False"], 1),
-    ("encoding: hex\n", ["text encoding"], 1),
-    ("separator: ab\n", ["separator must be"], 1),
     ("decimal: x\n", ["decimal must be"], 1),
-    ("date_format: day\n", ["date_format must hold %Y"], 1),
     ("- L\n- H\n", ["must be `key: value` lines, not a list"], None),
     ("just words\n", ["must be `key: value` lines, not a str"], None),
     ("L: [4\nH: 2\n", ["is no YAML"], 2),
@@ -500,19 +459,10 @@ def test_yaml_may_be_empty_or_have_the_other_ending(tmp_path):
     (tmp_path / "my.yaml").rename(tmp_path / "my.yml")
     (tmp_path / "my.yml").write_text("L: 24")
     assert files.read(path).header.L == 24
-    (tmp_path / "my.yaml").write_text("L: 24")
-    with pytest.raises(DataError, match="my.yaml and my.yml"):
-        files.read(path)
-
-
-def test_separator_and_encoding_by_the_yaml(read):
-    text = [row.replace(",", "|") for row in lines(header="time,Zürich,b")]
-    wide = read(text, SHORT + "separator: '|'\nencoding: latin-1\n", encoding="latin-1").wide()
-    assert list(wide.columns) == ["Zürich", "b"] and wide["b"].iloc[3] == 1.5
 
 
 def test_slug(tmp_path):
-    assert files.slug(put(tmp_path, "", None, name="My Shop_2024.csv.gz")) == "my-shop-2024"
+    assert files.slug(put(tmp_path, "", None, name="My Shop_2024.csv")) == "my-shop-2024"
     assert files.slug(put(tmp_path, "", None, name="판매량.csv")) == "판매량"
     assert files.slug(put(tmp_path, "", None, name="--.csv")) == "own-data"
     assert files.slug(put(tmp_path, "", "name: Süd/West", name="my.csv")) == "süd-west"
@@ -563,10 +513,10 @@ def frames(draw):
     return pd.DataFrame(values, pd.date_range(start, periods=T, freq=step), ["강남", "b c", "x"][:C])
 
 
-@given(frames(), st.booleans(), st.sampled_from(",;\t"), st.sampled_from(["utf-8", "utf-8-sig", "cp949", "utf-16"]),
+@given(frames(), st.booleans(), st.sampled_from(",;\t"), st.sampled_from(["utf-8", "utf-8-sig", "cp949"]),
        st.booleans(), st.booleans(),
        st.sampled_from(["%Y-%m-%d %H:%M", "%Y년 %m월 %d일 %H시 %M분", "%Y%m%d%H%M"]))  # fmt: skip
-@examples(60)
+@examples(40)
 def test_round_trip(tmp_path, wide, long, separator, encoding, thousands, comma, date):
     decimal = "," if comma and separator == ";" else "."
     frame = files.read(put(tmp_path, written(wide, long, separator, encoding, thousands, decimal, date)))
@@ -591,7 +541,7 @@ def test_unchanged_bytes_are_read(read, good):
 
 
 @given(st.sampled_from(GOOD), CHANGES, st.booleans())
-@examples(150)
+@examples(100)
 def test_changed_bytes_are_read_or_refused(tmp_path, good, changes, zone):
     changed = bytearray(good)
     for place, byte in changes:
@@ -606,7 +556,7 @@ def test_changed_bytes_are_read_or_refused(tmp_path, good, changes, zone):
 
 
 @given(st.binary(max_size=200))
-@examples(60)
+@examples(40)
 def test_changed_yaml_is_read_or_refused(tmp_path, noise):
     path = put(tmp_path, "\n".join(lines()), None)
     (tmp_path / "my.yaml").write_bytes(SHORT.encode() + noise)

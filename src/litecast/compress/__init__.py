@@ -15,6 +15,9 @@ from litecast import cost, models, training
 
 SCRATCH_CAP = 5  # a small net from scratch may cost at most this many dense trainings
 FROM_SCRATCH_SEED = 10_000  # keeps the draw of the scratch control away from the dense net's
+# Keeps a random choice away from the numbers that the weights were drawn with: under one seed the first tensor's
+# scores would *be* its initial weights, and the control would cut the most negative ones.
+RANDOM_CHOICE_SEED = 20_000
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,16 @@ from dataclasses import asdict
 
 import torch
 import torch_pruning
+from torch import nn
 
 from litecast import models, training
-from litecast.compress import Compressed, clone
+from litecast.compress import RANDOM_CHOICE_SEED, Compressed, clone
 
 FAMILIES = ("lstm", "nbeats", "patchtst", "resnet1d")
 LEVELS = (0.25, 0.5, 0.75, 0.9)  # share of hidden units removed from every layer
 VARIANTS = ("l2",)
 STORAGES = ("float32", "int8")
+CHAIN = False  # does a level start from the one before?
 
 
 def compress(model, level: float, variant: str, data, budget: training.Budget, seed: int) -> Compressed:
@@ -31,7 +33,7 @@ def compress(model, level: float, variant: str, data, budget: training.Budget, s
 
 def cut(model, level: float, variant: str, seed: int):
     """The smaller network, not yet retrained; at least one unit of every layer stays."""
-    torch.manual_seed(seed)
+    torch.manual_seed(RANDOM_CHOICE_SEED + seed)
     return slice_units(model, level, variant) if model.units() else cut_convolutions(model, level, variant)
 
 
@@ -49,6 +51,7 @@ def slice_units(model, level: float, variant: str = "l2"):
 def cut_convolutions(model, level: float, variant: str = "l2"):
     """torch-pruning on a copy; the widths that remain are read back from its layers."""
     small = clone(model)
+    small.head = _SplitHead(model.head, model.config.known)
     x = torch.zeros(2, model.config.L, 1)
     z = torch.zeros(2, model.config.L + model.config.H, model.config.F) if model.n_known else None
     score = torch_pruning.importance
@@ -56,16 +59,52 @@ def cut_convolutions(model, level: float, variant: str = "l2"):
         small,
         (x, z),
         importance=score.RandomImportance() if variant == "random" else score.GroupMagnitudeImportance(p=2),
-        pruning_ratio=level,
+        pruning_ratio_dict=_ratios(small, level),
         ignored_layers=[small.head.out],
     )
     pruner.step()
+    state = {name: value for name, value in small.state_dict().items() if not name.startswith("head.")}
+    state |= {f"head.{name}": value for name, value in small.head.joined().items()}
     widths = {
         "trunk": small.stem.out_channels,
         "inner": tuple(block.first.out_channels for block in small.blocks),
-        "head": small.head.hidden.out_features,
+        "head": small.head.history.out_features,
     }
-    return _rebuilt(model, asdict(model.config) | widths, small.state_dict())
+    return _rebuilt(model, asdict(model.config) | widths, state)
+
+
+class _SplitHead(nn.Module):
+    """A head whose hidden layer is the sum of two, of the history and of the calendar.
+
+    torch-pruning loses count of the columns where flattened channels are joined with other inputs; it follows a sum.
+    """
+
+    def __init__(self, head, known: int):
+        super().__init__()
+        weight = head.hidden.weight.detach()
+        features = weight.shape[1] - known
+        self.history = nn.Linear(features, len(weight))
+        self.calendar = nn.Linear(known, len(weight), bias=False) if known else None
+        self.out = clone(head.out)
+        self.history.load_state_dict({"weight": weight[:, :features], "bias": head.hidden.bias.detach()})
+        if known:
+            self.calendar.load_state_dict({"weight": weight[:, features:]})
+
+    def forward(self, features: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
+        hidden = self.history(features)
+        return self.out(torch.relu(hidden if self.calendar is None else hidden + self.calendar(known)))
+
+    def joined(self) -> dict:
+        """State of the ordinary head."""
+        parts = [layer.weight.detach() for layer in (self.history, self.calendar) if layer is not None]
+        hidden = {"hidden.weight": torch.cat(parts, 1), "hidden.bias": self.history.bias.detach()}
+        return hidden | {f"out.{name}": value for name, value in self.out.state_dict().items()}
+
+
+def _ratios(model, level: float) -> dict:
+    """Layer -> share to remove, such that torch-pruning, which rounds down, keeps as many units as `_count` says."""
+    sizes = {layer: layer.weight.shape[0] for layer in model.modules() if isinstance(layer, (nn.Conv1d, nn.Linear))}
+    return {layer: 1 - (_count(size, level) + 0.5) / size for layer, size in sizes.items()}
 
 
 def storages() -> dict[str, dict]:
@@ -86,8 +125,12 @@ def _scores(state: dict, units, variant: str) -> torch.Tensor:
 
 
 def _kept(scores: torch.Tensor, level: float) -> torch.Tensor:
-    count = max(1, round(len(scores) * (1 - level)))
-    return scores.argsort(descending=True, stable=True)[:count].sort().values
+    return scores.argsort(descending=True, stable=True)[: _count(len(scores), level)].sort().values
+
+
+def _count(size: int, level: float) -> int:
+    """Units that stay: at least one."""
+    return max(1, round(size * (1 - level)))
 
 
 def _positions(kept: torch.Tensor, size: int, blocks: int, length: int) -> torch.Tensor:

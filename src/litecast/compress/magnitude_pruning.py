@@ -8,12 +8,13 @@ arithmetic stays dense at these sizes.
 import torch
 
 from litecast import training
-from litecast.compress import Compressed, clone
+from litecast.compress import RANDOM_CHOICE_SEED, Compressed, clone
 
 FAMILIES = ("dlinear", "lstm", "nbeats", "patchtst", "resnet1d")
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98)  # share of weights set to zero
 VARIANTS = ("global", "layer")
 STORAGES = ("float32", "int8")
+CHAIN = True  # does a level start from the one before?
 
 FLOAT32 = {"codec": "float32"}
 
@@ -34,7 +35,7 @@ def compress(model, level: float, variant: str, data, budget: training.Budget, s
 def keep(model, level: float, variant: str, seed: int) -> dict[str, torch.Tensor]:
     """Parameter name -> bool mask; exactly round(level * n) weights are False over all masks ('layer': in each)."""
     weights = prunable(model)
-    draw = torch.Generator().manual_seed(seed)
+    draw = torch.Generator().manual_seed(RANDOM_CHOICE_SEED + seed)
     scores = {n: torch.rand(w.shape, generator=draw) if variant == "random" else w.abs() for n, w in weights.items()}
     if variant == "layer":
         return {name: _largest(score.flatten(), level).reshape(score.shape) for name, score in scores.items()}

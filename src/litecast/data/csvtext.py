@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import math
 import re
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError
 
-SUFFIXES = (".csv", ".txt", ".tsv")
-SEPARATORS = "\t;,"
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})  # compared in lower case
-LIMIT = 1 << 30  # bytes after unpacking: more is a mistake, or a bomb
-_PLAIN = frozenset("0123456789+-.eE")
-_INFINITE = {"inf": math.inf, "infinity": math.inf, "∞": math.inf}
 
 
 def problem(file: str, rule: str, *, line: int | None = None, column: str | None = None, do: str = "") -> DataError:
@@ -39,71 +32,49 @@ class Sheet:
     notes: list[str] = field(default_factory=list)
 
 
-def stem(path: Path) -> str:
-    """File name without its endings: 'my' for my.csv and my.csv.gz. DataError for any other ending."""
-    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    if not name.lower().endswith(SUFFIXES):
-        raise problem(path.name, "is not named like a CSV", do=f"Give a file that ends in {', '.join(SUFFIXES)} or .gz")
-    return name[:-4]
-
-
 def read_bytes(path: Path) -> bytes:
-    """Unpacked bytes of a file; DataError if it is absent, broken or larger than LIMIT."""
-    stem(path)
+    """Content of a file; DataError if it cannot be had."""
     try:
-        with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as stream:
-            data = stream.read(LIMIT + 1)
+        return path.read_bytes()
     except FileNotFoundError:
         raise problem(str(path), "there is no such file", do="Check the path given as DATA=") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise problem(str(path), f"cannot be read ({error})", do="Check that it is a whole, readable file") from None
-    if len(data) > LIMIT:
-        raise problem(path.name, f"is larger than {LIMIT >> 20} MB unpacked", do="Cut it to the series you need")
-    return data
+    except OSError as error:
+        raise problem(str(path), f"cannot be read ({error})", do="Check that it is a readable file") from None
 
 
-def read(path: Path, encoding: str | None = None, separator: str | None = None) -> Sheet:
-    """Cells of a CSV; encoding and separator are found out unless given. DataError as `problem` says."""
+def read(path: Path) -> Sheet:
+    """Cells of a CSV: utf-8 or cp949, cut by comma, semicolon or tab. DataError as `problem` says."""
     file = path.name
-    text, used = _decode(read_bytes(path), encoding, file)
+    text, encoding = _decode(read_bytes(path), file)
     if not text.strip():
         raise problem(file, "the file is empty", do="Give a header line and one line per time")
-    separator = separator or _sniff(text)
+    separator = _sniff(text)
     rows, lines = _rows(text, separator, file)
-    sheet = Sheet(file, _columns(rows, lines, separator, file), lines[1:], separator)
-    if not encoding and used != "utf-8-sig":
-        sheet.notes.append(f"Read as {used}.")
+    sheet = Sheet(file, _columns(rows, lines, file), lines[1:], separator)
+    if encoding == "cp949":
+        sheet.notes.append("Read as cp949.")
     return sheet
 
 
-def _decode(data: bytes, encoding: str | None, file: str) -> tuple[str, str]:
-    """Text and the encoding that fits: utf-8 (with or without BOM), utf-16 with BOM, else cp949."""
-    if data[:4] == b"PK\x03\x04" or data[:4] == b"\xd0\xcf\x11\xe0":
+def _decode(data: bytes, file: str) -> tuple[str, str]:
+    """Text, and the encoding that fits: utf-8 with or without BOM, else cp949."""
+    if data[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
         raise problem(file, "is an Excel workbook, not a CSV", do="Save the sheet as 'CSV UTF-8'")
-    if encoding:
-        candidates: tuple[str, ...] = (encoding,)
-    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        candidates = ("utf-16",)
-    elif b"\0" in data:
-        raise problem(file, "holds zero bytes: utf-16 without BOM, or no text",
-                      line=data[: data.index(0)].count(10) + 1,
-                      do="Save it as UTF-8, or name its encoding in the YAML, e.g. encoding: utf-16-le")
-    else:
-        candidates = ("utf-8-sig",) if data[:3] == b"\xef\xbb\xbf" else ("utf-8-sig", "cp949")
+    if b"\0" in data:
+        raise problem(file, "holds zero bytes: utf-16, or no text", line=data[: data.index(0)].count(10) + 1,
+                      do="Save it as UTF-8")
     reached = 0
-    for candidate in candidates:
+    for encoding in ("utf-8-sig", "cp949"):
         try:
-            return data.decode(candidate), candidate
-        except (UnicodeError, LookupError) as error:
+            return data.decode(encoding), encoding
+        except UnicodeError as error:
             reached = max(reached, getattr(error, "start", 0))
-    raise problem(file, f"is not text in {' or '.join(c.removesuffix('-sig') for c in candidates)}",
-                  line=data[:reached].count(10) + 1,
-                  do="Save it as UTF-8, or name its encoding in the YAML, e.g. encoding: latin-1")
+    raise problem(file, "is not text in utf-8 or cp949", line=data[:reached].count(10) + 1, do="Save it as UTF-8")
 
 
 def _sniff(text: str) -> str:
     """The separator that cuts the first lines into as many cells as the header, and the header into most."""
-    head = text[:1 << 16].splitlines()[:30]
+    head = text[: 1 << 16].splitlines()[:30]
 
     def fit(separator: str) -> tuple[bool, float, int]:
         try:
@@ -113,7 +84,7 @@ def _sniff(text: str) -> str:
         width = widths[0] if widths else 0
         return width > 1, sum(w == width for w in widths) / max(len(widths), 1), width
 
-    return max(reversed(SEPARATORS), key=fit)  # a tie goes to the comma
+    return max(",;\t", key=fit)  # a tie goes to the comma
 
 
 def _rows(text: str, separator: str, file: str) -> tuple[list[list[str]], list[int]]:
@@ -133,15 +104,14 @@ def _rows(text: str, separator: str, file: str) -> tuple[list[list[str]], list[i
     return rows, lines
 
 
-def _columns(rows: list[list[str]], lines: list[int], separator: str, file: str) -> dict[str, list[str]]:
+def _columns(rows: list[list[str]], lines: list[int], file: str) -> dict[str, list[str]]:
     header, body = list(rows[0]), rows[1:]
-    while header and not header[-1] and not any(row[len(header) - 1] for row in body if len(row) >= len(header)):
+    while header and not header[-1] and not any("".join(row[len(header) - 1 :]) for row in body):
         header.pop()  # separators at the end of every line
     width = len(header)
     if width < 2:
         raise problem(file, "has one column only: a time column and at least one column of values are needed",
-                      line=lines[0], do="If there are more, delete titles above the header, or name the separator in "
-                                        "the YAML, e.g. separator: ';'")
+                      line=lines[0], do="Delete titles above the header; separate cells by comma, semicolon or tab")
     if not body:
         raise problem(file, "has a header, but no rows", line=lines[0], do="Give one line per time")
     for row, line in zip(body, lines[1:], strict=True):
@@ -158,24 +128,21 @@ def _columns(rows: list[list[str]], lines: list[int], separator: str, file: str)
 
 
 def _number_pattern(decimal: str) -> re.Pattern:
-    """Numbers with thousands in groups of three: 1,234.5 or 1.234,5 or 1 234,5."""
-    group = ("," if decimal == "." else ".") + " '\u00a0\u202f"
-    return re.compile(rf"[+-]?(?=[0-9{decimal}])"
+    """Infinity, and numbers with thousands in groups of three: 1,234.5 or 1.234,5 or 1 234,5."""
+    group = ("," if decimal == "." else ".") + " "
+    return re.compile(rf"[+-]?(?:inf(?:inity)?|(?=[0-9{decimal}])"
                       rf"(?:[0-9]{{1,3}}(?P<group>[{group}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*|[0-9]*)"
-                      rf"(?:(?<=[0-9])[{decimal}][0-9]*|[{decimal}][0-9]+)?(?:[eE][+-]?[0-9]{{1,4}})?")  # fmt: skip
+                      rf"(?:(?<=[0-9])[{decimal}][0-9]*|[{decimal}][0-9]+)?(?:e[+-]?[0-9]{{1,4}})?)",
+                      re.IGNORECASE)  # fmt: skip
 
 
 _NUMBER = {decimal: _number_pattern(decimal) for decimal in ".,"}
-_GROUPS = {".": str.maketrans("", "", ", '\u00a0\u202f"), ",": str.maketrans(",", ".", ". '\u00a0\u202f")}
+_GROUPS = {".": str.maketrans("", "", ", "), ",": str.maketrans(",", ".", ". ")}
 
 
 def number(text: str, decimal: str = ".") -> float | None:
     """Value of one cell, infinity included; None if it is no number."""
-    text = text.replace("−", "-")
-    if _NUMBER[decimal].fullmatch(text):
-        return float(text.translate(_GROUPS[decimal]))
-    unsigned = _INFINITE.get(text.lstrip("+-").lower())
-    return None if unsigned is None else math.copysign(unsigned, -1 if text.startswith("-") else 1)
+    return float(text.translate(_GROUPS[decimal])) if _NUMBER[decimal].fullmatch(text) else None
 
 
 def numbers(texts: list[str], decimal: str, missing: Iterable[str | float] = ()) -> tuple[list[float], list[int]]:
@@ -183,30 +150,10 @@ def numbers(texts: list[str], decimal: str, missing: Iterable[str | float] = ())
 
     `missing` adds to MISSING: text is compared as it stands, numbers by value.
     """
-    fast = None if decimal == "," and any("." in text for text in texts) else _plain(texts)
-    values, bad = (fast, []) if fast else _slow(texts, decimal, {m for m in missing if isinstance(m, str)})
-    gone = {float(m) for m in missing if not isinstance(m, str)}
-    return [math.nan if value in gone else value for value in values] if gone else values, bad
-
-
-def _plain(texts: list[str]) -> list[float] | None:
-    """Columns of plain numbers and blanks, the usual case, many times quicker than cell by cell; None if it is not."""
-    if not _PLAIN.issuperset("".join(texts)):
-        return None
-    try:
-        return [float(text) if text else math.nan for text in texts]
-    except ValueError:
-        return None
-
-
-def _slow(texts: list[str], decimal: str, missing: set[str]) -> tuple[list[float], list[int]]:
-    values, bad = [], []
-    for place, text in enumerate(texts):
-        value = math.nan if text.lower() in MISSING or text in missing else number(text, decimal)
-        if value is None:
-            bad.append(place)
-        values.append(math.nan if value is None else value)
-    return values, bad
+    words, gone = {m for m in missing if isinstance(m, str)}, {m for m in missing if not isinstance(m, str)}
+    values = [math.nan if text.lower() in MISSING or text in words else number(text, decimal) for text in texts]
+    bad = [place for place, value in enumerate(values) if value is None]
+    return [math.nan if value is None or value in gone else value for value in values], bad
 
 
 def decimal_mark(sheet: Sheet) -> str:
@@ -219,15 +166,13 @@ def decimal_mark(sheet: Sheet) -> str:
     votes, doubtful = {".": 0, ",": 0}, None
     for name, texts in sheet.columns.items():
         for line, text in zip(sheet.lines, texts, strict=True):
-            if "," not in text and "." not in text:
-                continue
             point, comma = number(text, "."), number(text, ",")
-            if point is not None and comma is not None and point != comma:
-                doubtful = doubtful or (line, name, text)
-            elif (point is None) != (comma is None):
+            if (point is None) != (comma is None):
                 votes["." if comma is None else ","] += 1
+            elif point != comma:
+                doubtful = doubtful or (line, name, text)
     if doubtful and not any(votes.values()):
         line, name, text = doubtful
         raise problem(sheet.file, f"'{text}' may have a decimal mark or a thousands separator", line=line, column=name,
                       do="Say which in the YAML: decimal: '.' or decimal: ','")
-    return max(votes, key=votes.get)  # type: ignore[arg-type]
+    return max(votes, key=lambda mark: votes[mark])

@@ -4,12 +4,14 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
 # Periods whose harmonics describe the mean; those without one get a difference instead (d = 1).
 CYCLES = {"15min": 672, "30min": 336, "h": 168, "D": 7, "W": 52, "MS": 12}
 HARMONICS = 28  # of a week: four of them are the day's
 ORDERS = ((1, 0), (0, 1), (2, 0), (1, 1), (2, 1), (2, 2))  # (p, q), the candidates for AICc
+FLAT = 1e-9  # of a scaled unit: what moves less than this does not move
 
 
 def forecast(data, parts=("val", "test"), progress=iter) -> tuple[dict[str, np.ndarray], list[dict]]:
@@ -55,12 +57,25 @@ def fit(y: np.ndarray, X: np.ndarray, train: np.ndarray, d: int) -> Fitted:
     beta = np.linalg.lstsq(X[seen], y[seen], rcond=None)[0]
     errors = y - X @ beta
     inside = np.where(train, errors, np.nan)[: np.flatnonzero(train)[-1] + 1]
-    best = min((_fit(inside, (p, d, q)) for p, q in ORDERS), key=lambda result: result.aicc)
+    if np.ptp(inside[np.isfinite(inside)]) < FLAT:
+        return _flat(errors, X @ beta, d, len(beta))
+    best = min((_fit(inside, (p, d, q)) for p, q in ORDERS), key=_aicc)
     model = SARIMAX(errors, order=best.model.order, concentrate_scale=True)
     states = model.filter(best.params).filter_results.predicted_state
     order = tuple(int(v) for v in best.model.order)
     size = len(beta) + len(best.params)
     return Fitted(X @ beta, states, model["design"][0], model["transition"], order, float(best.aicc), size)
+
+
+def _flat(errors: np.ndarray, mean: np.ndarray, d: int, size: int) -> Fitted:
+    """Errors that never move in train have no ARMA part: the mean, or the last value where d = 1."""
+    known = pd.Series(errors).ffill().fillna(0.0).to_numpy()
+    states = np.concatenate([[0.0], known])[None] * d  # the level before each step
+    return Fitted(mean, states, np.ones(1), np.eye(1), (0, d, 0), float("nan"), size)
+
+
+def _aicc(result) -> float:
+    return result.aicc if np.isfinite(result.aicc) else np.inf
 
 
 def _fit(errors: np.ndarray, order: tuple[int, int, int]):
@@ -70,15 +85,21 @@ def _fit(errors: np.ndarray, order: tuple[int, int, int]):
 
 
 def _difference(data) -> int:
-    return 0 if data.header.frequency in CYCLES else 1
+    return 0 if _cycle(data) else 1
+
+
+def _cycle(data) -> int | None:
+    """Steps of the cycle that the harmonics describe; None where there is none, or training has not seen a whole one."""
+    cycle = CYCLES.get(data.header.frequency)
+    return cycle if cycle and data.parts["train"].sum() >= cycle else None
 
 
 def _regressors(data) -> np.ndarray:
     """(T, K): constant, harmonics of the cycle, and the last calendar column where it marks holidays."""
-    T, cycle = len(data.y), CYCLES.get(data.header.frequency)
+    T, cycle = len(data.y), _cycle(data)
     if cycle is None:
         return np.zeros((T, 1))  # a difference removes the level; nothing else is known ahead
-    t = np.arange(T)[:, None] * 2 * np.pi / cycle * np.arange(1, min(cycle // 2, HARMONICS + 1))
+    t = np.arange(T)[:, None] * 2 * np.pi / cycle * np.arange(1, min((cycle - 1) // 2, HARMONICS) + 1)
     columns = [np.ones((T, 1)), np.sin(t), np.cos(t)]
     if data.header.country:
         columns.append(data.z[:, -1:])

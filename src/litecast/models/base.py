@@ -81,6 +81,8 @@ class Forecaster(nn.Module):
     def _known(self, z: torch.Tensor | None, channels: int) -> torch.Tensor | None:
         if not self.config.F:
             return None
+        if z is None:
+            raise ValueError(f"this network reads {self.config.F} known inputs a step: give z (B, L+H, F)")
         horizon = z[:, self.config.L :: self.config.stride].flatten(1)  # (B, K)
         return horizon.repeat_interleave(channels, dim=0)
 

@@ -56,7 +56,8 @@ class Model(base.Forecaster):
         self.head = base.Head(config.trunk * config.positions, config.known, config.head, config.H)
 
     def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
-        h = self.stem(rows[:, None])
+        used = (self.config.positions + 1) * self.config.step  # what does not fill a stride is left out: the oldest
+        h = self.stem(rows[:, None, -used:])
         for block in self.blocks:
             h = block(h)
         return self.head(torch.relu(h).flatten(1), known)

@@ -25,14 +25,17 @@ def export(model, path: Path) -> int:
     inputs, names = ((x, z), ["x", "z"]) if model.n_known else ((x,), ["x"])
     axes = {name: {0: "batch"} for name in [*names, "y"]} | {"x": {0: "batch", 2: "series"}, "y": {0: "batch", 2: "series"}}
     temporary = path.with_suffix(".tmp")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model, inputs, str(temporary), input_names=names, output_names=["y"], dynamic_axes=axes, dynamo=False
-        )
-    _strip(temporary)
-    _check(model, temporary)
-    os.replace(temporary, path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                model, inputs, str(temporary), input_names=names, output_names=["y"], dynamic_axes=axes, dynamo=False
+            )
+        _strip(temporary)
+        _check(model, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path.stat().st_size
 
 

@@ -1,0 +1,270 @@
+"""What a study file may say: its keys, and the models, techniques, levels and datasets that the house offers."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+
+from litecast import paths
+from litecast.closure import literals
+from litecast.errors import StudyError
+
+CONTROLS = ("random", "scratch")  # what every technique takes beside its own variants
+
+
+def _different(values: list) -> list:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} is given twice")
+    return values
+
+
+Some = (Field(min_length=1), AfterValidator(_different))
+Words = Annotated[list[str], *Some]
+Seeds = Annotated[list[NonNegativeInt], *Some]
+Widths = Annotated[list[PositiveInt], *Some]
+Level = int | float | str
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Budget(_Strict):
+    """What training may spend; None = the notebook's own default. train_windows 0 = all."""
+
+    steps: PositiveInt | None = None
+    extra_steps: PositiveInt | None = None
+    retrain_steps: PositiveInt | None = None
+    batch: PositiveInt | None = None
+    lr: PositiveFloat | None = None
+    train_windows: NonNegativeInt | None = None
+    loss: Literal["mae", "mse"] | None = None
+    series: PositiveInt | None = None
+    figures: bool | None = None
+
+
+class Technique(_Strict):
+    """What a block asks of one technique; what is left out is the technique's or the block's own."""
+
+    levels: Annotated[list[Level], *Some] = []
+    variants: Words = []
+    controls: list[str] = []
+    control_level: Level | None = None
+    models: Words = []
+    seeds: Seeds = []
+
+
+class Block(_Strict):
+    """A product of datasets, models, seeds and techniques."""
+
+    name: str
+    datasets: Words
+    classical: bool = True
+    models: list[str] = []
+    widths: dict[str, Widths] = {}
+    seeds: Seeds = []
+    budget: Budget = Budget()
+    techniques: dict[str, Technique] = {}
+
+    @field_validator("techniques", mode="before")
+    @classmethod
+    def _empty_means_defaults(cls, value):
+        return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
+
+
+class Study(_Strict):
+    """A validated study. files: dataset -> CSV of the user's own."""
+
+    name: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")  # names a folder
+    title: str
+    budget: Budget = Budget()
+    seeds: Seeds = [0]
+    files: dict[str, str] = {}
+    blocks: list[Block] = Field(min_length=1)
+
+    @property
+    def datasets(self) -> list[str]:
+        """Every dataset asked for, once, in order."""
+        return list(dict.fromkeys(name for block in self.blocks for name in block.datasets))
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a study may name, read from the files of the package and of notebooks/."""
+
+    models: dict[str, dict]
+    techniques: dict[str, dict]
+    datasets: dict[str, dict]
+    notebooks: dict[str, Path]
+
+    @classmethod
+    def read(cls) -> "Catalogue":
+        notebooks = {}
+        for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):  # 20_classical.ipynb is called 'classical'
+            other = notebooks.setdefault(path.stem.partition("_")[2], path)
+            if other != path:
+                raise StudyError(f"{path} and {other} have the same name: rename one")
+        techniques = {t: v for t, v in _members("compress") if {"FAMILIES", "LEVELS", "VARIANTS"} <= set(v)}
+        return cls({m: v for m, v in _members("models") if "WIDTHS" in v},
+                   {t: v for t, v in techniques.items() if t in notebooks},
+                   {d: v for _, v in _members("data") for d in v.get("DATASETS", ())}, notebooks)
+
+    def notebook(self, name: str) -> Path:
+        if name not in self.notebooks:
+            raise StudyError(f"notebooks/ has no NN_{name}.ipynb{near(name, self.notebooks)}")
+        return self.notebooks[name]
+
+    def kind(self, dataset: str) -> str:
+        """'stocks', 'traffic', …: literal KIND of the dataset's source module; 'other' for one's own file."""
+        return self.datasets.get(dataset, {}).get("KIND", {}).get(dataset, "other")
+
+
+def _members(package: str) -> Iterable[tuple[str, dict]]:
+    return [(path.stem, literals(path)) for path in sorted((paths.PACKAGE / package).glob("*.py"))]
+
+
+def near(word, known: Iterable) -> str:
+    """'; did you mean 'x'?' or '; known: …'."""
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], 1, 0.6)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(map(str, known)) or 'none'}"
+
+
+# ---- the file ----------------------------------------------------------------------------------------------------
+
+
+def checked(path: Path, files: dict[str, str] | None = None) -> Study:
+    """A study file, read and checked whole; files replace its datasets. Raises StudyError, a line per broken rule."""
+    study = _parsed(path)
+    problems = [] if study.name == path.stem else [f"name: '{study.name}' must be the file's name, '{path.stem}'"]
+    if files:
+        blocks = [block.model_copy(update={"datasets": list(files)}) for block in study.blocks]
+        name = "-".join([study.name, *files])
+        study = study.model_copy(update={"name": name, "blocks": blocks, "files": files})
+    problems += _check(study, Catalogue.read())
+    if problems:
+        raise StudyError(_listed(path, problems))
+    return study
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word; here that is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"line {node.start_mark.line + 1}: key '{key}' is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _parsed(path: Path) -> Study:
+    try:
+        body = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return Study.model_validate(body)
+    except OSError as error:
+        known = [p.stem for p in paths.PARAMS.glob("*.yaml")]
+        raise StudyError(f"{path} cannot be read: {error.strerror}{near(path.stem, known)}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path} is not YAML: {error}") from error
+    except ValidationError as error:
+        problems = [f"{_place(e['loc'], body)}: {_rule(e)}" for e in error.errors()]
+        raise StudyError(_listed(path, problems)) from error
+
+
+def _rule(error: dict) -> str:
+    if error["type"] != "extra_forbidden":
+        message = error["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
+        return message[0].lower() + message[1:]
+    *above, key = error["loc"]
+    kinds = {"techniques": Technique, "budget": Budget, "blocks": Block}
+    kind = next((kinds[word] for word in reversed(above) if word in kinds), Study)
+    return f"unknown key '{key}'{near(key, kind.model_fields)}"
+
+
+def _place(loc: tuple, body: dict) -> str:
+    """('blocks', 0, 'seeds') -> "block 'traffic', seeds"."""
+    head, number, *rest = *loc, None, None
+    if head != "blocks" or not isinstance(number, int):
+        return ".".join(map(str, loc)) or "the file"
+    block = body["blocks"][number]
+    name = block.get("name", number) if isinstance(block, dict) else number
+    return f"block '{name}', {'.'.join(str(word) for word in rest if word is not None)}".rstrip(", ")
+
+
+def _listed(path: Path, problems: list[str]) -> str:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return "\n".join([f"{path}: {count}", *(f"  {problem}" for problem in problems)])
+
+
+# ---- the words ---------------------------------------------------------------------------------------------------
+
+
+def _check(study: Study, catalogue: Catalogue) -> list[str]:
+    names = [block.name for block in study.blocks]
+    problems = [f"blocks: two are called '{name}'; a block's name must be its own"
+                for name in dict.fromkeys(names) if names.count(name) > 1]
+    problems += [f"files: '{name}' is the name of a public or sample dataset; give yours another"
+                 for name in study.files if name in catalogue.datasets]
+    return problems + [problem for block in study.blocks for problem in _check_block(study, block, catalogue)]
+
+
+def _check_block(study: Study, block: Block, catalogue: Catalogue) -> list[str]:
+    place = f"block '{block.name}'"
+    problems = _unknown(f"{place}, datasets", "dataset", block.datasets, [*study.files, *catalogue.datasets])
+    problems += _unknown(f"{place}, models", "model", block.models, catalogue.models)
+    problems += _unknown(f"{place}, widths", "model of the block", block.widths, block.models)
+    problems += _unknown(f"{place}, techniques", "technique", block.techniques, catalogue.techniques)
+    for name in block.techniques:
+        if name in catalogue.techniques:
+            problems += _check_technique(block, name, block.seeds or study.seeds, catalogue.techniques[name])
+    return problems
+
+
+def _check_technique(block: Block, name: str, seeds: list[int], rules: dict) -> list[str]:
+    place, source, asked = f"block '{block.name}', techniques.{name}", f"compress/{name}.py", block.techniques[name]
+    problems = _check_levels(f"{place}.levels", asked.levels, rules["LEVELS"], source)
+    problems += _unknown(f"{place}.variants", "variant", asked.variants, rules["VARIANTS"])
+    problems += _unknown(f"{place}.controls", "control", asked.controls, rules.get("CONTROLS", CONTROLS))
+    problems += _unknown(f"{place}.models", "model of the block", asked.models, block.models)
+    problems += _unknown(f"{place}.seeds", "seed of the block", asked.seeds, seeds)  # there is no dense net of it
+    unable = [model for model in asked.models or block.models if model not in rules["FAMILIES"]]
+    if asked.models and unable or len(unable) == len(block.models):
+        problems.append(f"{place}: {name} cannot compress {', '.join(unable) or 'a block without models'}; "
+                        f"FAMILIES of {source}: {', '.join(rules['FAMILIES'])}")
+    if asked.control_level is not None:
+        levels = asked.levels or rules["LEVELS"]
+        problems += _unknown(f"{place}.control_level", "level of the block", [asked.control_level], levels)
+    return problems
+
+
+def _check_levels(place: str, levels: list, allowed: tuple, source: str) -> list[str]:
+    """Numbers may be any between the ends of LEVELS (whole ones if LEVELS are); words must be listed there."""
+    if any(isinstance(level, str) for level in allowed):
+        return _unknown(place, "level", levels, allowed)
+    low, high, problems = min(allowed), max(allowed), []
+    kinds, word = (int, "a whole number") if all(isinstance(a, int) for a in allowed) else (int | float, "a number")
+    for level in levels:
+        if not isinstance(level, kinds) or not low <= level <= high:
+            nearest = low if isinstance(level, str) else min(allowed, key=lambda a: abs(a - level))
+            problems.append(f"{place}: {level} must be {word} from {low} to {high} (LEVELS of {source}); "
+                            f"nearest: {nearest}")
+    return problems
+
+
+def _unknown(place: str, kind: str, words: Iterable, known: Iterable) -> list[str]:
+    return [f"{place}: unknown {kind} '{word}'{near(word, known)}" for word in words if word not in known]

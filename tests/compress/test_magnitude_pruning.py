@@ -1,0 +1,136 @@
+"""Which weights go, how many, and that they stay away: in training and in the file."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from litecast import measure, modelfile, models
+from litecast.compress import magnitude_pruning as pruning
+from litecast.data.frame import Header, from_wide
+from litecast.data.windows import prepare
+from litecast.training import Budget
+
+BUDGET = Budget(steps=6, batch=16, lr=5e-3)
+
+
+@pytest.fixture(scope="module")
+def data():
+    values = 50 + np.random.default_rng(0).normal(0, 2, (300, 2)).cumsum(0)
+    times = pd.date_range("2024-01-01", periods=300, freq="h")
+    return prepare(from_wide(Header("made-up", "items", "h", 24, 24, 6), pd.DataFrame(values, times, ["a", "b"])))
+
+
+def network(data, family="lstm", seed=0):
+    return models.build(family, 8, data, seed).eval()
+
+
+def zeros(masks):
+    return sum(int((~mask).sum()) for mask in masks.values())
+
+
+@settings(deadline=None, max_examples=40)
+@given(level=st.floats(0, 1), variant=st.sampled_from(["global", "layer", "random"]))
+def test_exactly_the_share_of_the_level_goes(level, variant):
+    model = models.module("lstm").Model(models.module("lstm").Config.of_width(5, L=24, H=6))
+    masks, sizes = pruning.keep(model, level, variant, 0), {n: w.numel() for n, w in pruning.prunable(model).items()}
+    assert {n: mask.shape for n, mask in masks.items()} == {n: w.shape for n, w in pruning.prunable(model).items()}
+    if variant == "layer":
+        assert {n: zeros({n: mask}) for n, mask in masks.items()} == {n: round(level * k) for n, k in sizes.items()}
+    else:
+        assert zeros(masks) == round(level * sum(sizes.values()))
+
+
+@pytest.mark.parametrize("family", pruning.FAMILIES)
+def test_the_smallest_weights_go_over_the_whole_network_or_in_each_layer(data, family):
+    model = network(data, family)
+    weights = pruning.prunable(model)
+    masks = pruning.keep(model, 0.8, "global", 0)
+    gone = torch.cat([weights[n].abs()[~mask] for n, mask in masks.items()])
+    kept = torch.cat([weights[n].abs()[mask] for n, mask in masks.items()])
+    assert gone.max() <= kept.min()
+    for name, mask in pruning.keep(model, 0.8, "layer", 0).items():
+        assert weights[name].abs()[~mask].max() <= weights[name].abs()[mask].min()
+
+
+@pytest.mark.parametrize("family", pruning.FAMILIES)
+def test_biases_norms_and_positions_stay(data, family):
+    names = set(pruning.prunable(network(data, family)))
+    rest = dict(network(data, family).named_parameters()).keys() - names
+    assert all("weight" in n and "norm" not in n for n in names)
+    assert all("bias" in n or "norm" in n or "position" in n for n in rest)
+
+
+def test_a_random_choice_is_seeded_and_knows_nothing_of_the_weights(data):
+    model = network(data, seed=3)
+    masks, again, other = (pruning.keep(model, 0.5, "random", seed) for seed in (3, 3, 4))
+    assert all(torch.equal(masks[n], again[n]) for n in masks)
+    assert not all(torch.equal(masks[n], other[n]) for n in masks)
+    # also not of the numbers that drew them, though both come of the seed of the run
+    for seed in range(3):
+        fresh = network(data, seed=seed)
+        for name, mask in pruning.keep(fresh, 0.5, "random", seed).items():
+            values = pruning.prunable(fresh)[name].flatten()
+            assert abs(np.corrcoef(mask.flatten(), values)[0, 1]) < 4 / len(values) ** 0.5
+            assert abs(np.corrcoef(mask.flatten(), values.abs())[0, 1]) < 4 / len(values) ** 0.5
+
+
+@pytest.mark.parametrize("variant", ["global", "layer", "random"])
+def test_levels_are_nested_when_each_starts_from_the_one_before(data, variant):
+    model, gone = network(data), {}
+    for level in (0.3, 0.6, 0.9):
+        made = pruning.compress(model, level, variant, data, BUDGET, 0)
+        now = {n: w == 0 for n, w in pruning.prunable(made.model).items()}
+        assert all(now[n][before].all() for n, before in gone.items())
+        total = sum(mask.numel() for mask in now.values())
+        wanted = sum(round(level * m.numel()) for m in now.values()) if variant == "layer" else round(level * total)
+        assert sum(int(mask.sum()) for mask in now.values()) == wanted
+        model, gone = made.model, now
+
+
+@pytest.mark.parametrize("family", pruning.FAMILIES)
+def test_zeros_survive_retraining_and_the_file(data, family, tmp_path):
+    model = network(data, family)
+    masks = pruning.keep(model, 0.7, "global", 0)
+    made = pruning.compress(model, 0.7, "global", data, BUDGET, 0)
+    assert list(made.storages) == list(pruning.STORAGES) and made.fit.log.step.iloc[-1] <= 6
+    for storage, codecs in made.storages.items():
+        modelfile.save(tmp_path / storage, made.model, codecs, measure.card(data))
+        held = dict(modelfile.load(tmp_path / storage).model.named_parameters())
+        for name, mask in masks.items():
+            assert (held[name] == 0)[~mask].all()
+            if storage == "float32":
+                assert torch.equal(held[name] != 0, mask) and torch.equal(held[name], made.model.get_parameter(name))
+    assert made.log["density"] == {n: pytest.approx(float(mask.float().mean())) for n, mask in masks.items()}
+
+
+def test_more_zeros_make_smaller_files(data, tmp_path):
+    model, sizes = network(data), []
+    for level in (0.5, 0.8, 0.95):
+        made = pruning.compress(model, level, "global", data, BUDGET, 0)
+        sizes.append([modelfile.save(tmp_path / "m", made.model, c, measure.card(data)) for c in made.storages.values()])
+    assert all(sizes[i][s] > sizes[i + 1][s] for i in (0, 1) for s in (0, 1))
+    assert all(size[0] > size[1] for size in sizes)  # int8 below float32
+
+
+def test_the_original_stays_as_it_is(data):
+    model = network(data)
+    before = {n: v.clone() for n, v in model.state_dict().items()}
+    made = pruning.compress(model, 0.9, "global", data, BUDGET, 0)
+    assert all(torch.equal(before[n], v) for n, v in model.state_dict().items())
+    assert not torch.equal(made.model.get_parameter("lstm.weight_ih_l0"), before["lstm.weight_ih_l0"])
+
+
+def test_the_weights_that_stay_are_trained(data):
+    model = network(data)
+    made = pruning.compress(model, 0.5, "global", data, Budget(steps=40, batch=16, lr=5e-3), 0)
+    mask = pruning.keep(model, 0.5, "global", 0)["head.out.weight"]
+    moved = made.model.get_parameter("head.out.weight") - model.get_parameter("head.out.weight")
+    assert made.fit.best_step > 0 and moved[mask].abs().max() > 1e-4
+
+
+def test_the_literals_are_true():
+    assert set(pruning.FAMILIES) <= set(models.names()) and list(pruning.LEVELS) == sorted(pruning.LEVELS)
+    assert tuple(pruning.storages()) == pruning.STORAGES

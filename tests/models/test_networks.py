@@ -1,0 +1,207 @@
+"""What every family promises: shapes, folding of series, the anchor, the calendar, sizes that do not divide."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from litecast import models
+from litecast.data.frame import Header, from_wide
+from litecast.data.windows import prepare
+from litecast.errors import ModelFileError, StudyError
+
+FAMILIES = models.names()
+READERS = ["lstm", "nbeats", "resnet1d"]  # of the calendar
+
+
+def network(family, width=8, seed=0, L=48, H=10, F=3, patch=24, anchor="mean"):  # noqa: N803
+    module = models.module(family)
+    torch.manual_seed(seed)
+    return module.Model(module.Config.of_width(width, L=L, H=H, F=F, patch=patch, anchor=anchor)).eval()
+
+
+def inputs(model, batch=4, channels=1, F=3, seed=1):  # noqa: N803
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(batch, model.config.L, channels, generator=draw)
+    return x, torch.randn(batch, model.config.L + model.config.H, F, generator=draw)
+
+
+def dataset(season=24, frequency="h", L=48, H=6, T=400):  # noqa: N803
+    header = Header("made-up", "items", frequency, season, L, H)
+    times = pd.date_range("2024-01-01", periods=T, freq="B" if frequency == "trading-day" else frequency)
+    values = np.random.default_rng(0).normal(50, 5, (T, 2))
+    return prepare(from_wide(header, pd.DataFrame(values, index=times, columns=["a", "b"])))
+
+
+def test_the_families_are_found_by_their_files():
+    assert FAMILIES == ["dlinear", "lstm", "nbeats", "patchtst", "resnet1d"]
+    for name in FAMILIES:
+        assert models.module(name).KIND in ("deep", "compact")
+        assert list(models.module(name).WIDTHS) == sorted(models.module(name).WIDTHS)
+    with pytest.raises(StudyError, match="'lstn' is unknown.*lstm"):
+        models.module("lstn")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_series_are_folded_into_the_batch(family, channels):
+    model = network(family)
+    x, z = inputs(model, channels=channels)
+    out = model(x, z)
+    assert out.shape == (4, 10, channels) and out.dtype == torch.float32 and torch.isfinite(out).all()
+    for c in range(channels):
+        torch.testing.assert_close(out[:, :, c : c + 1], model(x[:, :, c : c + 1], z), rtol=0, atol=1e-6)
+    for b in range(4):
+        torch.testing.assert_close(out[b : b + 1], model(x[b : b + 1], z[b : b + 1]), rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_known_inputs_z_may_be_left_out(family):
+    model = network(family, F=0)
+    assert model.n_known == 0
+    x, z = inputs(model)
+    assert torch.equal(model(x), model(x, z))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_calendar_is_read_after_the_last_observed_step_only(family):
+    model = network(family)
+    x, z = inputs(model)
+    past, ahead = z.clone(), z.clone()
+    past[:, : model.config.L] += 7
+    ahead[:, model.config.L :] += 7
+    assert torch.equal(model(x, past), model(x, z))
+    assert model.n_known == (3 if family in READERS else 0)  # PatchTST and DLinear read none, as published
+    assert torch.equal(model(x, ahead), model(x, z)) == (family not in READERS)
+
+
+@pytest.mark.parametrize("family", READERS)
+def test_a_forgotten_calendar_is_named(family):
+    model = network(family)
+    with pytest.raises(ValueError, match="reads 3 known inputs"):
+        model(inputs(model)[0])
+
+
+@pytest.mark.parametrize(("H", "looks"), [(1, 1), (3, 3), (4, 4), (5, 3), (10, 4), (24, 4), (96, 4)])
+def test_the_calendar_is_sampled_at_most_four_times(H, looks):  # noqa: N803
+    config = network("lstm", H=H).config
+    assert config.known == 3 * looks == 3 * len(range(0, H, config.stride))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("anchor", ["mean", "last"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_network_that_outputs_zero_is_the_naive_forecast(family, anchor):
+    model = network(family, anchor=anchor)
+    for parameter in model.parameters():
+        parameter.zero_()
+    x, z = inputs(model, channels=2)
+    expected = x.mean(1) if anchor == "mean" else x[:, -1]
+    torch.testing.assert_close(model(x, z), expected[:, None].expand(-1, 10, -1), rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("anchor", ["mean", "last"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_shifted_window_shifts_its_forecast_and_a_flat_one_stays_finite(family, anchor):
+    model = network(family, anchor=anchor)
+    x, z = inputs(model)
+    torch.testing.assert_close(model(x + 5, z), model(x, z) + 5, rtol=0, atol=2e-5)
+    flat = model(torch.full_like(x, 3.0), z)
+    assert (flat - 3).abs().max() < 1  # the floor of the scale: 0.01
+
+
+@pytest.mark.parametrize("L", [48, 49, 52, 53, 60, 71])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_whatever_the_look_back_the_newest_step_is_read(family, L):  # noqa: N803
+    model = network(family, L=L, F=0)
+    rows = inputs(model)[0][:, :, 0].requires_grad_()
+    out = model.net(rows, None)
+    out.square().sum().backward()
+    assert out.shape == (4, 10) and (rows.grad[:, -1] != 0).all()
+    if family in ("lstm", "patchtst"):  # the oldest, incomplete patch is left out
+        assert (rows.grad[:, : L % 24] == 0).all()
+    else:
+        assert (rows.grad != 0).any(0).float().mean() > 0.9
+
+
+@torch.no_grad()
+def test_dlinear_by_hand():
+    model = network("dlinear", L=30, H=2)
+    model.trend.weight.zero_()[:, 0] = 1
+    model.rest.weight.zero_()[:, 15] = 1
+    for layer in (model.trend, model.rest):
+        layer.bias.zero_()
+    rows = torch.arange(30.0)[None] ** 2
+    trend = (13 * rows[0, 0] + rows[0, 1:13].sum()) / 25  # the first value stands in for the twelve before it
+    season = rows[0, 15] - rows[0, 3:28].mean()
+    torch.testing.assert_close(model.net(rows, None), (trend + season).expand(1, 2))
+
+
+@torch.no_grad()
+def test_the_last_block_of_nbeats_has_no_backcast():
+    blocks = network("nbeats").blocks
+    assert [block.backcast is None for block in blocks] == [False, False, True]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_may_be_cut_is_described_truly(family):
+    model = network(family)
+    state = model.state_dict()
+    for units in model.units():
+        size = model.config
+        for key in units.field:
+            size = getattr(size, key) if isinstance(key, str) else size[key]
+        assert size == units.size
+        for name, dim, blocks in units.members:
+            assert state[name].shape[dim] >= blocks * units.size
+
+
+# ---- building
+
+def test_a_network_fits_its_data_and_its_seed():
+    data = dataset()
+    model = models.build("lstm", 8, data, generator_seed=3)
+    assert vars(model.config) == {"L": 48, "H": 6, "F": data.F, "patch": 24, "anchor": "mean", "hidden": 8, "head": 8}
+    again, other = models.build("lstm", 8, data, generator_seed=3), models.build("lstm", 8, data, generator_seed=4)
+    weights = [torch.cat([p.flatten() for p in m.parameters()]) for m in (model, again, other)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+def test_data_without_a_season_is_anchored_at_its_last_value():
+    data = dataset(season=1, frequency="trading-day", L=60, H=5)
+    assert models.build("nbeats", 8, data).config.anchor == "last"
+    assert models.patch(data) == 5
+
+
+@pytest.mark.parametrize(("L", "patch"), [(48, 24), (30, 15), (168, 24)])
+def test_two_patches_fit_into_every_window(L, patch):  # noqa: N803
+    assert models.patch(dataset(L=L, T=1000)) == patch
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_description_is_json_and_builds_the_same_architecture(family):
+    model = network(family)
+    twin = models.rebuild(json.loads(json.dumps(models.describe(model))))
+    assert twin.config == model.config
+    twin.load_state_dict(model.state_dict())
+    x, z = inputs(model)
+    assert torch.equal(twin.eval()(x, z), model(x, z))
+    with torch.device("meta"):
+        assert next(models.rebuild(models.describe(model)).parameters()).device.type == "meta"
+
+
+@pytest.mark.parametrize("change", [
+    {"family": "transformer"}, {"family": "../lstm"}, {"config": {}}, {"config": {"L": 48, "H": 6, "hidden": "8"}},
+    {"config": {"L": 48, "H": 6, "hidden": 8, "head": 8, "colour": 1}}, {"config": None},
+    {"config": {"L": 48, "H": 6, "patch": 0, "hidden": 8, "head": -8}},
+])  # fmt: skip
+def test_a_description_of_nothing_known_is_refused(change):
+    with pytest.raises(ModelFileError, match="cannot build"):
+        models.rebuild(models.describe(network("lstm")) | change)
