@@ -84,7 +84,8 @@ def fits(monkeypatch):
 
 def test_every_row_is_there_with_its_role(study):
     roles = {i.removeprefix("made-up/lstm/"): (r["role"], r["control"] or "") for i, r in rows_of(study).items()}
-    expected = {f"width/{w}/{s}/s0": ("dense" if s == "float32" else "compressed", "") for w in (4, 8) for s in STORAGES}
+    expected = {f"width/{width}/{storage}/s0": (role, "") for width in (4, 8)
+                for storage, role in (("float32", "dense"), ("int8", "compressed"))}  # fmt: skip
     expected |= {"dense/8/float32/s0": ("dense", ""),
                  "dense/8/float32/s0/extra_epochs": ("control", "extra_epochs")}  # fmt: skip
     for technique, variant in (("magnitude_pruning", "global"), ("channel_pruning", "l2")):
@@ -105,7 +106,8 @@ def test_parents_and_what_the_whole_route_cost(study):
     assert (extra["train_macs"], extra["parent_id"]) == (first + again * dense["macs"], dense["row_id"])
     half, more = (rows[f"magnitude_pruning/{level}/global-int8/s0"] for level in (0.5, 0.75))  # a chain
     assert (half["train_macs"], more["train_macs"]) == tuple(first + n * again * dense["macs"] for n in (1, 2))
-    assert half["parent_id"] == dense["row_id"] and more["parent_id"].endswith("magnitude_pruning/0.5/global-float32/s0")
+    before = rows["magnitude_pruning/0.5/global-float32/s0"]
+    assert half["parent_id"] == dense["row_id"] and more["parent_id"] == before["row_id"]
     assert more["compress_s"] > half["compress_s"] > 0 and more["train_s"] > half["train_s"] > dense["train_s"] > 0
     for level in (0.5, 0.75):  # each from the dense network
         row = rows[f"channel_pruning/{level}/l2-float32/s0"]
@@ -122,7 +124,7 @@ def test_controls_cost_what_the_technique_did(study):
         one = 3 * BUDGET.batch * own["macs"]
         assert own["train_macs"] - one < scratch["train_macs"] <= own["train_macs"]
         for row in (random, scratch):
-            assert (row["live_params"], row["level"], row["variant"]) == (own["live_params"], own["level"], own["variant"])
+            assert all(row[name] == own[name] for name in ("live_params", "level", "variant"))
             assert row["val_wape"] != own["val_wape"]
         assert abs(scratch["nonzero_params"] - own["nonzero_params"]) <= 2  # a bias may be zero
 
@@ -170,7 +172,8 @@ def test_coverage_is_the_share_really_held(study):
 
 
 def test_float16_does_not_claim_half_precision_products():
-    loaded = SimpleNamespace(tensors={"a": {"shape": (3, 4), "codec": "float16"}, "b": {"shape": (4,), "codec": "float32"}})
+    tensors = {"a": {"shape": (3, 4), "codec": "float16"}, "b": {"shape": (4,), "codec": "float32"}}
+    loaded = SimpleNamespace(tensors=tensors)
     assert measure.coverage(loaded, "global-float16") == {"coverage_weights": 0.75, "coverage_macs": 0.0}
 
 

@@ -34,7 +34,7 @@ def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -
 
 
 def losses(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
-    """One row per series and origin: abs_err, sq_err, abs_y, summed over the observed steps of the horizon, own unit."""
+    """One row per series and origin: abs_err, sq_err, abs_y, sums over the observed steps of the horizon, own unit."""
     origins = data.origins(part)
     truth = data.targets(origins)
     seen = np.isfinite(truth)

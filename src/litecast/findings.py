@@ -147,7 +147,7 @@ def _runs(study: str) -> tuple[planning.Plan | None, pd.DataFrame]:
 
 def percent(value: float, digits: int | None = None) -> str:
     digits = (2 if abs(value) >= 0.01 else 3) if digits is None else digits
-    return f"{100 * value:.{digits}f} %" if np.isfinite(value) else "–"
+    return f"{100 * value:.{digits}f}\u00a0%" if np.isfinite(value) else "–"
 
 
 def _short(value: float) -> str:
@@ -210,10 +210,9 @@ def _table(rows: pd.DataFrame, heads: str, caption: str):
 def overview(study: Study) -> Markdown:
     """What was run, in two sentences."""
     models = sorted(set(study.rows.model[study.rows.role.isin(["dense", "compressed"])]))
-    text = (f"Study **{study.name}**: {_count(len(study.datasets), 'dataset')} "
-            f"({', '.join(study.datasets) or 'none'}), {_count(len(models), 'forecaster')} "
-            f"({', '.join(models) or 'none'}), {_count(len(study.techniques), 'compression technique')}, "
-            f"{_count(study.rows.seed.nunique(), 'seed')}, {len(study.rows)} result rows. ")
+    text = (f"Study **{study.name}**: {_count(len(study.datasets), 'dataset')} ({', '.join(study.datasets)}), "
+            f"{_count(len(models), 'forecaster')} ({', '.join(models)}), "
+            f"{_count(len(study.techniques), 'compression technique')}, {len(study.rows)} result rows. ")
     if len(study.runs):
         states = study.runs.state.value_counts()
         text += (f"Of {_count(len(study.runs), 'planned run')} {states.get('done', 0)} are done, "
@@ -364,6 +363,10 @@ def _disappointments(study: Study, group: str) -> Iterator[str]:
                f"{worst.label} on {worst.dataset} ({percent(worst.delta, 1)}).")
     if chosen.front.notna().any() and not (chosen.test_wape < chosen.front).any():
         yield f"**{group}** never errs less than the front at the same size."
+    scratch = _controls(study, group)[lambda f: f.control == "scratch"]
+    if len(scratch) and (wins := (scratch.own < scratch.test_wape).sum()) <= len(scratch) / 2:
+        yield (f"**{group}** errs less than the same small network trained from scratch in only {wins} of "
+               f"{_count(len(scratch), 'case')}.")
     dense = study.files[study.files.technique == "dense"].groupby(["dataset", "model"]).macs.max()
     before = [dense.get(key, np.inf) for key in zip(chosen.dataset, chosen.model, strict=True)]
     if len(chosen) and (chosen.macs >= before).all():

@@ -129,11 +129,11 @@ def wanted_widths(study: str, data, name: str, seed: int, sweep_seed: int, width
 
 
 def promote(run, data, name: str, width: int, seed: int) -> Measured:
-    """The row of the chosen width as *the* dense network: technique 'dense', the file of the sweep, test forecasts kept."""
+    """The row of the chosen width as *the* dense network: technique 'dense', the sweep's file, test forecasts kept."""
     base = {"dataset": data.header.name, "model": name, "level": width, "variant": "float32", "seed": seed}
     found = reopen(run, data, results.row_id(base | {"technique": "width"}))
-    shared = ("artefact", "format", "runtime", "params", "live_params", "nonzero_params", "macs", "train_macs", "train_s",
-              "train_peak_mb", "arena_bytes", "resident_bytes", "coverage_weights", "coverage_macs")  # fmt: skip
+    shared = ("artefact", "format", "runtime", "params", "live_params", "nonzero_params", "macs", "train_macs",
+              "train_s", "train_peak_mb", "arena_bytes", "resident_bytes", "coverage_weights", "coverage_macs")  # fmt: skip
     row = base | {"technique": "dense", "role": "dense"} | {key: found.row[key] for key in shared}
     return Measured(found.model, add(run, data, row, found.yhat, keep=True), found.yhat)
 
@@ -209,8 +209,9 @@ def control(run, technique, kind: str, like: Measured, start: Measured, data, bu
         model, fit = compress.scratch(like.model, data, fresh, like.row["train_macs"], parent_macs, seed)
         codecs, before = technique.storages()[storage], None
     else:
-        steps = budget.of_steps(budget.steps * max(1, round((like.row["train_macs"] - parent_macs) / _step_macs(like, budget))))
-        made = technique.compress(start.model, level, "random", data, steps, seed)
+        times = max(1, round((like.row["train_macs"] - parent_macs) / _step_macs(like, budget)))
+        longer = budget.of_steps(budget.steps * times)
+        made = technique.compress(start.model, level, "random", data, longer, seed)
         model, fit, codecs, before = made.model, made.fit, made.storages[storage], start.row
     row |= spent(fit, before) | {"parent_id": start.row["row_id"], "compress_s": time.perf_counter() - began}
     return store(run, model, codecs, data, row, start)
@@ -227,7 +228,7 @@ def _compress(run, technique, parent, start, data, rows, level, variant, budget,
     took = {"compress_s": (parent.row.get("compress_s") or 0.0) + time.perf_counter() - began}
     shared = spent(compressed.fit, parent.row) | took | {"parent_id": parent.row["row_id"]}
     made = []
-    for row, (storage, codecs) in zip(rows, compressed.storages.items(), strict=True):
+    for row, codecs in zip(rows, compressed.storages.values(), strict=True):
         made.append(store(run, compressed.model, codecs, data, row | shared, start))
     return compressed, made
 
@@ -252,8 +253,8 @@ def in_both_runtimes(run, data, row: dict):
     """(network, ONNX Runtime session) of a row's file; the ONNX file becomes a row with errors of its own runtime."""
     net = modelfile.load(paths.study_dir(run.study) / row["artefact"]).model
     path = run.file(results.slug(row["row_id"]) + ".onnx")
-    copied = ("model", "technique", "level", "variant", "seed", "role", "params", "live_params", "nonzero_params", "macs",
-              "train_macs", "train_s", "train_peak_mb", "compress_s", "arena_bytes", "resident_bytes")  # fmt: skip
+    copied = ("model", "technique", "level", "variant", "seed", "role", "params", "live_params", "nonzero_params",
+              "macs", "train_macs", "train_s", "train_peak_mb", "compress_s", "arena_bytes", "resident_bytes")  # fmt: skip
     claimed = 1.0 if row["variant"].endswith("float32") else 0.0  # the ONNX file holds and runs float32 throughout
     onnx_row = {key: row[key] for key in copied} | {
         "format": "onnx", "runtime": "onnxruntime", "parent_id": row["row_id"], "artefact": path,

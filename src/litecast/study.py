@@ -184,9 +184,10 @@ class _Book:
             if model not in offered["FAMILIES"]:
                 self.notes.append(f"{name} does not compress {model}: left out")
                 continue
-            for seed in wish.seeds or block.seeds or self.study.seeds:
-                keys = {"dataset": dataset, "model": model, "seed": seed}
-                self._add(block, name, keys, extra, [self._id("deep", keys)])
+            seeds = wish.seeds or block.seeds or self.study.seeds
+            for seed in seeds:  # controls answer for the technique, not for its spread: the first seed is enough
+                keys, without = {"dataset": dataset, "model": model, "seed": seed}, {"controls": []} if seed != seeds[0] else {}
+                self._add(block, name, keys, extra | without, [self._id("deep", keys)])
 
     def late(self) -> None:
         """Timing per dataset and model, comparison and report per study: they wait for all, done or not."""

@@ -86,7 +86,7 @@ def fit(model, data, budget: Budget, seed: int, masks: dict | None = None) -> Fi
     train = _pairs(data, "train", budget.train_windows, generator)
     val = [part.to(on) for part in _pairs(data, "val", STOPPING_WINDOWS, torch.Generator().manual_seed(0))]
     optimiser = torch.optim.AdamW(model.parameters(), lr=budget.lr, weight_decay=1e-4)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.lr, total_steps=budget.steps, pct_start=_warm_up(budget))
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.lr, budget.steps, pct_start=_warm_up(budget))
     kept = [(p, masks[name].to(on)) for name, p in model.named_parameters() if masks and name in masks]
     _apply(kept)
     every = max(1, budget.steps // CHECKS)

@@ -110,7 +110,8 @@ def test_more_zeros_make_smaller_files(data, tmp_path):
     model, sizes = network(data), []
     for level in (0.5, 0.8, 0.95):
         made = pruning.compress(model, level, "global", data, BUDGET, 0)
-        sizes.append([modelfile.save(tmp_path / "m", made.model, c, measure.card(data)) for c in made.storages.values()])
+        kinds = made.storages.values()
+        sizes.append([modelfile.save(tmp_path / "m", made.model, codecs, measure.card(data)) for codecs in kinds])
     assert all(sizes[i][s] > sizes[i + 1][s] for i in (0, 1) for s in (0, 1))
     assert all(size[0] > size[1] for size in sizes)  # int8 below float32
 

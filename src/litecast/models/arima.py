@@ -89,7 +89,7 @@ def _difference(data) -> int:
 
 
 def _cycle(data) -> int | None:
-    """Steps of the cycle that the harmonics describe; None where there is none, or training has not seen a whole one."""
+    """Steps of the cycle that the harmonics describe; None where there is none, or training saw no whole one."""
     cycle = CYCLES.get(data.header.frequency)
     return cycle if cycle and data.parts["train"].sum() >= cycle else None
 

@@ -23,7 +23,8 @@ def export(model, path: Path) -> int:
     """
     x, z = example(model, 2)
     inputs, names = ((x, z), ["x", "z"]) if model.n_known else ((x,), ["x"])
-    axes = {name: {0: "batch"} for name in [*names, "y"]} | {"x": {0: "batch", 2: "series"}, "y": {0: "batch", 2: "series"}}
+    windows = {0: "batch", 2: "series"}
+    axes = {name: {0: "batch"} for name in names} | {"x": windows, "y": windows}
     temporary = path.with_suffix(".tmp")
     try:
         with warnings.catch_warnings():
