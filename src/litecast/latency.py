@@ -1,4 +1,4 @@
-"""Milliseconds of one forecast: batch 1, one thread, all contestants in turns, so that they share the machine's mood."""
+"""Milliseconds of one forecast: batch 1, one thread, all contestants in turns: they share the machine's mood."""
 
 import time
 from collections.abc import Callable

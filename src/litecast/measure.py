@@ -133,7 +133,8 @@ def promote(run, data, name: str, width: int, seed: int) -> Measured:
     base = {"dataset": data.header.name, "model": name, "level": width, "variant": "float32", "seed": seed}
     found = reopen(run, data, results.row_id(base | {"technique": "width"}))
     shared = ("artefact", "format", "runtime", "params", "live_params", "nonzero_params", "macs", "train_macs",
-              "train_s", "train_peak_mb", "arena_bytes", "resident_bytes", "coverage_weights", "coverage_macs")  # fmt: skip
+              "train_s", "train_peak_mb", "arena_bytes", "resident_bytes", "coverage_weights",
+              "coverage_macs")  # fmt: skip
     row = base | {"technique": "dense", "role": "dense"} | {key: found.row[key] for key in shared}
     return Measured(found.model, add(run, data, row, found.yhat, keep=True), found.yhat)
 
@@ -254,7 +255,8 @@ def in_both_runtimes(run, data, row: dict):
     net = modelfile.load(paths.study_dir(run.study) / row["artefact"]).model
     path = run.file(results.slug(row["row_id"]) + ".onnx")
     copied = ("model", "technique", "level", "variant", "seed", "role", "params", "live_params", "nonzero_params",
-              "macs", "train_macs", "train_s", "train_peak_mb", "compress_s", "arena_bytes", "resident_bytes")  # fmt: skip
+              "macs", "train_macs", "train_s", "train_peak_mb", "compress_s", "arena_bytes",
+              "resident_bytes")  # fmt: skip
     claimed = 1.0 if row["variant"].endswith("float32") else 0.0  # the ONNX file holds and runs float32 throughout
     onnx_row = {key: row[key] for key in copied} | {
         "format": "onnx", "runtime": "onnxruntime", "parent_id": row["row_id"], "artefact": path,

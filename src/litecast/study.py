@@ -186,8 +186,9 @@ class _Book:
                 continue
             seeds = wish.seeds or block.seeds or self.study.seeds
             for seed in seeds:  # controls answer for the technique, not for its spread: the first seed is enough
-                keys, without = {"dataset": dataset, "model": model, "seed": seed}, {"controls": []} if seed != seeds[0] else {}
-                self._add(block, name, keys, extra | without, [self._id("deep", keys)])
+                keys = {"dataset": dataset, "model": model, "seed": seed}
+                asked = extra if seed == seeds[0] else extra | {"controls": []}
+                self._add(block, name, keys, asked, [self._id("deep", keys)])
 
     def late(self) -> None:
         """Timing per dataset and model, comparison and report per study: they wait for all, done or not."""
