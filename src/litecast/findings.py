@@ -77,7 +77,7 @@ def read(study: str) -> Study:
     files, timed, runtime = _files(rows)
     claims, rivals = _comparisons(folder / "comparisons.csv", files)
     plan, runs = _runs(study)
-    heads = results.headline(rows[rows.format != "onnx"]).to_dict("records")
+    heads = results.headline(rows).to_dict("records")
     return Study(study, folder, rows, files, timed, runtime, claims, rivals, plan, runs,
                  planning.read_json(folder / "data.lock"), _coverage(folder), heads)
 

@@ -446,12 +446,12 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
     """Per dataset: the smallest file within 2 % of the best forecaster of any size, and the error at 4, 16 and 64 kB.
 
-    All are chosen on validation, means over seeds, among all files of the dataset (controls other than longer training
-    left out); the WAPE shown is that on test. Columns: dataset, skill, best, best_wape, small, small_kb, small_wape,
+    All are chosen on validation, means over seeds, among all model files of the dataset (controls other than longer
+    training, and ONNX copies, left out); the WAPE shown is that on test. Columns: dataset, skill, best, best_wape, small, small_kb, small_wape,
     then wape_4kb, row_4kb, ...; best, small and row_* are row_ids (of the first seed). A dataset on which no dense
     model has skill keeps only its name.
     """
-    skill = has_skill(rows)
+    rows, skill = rows[rows.format != "onnx"], has_skill(rows)
     lines = [_headline(name, group, skill) for name, group in rows.groupby("dataset")]
     names = ["dataset", "skill", "best", "best_wape", "small", "small_kb", "small_wape"]
     names += [f"{kind}_{kb}kb" for kb in BUDGETS_KB for kind in ("wape", "row")]
