@@ -83,7 +83,10 @@ def _notebook(run: study.Run, folder: Path, engine: str | None) -> dict:
         source, folder / "notebook.ipynb", parameters=run.params, engine_name=engine, kernel_name="python3",
         progress_bar=False, cwd=paths.ROOT, request_save_on_cell_execute=True)
     cells = sum(cell.metadata.papermill.get("duration") or 0 for cell in body.cells if cell.cell_type == "code")
-    return {"cells_s": round(cells, 3), "papermill_s": round(time.perf_counter() - start - cells, 3)}
+    notes = [o["metadata"]["left_out"] for cell in body.cells for o in cell.get("outputs", [])
+             if "left_out" in o.get("metadata", {})]
+    return {"cells_s": round(cells, 3), "papermill_s": round(time.perf_counter() - start - cells, 3),
+            "note": "; ".join(notes)}
 
 
 def papermill():

@@ -17,5 +17,12 @@ class ModelFileError(LitecastError):
     """A model file is truncated, corrupted, foreign or newer than this version."""
 
 
+class TooFewWindows(LitecastError):
+    """Too little data for what a run would train: it ends here, done, with this as its note instead of rows."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython's hook: a note needs no traceback
+        return [str(self)]
+
+
 class RunError(LitecastError):
     """A run cannot start or go on: names the run and what it misses."""

@@ -628,15 +628,16 @@ def limits(study: Study) -> Markdown:
 
 
 def unfinished(study: Study):
-    """Failed and not-run runs with their errors."""
-    lines = study.runs[study.runs.state != "done"].sort_values(["state", "run"])
+    """Failed and not-run runs with their errors, and those that left a network out for want of data."""
+    lines = study.runs[(study.runs.state != "done") | (study.runs.why != "")].sort_values(["state", "run"])
+    lines = lines.assign(state=lines.state.replace("done", "left out"))
     if study.runs.empty:
         return Markdown("This study has no plan: which runs are missing is not known.")
     if lines.empty:
         return Markdown("All planned runs are done.")
     links = [run_link(run) if (study.folder / run / "notebook.html").exists() else None for run in lines.run]
     frame = pd.DataFrame({"run": lines.run.str.removeprefix("runs/"), "state": lines.state, "why": lines.why.str[:300]})
-    return table(frame, "Runs that failed or did not run", links)
+    return table(frame, "Runs that failed, did not run, or left a network out", links)
 
 
 def notes(study: Study) -> Markdown:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from litecast import compress, cost, evaluation, modelfile, models, paths, results, training
-from litecast.errors import RunError
+from litecast.errors import RunError, TooFewWindows
 from litecast.runtimes import onnx
 
 PARTS = ("val", "test")
+FEW_WINDOWS = 200  # train windows (of one series) below which a deep network is not worth fitting
 NEAR_BEST = 0.01  # the chosen width may lose this share of the best validation WAPE
 RETRAIN_RATE = 0.5  # of the learning rate of the first training: the network starts from a good place
 
@@ -116,8 +117,17 @@ def smallest_width(rows: list[dict]) -> int:
     return int(min(row["level"] for row in rows if row["val_wape"] <= best * (1 + NEAR_BEST)))
 
 
+def enough_windows(data, name: str) -> None:
+    """Raises TooFewWindows for a deep network on fewer than 200 train windows: the run ends, done, with that note."""
+    windows = len(data.origins("train"))
+    if windows < FEW_WINDOWS and models.module(name).KIND == "deep":
+        raise TooFewWindows(f"{data.header.name} has {windows} train windows, fewer than {FEW_WINDOWS}: classical and "
+                            f"compact models only, {name} is left out")
+
+
 def wanted_widths(study: str, data, name: str, seed: int, sweep_seed: int, widths, storages):
     """(widths, storages) of this run: the sweep for the first seed, else the width it chose, in float32 only."""
+    enough_windows(data, name)
     if seed == sweep_seed:
         return list(widths) or list(models.module(name).WIDTHS), storages
     first = results.Run.open("21_deep", study, dataset=data.header.name, model=name, seed=sweep_seed)
@@ -161,6 +171,7 @@ def dense(run, data, name: str, seed: int, budget: training.Budget) -> Measured:
 
     Explored on its own (no study has been run), a network of middle width is trained here, once.
     """
+    enough_windows(data, name)
     stage = results.Run.open("21_deep", run.study, dataset=data.header.name, model=name, seed=seed)
     for place in (stage, run):
         for row in filter(_is_dense, place.rows):
@@ -241,8 +252,10 @@ def _level_row(technique, start: Measured, level: float, variant: str, seed: int
     }  # fmt: skip
 
 
-def to_time(rows, dataset: str, model: str) -> list[dict]:
+def to_time(rows, data, model: str) -> list[dict]:
     """Rows whose files are timed: dense and all selected ones of a dataset and model, the first seed of each."""
+    enough_windows(data, model)
+    dataset = data.header.name
     mine = rows[(rows.dataset == dataset) & (rows.model == model) & (rows.format == "litecast") & (rows.control == "")]
     mine = mine[(mine.selected == 1) | (mine.technique == "dense")].sort_values("seed")
     if mine.empty:

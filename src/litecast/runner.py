@@ -137,6 +137,8 @@ def _summary(made: study.Plan) -> int:
     for run, what, why in sorted(missing, key=lambda line: line[1] != "failed"):
         reason = why.splitlines()[0] if why else "it was never started, see snakemake.log"
         print(f"  {'failed' if what == 'failed' else 'not run'}: {run.id}: {reason}")
+    for run, why in [(run, why) for run, what, why in states if what == "done" and why]:
+        print(f"  left out: {run.id}: {why}")
     for run in [run for run, what, _ in missing if what == "failed"][:1]:
         print(f"  the page of a failed run: {made.folder}/{run.dir}/notebook.ipynb; the next call retries it")
     return 1 if missing else 0

@@ -15,6 +15,8 @@ from papermill.engines import Engine, papermill_engines
 from traitlets import Type
 from traitlets.config import Config
 
+from litecast.errors import TooFewWindows
+
 __all__ = ["InProcess", "papermill"]
 
 
@@ -53,6 +55,10 @@ class Shell(InteractiveShell):
         """No window system: figures are outputs."""
 
     def _showtraceback(self, etype, evalue, stb):
+        if issubclass(etype, TooFewWindows):  # a note, not a failure; the cells below it are not run
+            self.outputs.append(new_output("display_data", {"text/markdown": f"**Left out:** {evalue}"},
+                                           metadata={"left_out": str(evalue)}))
+            return
         self.outputs.append(new_output("error", ename=etype.__name__, evalue=str(evalue), traceback=list(stb)))
 
 
@@ -94,7 +100,7 @@ class InProcess(Engine):
         cell.execution_count = shell.execution_count
         result = shell.run_cell(cell.source, store_history=True)
         cell.outputs = shell.outputs
-        if not result.success:
+        if not result.success and not isinstance(result.error_in_exec, TooFewWindows):
             nb_man.cell_exception(cell, index)
         nb_man.cell_complete(cell, index)
         return result.success

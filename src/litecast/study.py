@@ -121,10 +121,11 @@ def read(study: str) -> Plan:
 
 
 def state(made: Plan, run: Run) -> tuple[str, str]:
-    """('done', ''), ('failed', error), ('not run', 'because of X') or ('missing', '')."""
+    """('done', '' or why it left a model out), ('failed', error), ('not run', 'because of X') or ('missing', '')."""
     folder = made.folder / run.dir
-    if read_json(folder / "done.json").get("digest") == run.digest:
-        return "done", ""
+    done = read_json(folder / "done.json")
+    if done.get("digest") == run.digest:
+        return "done", done.get("note", "")
     error = read_json(folder / "error.json")
     if error.get("digest") == run.digest or (error and run.late):
         return "failed", error["error"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import torch
+import torch._dynamo  # noqa: F401  (the first optimiser takes a second to import it: once, in the warm parent)
 
 from litecast import cost
 from litecast.errors import DataError

@@ -1,0 +1,347 @@
+"""The study files at toy size: every notebook through Snakemake and papermill, from the data to the report."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import toy
+
+from litecast import paths, results, study
+from litecast.closure import literals
+from litecast.data import dataset_names
+
+SMALL, ONE = ["lstm", "dlinear"], ["lstm"]  # a deep and a compact family, where not all are needed
+
+
+@dataclass
+class Built:
+    """A study that was run: its file, its folder, its plan and its rows."""
+
+    source: Path
+    folder: Path
+    said: str
+
+    @property
+    def plan(self) -> dict:
+        return json.loads((self.folder / "plan.json").read_text(encoding="utf-8"))
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        return results.read(self.folder / "results.csv")
+
+    def done(self) -> dict[str, int]:
+        """Run -> when it was finished."""
+        return {str(path.parent): path.stat().st_mtime_ns for path in self.folder.glob("runs/*/*/done.json")}
+
+
+def build(source: Path, *options: str, name: str = "") -> Built:
+    reports = source.parent / "reports"
+    called = toy.call(reports, source, *options)
+    built = Built(source, reports / (name or source.stem), called.stdout)
+    assert called.returncode == 0, called.stdout + called.stderr
+    return built
+
+
+@pytest.fixture(scope="session")
+def union(tmp_path_factory) -> Built:
+    """All blocks of all study files as one toy study: every model, technique, variant and control.
+
+    Where a file asks for a second seed or for squared errors, one model on the stocks does.
+    """
+    folder, blocks = tmp_path_factory.mktemp("union"), toy.blocks(*toy.FILES)
+    names = toy.models(blocks)
+    csv = toy.demand(folder / "demand.csv", days=40, series=2, own="unit: crates\nL: 48\nH: 24\n")
+    everything = {"name": "everything", "datasets": ["demand"], "models": names, "widths": toy.widths(names),
+                  "techniques": toy.techniques(blocks, names)}  # fmt: skip
+    squared = {"name": "squared", "datasets": ["sample-stocks"], "models": ONE, "widths": toy.widths(ONE),
+               "seeds": [0, 1], "budget": {"loss": "mse"}, "techniques": toy.plain(blocks, ONE)}  # fmt: skip
+    return build(toy.write(folder, "toy", [everything, squared], {"demand": str(csv)}))
+
+
+@pytest.fixture(scope="session")
+def again(tmp_path_factory) -> Built:
+    """One model of `union` once more, in a fresh folder and beside other runs; and data too short for deep networks."""
+    folder, blocks = tmp_path_factory.mktemp("again"), toy.blocks(*toy.FILES)
+    files = {
+        "demand": toy.demand(folder / "demand.csv", days=40, series=2, own="unit: crates\nL: 48\nH: 24\n"),
+        "short": toy.demand(folder / "short.csv", days=300, series=2, step="D", own="L: 28\nH: 7\n"),
+    }
+    same = {"name": "same", "datasets": ["demand"], "models": ONE, "widths": toy.widths(ONE),
+            "techniques": toy.techniques(blocks, ONE)}  # fmt: skip
+    short = {"name": "short", "datasets": ["short"], "models": SMALL, "widths": toy.widths(SMALL),
+             "techniques": toy.plain(blocks, SMALL)}  # fmt: skip
+    return build(toy.write(folder, "again", [same, short], {name: str(path) for name, path in files.items()}))
+
+
+# ---- planning
+
+
+def real(path: Path) -> dict[str, dict]:
+    """data.lock as it is where every dataset can be had."""
+    sources = dataset_names()
+    return {name: {"name": name, "source": sources[name], "sha256": "0"} for name in study.load(path).datasets}
+
+
+def without_network(path: Path) -> dict[str, dict]:
+    """data.lock where nothing public can be had: samples stand in, or the dataset is missing."""
+    fallback = literals(paths.PACKAGE / "data" / "public.py")["FALLBACK"]
+    lock = real(path)
+    for name, entry in lock.items():
+        if entry["source"] == "public":
+            stands_in = {"name": fallback.get(name), "source": "sample", "sha256": "1", "reason": "no network"}
+            lock[name] = stands_in if name in fallback else {"error": "no network"}
+    return lock
+
+
+def features(runs: list[dict]) -> set[tuple]:
+    """What a plan asks of the notebooks, whatever its data and sizes."""
+    found = set()
+    for run in runs:
+        stage, params = run["stage"], run["params"]
+        found |= {("model", stage, run["keys"].get("model")), ("loss", params.get("loss"))}
+        found |= {("seed", stage, "another")} if run["keys"].get("seed") else set()
+        for kind in ("variants", "controls"):
+            found |= {(kind, stage, word) for word in params.get(kind, [])}
+    return found
+
+
+@pytest.mark.parametrize("lock", [real, without_network])
+@pytest.mark.parametrize("path", toy.FILES, ids=lambda path: path.stem)
+def test_each_study_file_plans_nothing_that_the_toy_does_not_run(path, lock, union):
+    made = study.plan(study.load(path), lock(path))
+    assert {path.stem for path in paths.NOTEBOOKS.glob("*.ipynb")} >= {run.stage for run in made.runs}
+    missing = features([vars(run) for run in made.runs]) - features(union.plan["runs"])
+    assert not missing
+
+
+def test_default_is_planned_with_and_without_the_network():
+    path = next(path for path in toy.FILES if path.stem == "default")
+    made, offline = (study.plan(study.load(path), lock(path)) for lock in (real, without_network))
+    assert {run.keys.get("dataset") for run in made.runs} == {"seoul-traffic", "krx-volume", "krx-price", None}
+    assert {run.keys.get("dataset") for run in offline.runs} == {"sample-traffic", "sample-stocks", None}
+    assert made.notes == [note for note in offline.notes if "stands in" not in note]
+    assert sum("sample-stocks stands in" in note for note in offline.notes) == 2
+    seeds = {run.keys["seed"] for run in made.runs if run.keys.get("dataset") == "seoul-traffic" and "seed" in run.keys}
+    assert seeds == {0, 1, 2}, "the headline rows have three seeds"
+    assert len({run.digest for run in made.runs}) == len(made.runs)
+    assert not {run.digest for run in made.runs} & {run.digest for run in offline.runs}
+
+
+# ---- what a run leaves
+
+
+def test_everything_is_done_and_reported(union):
+    runs = union.plan["runs"]
+    assert {run["stage"] for run in runs} == {path.stem for path in paths.NOTEBOOKS.glob("*.ipynb")}
+    assert f"{len(runs)} of {len(runs)} runs are done" in union.said
+    assert "failed:" not in union.said and "left out:" not in union.said
+    for run in runs:
+        assert (union.folder / run["dir"] / "notebook.html").exists(), run["id"]
+    page = (union.folder / "report.html").read_text(encoding="utf-8")
+    assert (union.folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    for technique in {run["stage"][3:] for run in runs if run["stage"][0] == "3"}:
+        assert technique.replace("_", " ").capitalize() in page
+    assert "All planned runs are done" in page
+
+
+def test_rows_have_the_columns_of_the_contract_and_no_hole(union):
+    assert (union.folder / "results.csv").read_text(encoding="utf-8").splitlines()[0].split(",") == results.COLUMNS
+    rows = union.rows
+    assert rows.row_id.is_unique and (rows.error == "").all() and (rows.study == "toy").all()
+    kinds = ("mse_scaled", "mae_scaled", "wape", "mase", "bias", "skill")
+    measured = [f"{part}_{kind}" for part in ("val", "test") for kind in kinds]
+    assert np.isfinite(rows[measured]).all(axis=None)
+    stored = rows[rows.artefact != ""]
+    for row in stored.itertuples():
+        assert (union.folder / row.artefact).stat().st_size == row.bytes
+    assert (rows.artefact[rows.role == "compressed"] != "").all()
+
+
+def test_every_technique_compressed_every_model_it_can(union):
+    rows = union.rows
+    made = set(zip(rows.dataset, rows.technique, rows.model, strict=True))
+    for run in union.plan["runs"]:
+        if run["stage"][0] == "3":
+            assert (run["keys"]["dataset"], run["stage"][3:], run["keys"]["model"]) in made
+    for technique in {run["stage"][3:] for run in union.plan["runs"] if run["stage"][0] == "3"}:
+        families = literals(paths.PACKAGE / "compress" / f"{technique}.py")["FAMILIES"]
+        asked = set(toy.models(toy.blocks(*toy.FILES))) & set(families)
+        assert set(rows.model[rows.technique == technique]) == asked
+    assert set(rows.model[rows.technique == "classical"]) == {"naive", "seasonal_naive", "arima"}
+
+
+def test_controls_are_there(union):
+    rows = union.rows
+    controls = set(zip(rows.run, rows.control, strict=True))
+    for run in union.plan["runs"]:
+        wanted = ["extra_epochs"] if run["stage"].endswith("_deep") else run["params"].get("controls", [])
+        assert {(run["dir"], control) for control in wanted} <= controls
+    assert (rows.role[rows.control != ""] == "control").all()
+
+
+def test_exactly_one_level_is_selected_everywhere(union):
+    rows = union.rows
+    mine = rows[rows.control == ""]
+    chosen = mine[mine.selected == 1].groupby(results.GROUP)["level"].nunique()
+    assert (chosen == 1).all()
+    assert set(chosen.index) == set(mine.groupby(results.GROUP).size().index)
+    assert (rows.selected[rows.control != ""] == 0).all()
+    two = mine[(mine.selected == 1) & (mine.dataset == "sample-stocks") & (mine.technique == "magnitude_pruning")]
+    assert (two[two.runtime == "torch"].groupby(results.GROUP)["seed"].nunique() == 2).all(), "one level, for all seeds"
+
+
+def test_files_are_timed_in_both_runtimes(union):
+    rows = union.rows
+    onnx = rows[rows.format == "onnx"]
+    assert set(onnx.runtime) == {"onnxruntime"} and len(onnx)
+    assert (onnx[["latency_ms_p10", "latency_ms_p50", "latency_ms_p90", "latency_ratio"]] > 0).all(axis=None)
+    parents = rows[rows.row_id.isin(onnx.parent_id)]
+    assert (parents.latency_ms_p50 > 0).all() and set(parents.runtime) == {"torch"}
+    selected = rows[(rows.selected == 1) & (rows.format == "litecast") & (rows.seed == 0)]
+    assert set(selected.row_id) <= set(parents.row_id)
+    # the same network in another runtime: the same forecasts
+    both = onnx.merge(rows, left_on="parent_id", right_on="row_id", suffixes=("", "_torch"))
+    np.testing.assert_allclose(both.test_wape, both.test_wape_torch, rtol=1e-3)
+
+
+def test_comparisons_have_a_verdict_per_margin(union):
+    compared = pd.read_csv(union.folder / "comparisons.csv")
+    assert {"row", "reference", "margin", "delta", "low", "high", "verdict"} <= set(compared.columns)
+    claims = compared[compared.margin > 0]
+    assert {0.01, 0.02, 0.05} == set(claims.margin)
+    assert set(claims.verdict) <= {"within", "undecided", "worse", "no skill to lose"}
+    rows = union.rows
+    wanted = rows[(rows.role == "compressed") & (rows.selected == 1) & (rows.format == "litecast")]
+    assert set(wanted.technique) - {"width"} <= set(rows.technique[rows.row_id.isin(claims["row"])])
+
+
+def test_settings_of_a_block_reach_its_runs(union):
+    losses = {run["keys"]["dataset"]: run["params"]["loss"] for run in union.plan["runs"] if "loss" in run["params"]}
+    assert losses == {"demand": "mae", "sample-stocks": "mse"}
+    made = union.folder / "runs/21_deep/dataset=sample-stocks,model=lstm,seed=1/notebook.ipynb"
+    cells = json.loads(made.read_text(encoding="utf-8"))["cells"]
+    injected = "".join(next(c["source"] for c in cells if "injected-parameters" in c["metadata"].get("tags", [])))
+    assert 'loss = "mse"' in injected and "seed = 1" in injected and "sweep_seed = 0" in injected
+    rows = union.rows
+    seeds = rows[(rows.dataset == "sample-stocks") & (rows.model == "lstm")]
+    assert seeds[seeds.technique == "width"].groupby("seed")["level"].nunique().to_dict() == {0: 2, 1: 1}
+    assert seeds[seeds.technique == "dense"]["level"].nunique() == 1, "other seeds take the width that the first chose"
+
+
+# ---- the same again
+
+
+def test_a_second_call_runs_nothing(union):
+    before = union.done()
+    called = toy.call(union.folder.parent, union.source)
+    assert called.returncode == 0 and "[" not in called.stdout
+    assert union.done() == before
+
+
+def test_the_same_study_in_a_fresh_folder_gives_the_same_numbers_and_bytes(union, again):
+    first, second = (made.rows[lambda r: (r.dataset == "demand") & r.format.isin(["litecast", ""])].set_index("row_id")
+                     for made in (union, again))  # fmt: skip
+    same = first.loc[second.index]
+    columns = [name for name in results.COLUMNS if name.startswith(("val_", "test_"))]
+    columns += "level selected dense_id params live_params nonzero_params macs train_macs bytes".split()
+    pd.testing.assert_frame_equal(same[columns], second[columns], check_exact=True)
+    files = [name for name in second.artefact if name]
+    assert len(files) > 20
+    for name in files:
+        assert sha256(union.folder / name) == sha256(again.folder / name), name
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+STALE = """
+import sys
+from litecast import study
+from litecast.data import resolve
+checked = study.load(sys.argv[1])
+made = study.plan(checked, resolve(checked.datasets, checked.files))
+print(*(run.id for run in made.runs if study.state(made, run)[0] != "done"), sep="\\n")
+"""
+
+
+def stale(house: Path, built: Built) -> set[str]:
+    """The runs of a finished study that the code in another house would make again."""
+    unset = {"PYTHONPATH": str(house / "src"), "LITECAST_REPORTS": str(built.folder.parent)}
+    called = subprocess.run([sys.executable, "-c", STALE, str(built.source)], capture_output=True, text=True, cwd=house,
+                            env=toy.os.environ | unset)  # fmt: skip
+    assert called.returncode == 0, called.stderr
+    return set(called.stdout.split())
+
+
+def edit(path: Path) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+
+
+def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path):
+    house, ignored = tmp_path / "house", shutil.ignore_patterns("__pycache__")
+    for name in ("src", "notebooks", "params"):
+        shutil.copytree(paths.ROOT / name, house / name, ignore=ignored)
+    shutil.copytree(paths.ROOT / "reports" / "templates", house / "reports" / "templates")
+    for name in ("Snakefile", "requirements.lock"):
+        shutil.copy(paths.ROOT / name, house / name)
+    (house / "README.md").write_text("edited", encoding="utf-8")
+    assert stale(house, union) == set()
+
+    edit(house / "src" / "litecast" / "compress" / "channel_pruning.py")
+    cut = {run["id"] for run in union.plan["runs"] if run["stage"].endswith("channel_pruning")}
+    pairs = {tuple(run["keys"][key] for key in ("dataset", "model")) for run in union.plan["runs"] if run["id"] in cut}
+    timed = {f"50_timing/dataset={dataset},model={model}" for dataset, model in pairs}
+    assert stale(house, union) == cut | timed | {"60_compare/all", "70_report/all"}
+    assert "50_timing/dataset=demand,model=dlinear" not in timed
+
+    shutil.copy(paths.PACKAGE / "compress" / "channel_pruning.py", house / "src" / "litecast" / "compress")
+    edit(house / "src" / "litecast" / "models" / "lstm.py")
+    touched = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") == "lstm"}
+    others = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") not in (None, "lstm")}
+    assert touched <= stale(house, union) and not others & stale(house, union)
+
+
+# ---- one's own data
+
+
+def test_short_data_get_classical_and_compact_models_and_a_note(again):
+    assert "failed:" not in again.said
+    note = "short has 176 train windows, fewer than 200: classical and compact models only, lstm is left out"
+    rows = again.rows[again.rows.dataset == "short"]
+    assert set(rows.model) == {"naive", "seasonal_naive", "arima", "dlinear"}
+    without = [run["id"] for run in again.plan["runs"] if run["keys"].get("model") == "lstm"
+               and run["keys"]["dataset"] == "short"]  # fmt: skip
+    assert {name[:2] for name in without} == {"21", "30", "31", "50"}
+    for name in without:
+        assert f"left out: {name}: {note}" in again.said
+        assert note in (again.folder / "runs" / name / "notebook.html").read_text(encoding="utf-8")
+    assert (again.folder / "report.html").read_text(encoding="utf-8").count(note) == len(without)
+    assert "lstm" in set(again.rows.model[again.rows.dataset == "demand"]), "only where the data are short"
+
+
+def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
+    default = next(path for path in toy.FILES if path.stem == "default")
+    made = [{"name": block["name"], "datasets": block["datasets"], "models": ["nbeats"], "widths": {"nbeats": [8]},
+             "techniques": toy.plain([block], ["nbeats"])} for block in toy.blocks(default)]  # fmt: skip
+    (tmp_path / "own").mkdir()
+    csv = tmp_path / "own" / "My ETT.csv"
+    toy.demand(csv, days=600, series=7, own="split: ett\nL: 48\nH: 24\n", column="date")
+    built = build(toy.write(tmp_path, "default", made), "--data", str(csv), name="default-my-ett")
+    assert not (tmp_path / "reports" / "default").exists()
+    coverage = built.folder / "runs/10_collect_traffic/dataset=my-ett/coverage.json"
+    seen = json.loads(coverage.read_text(encoding="utf-8"))
+    assert (seen["split"], seen["series"], seen["steps"]) == ("ett", 7, 14_400)
+    assert seen["part_steps"] == {"train": 8640, "val": 2880, "test": 2880}
+    assert seen["windows"]["test"] == 2880 - 24 + 1
+    rows = built.rows
+    assert set(rows.dataset) == {"my-ett"} and {"nbeats", "arima", "naive"} <= set(rows.model)
+    assert {"magnitude_pruning", "channel_pruning"} <= set(rows.technique)
+    assert set(rows.data_source) == {"files"} and (built.folder / "report.pdf").exists()
