@@ -127,7 +127,6 @@ def enough_windows(data, name: str) -> None:
 
 def wanted_widths(study: str, data, name: str, seed: int, sweep_seed: int, widths, storages):
     """(widths, storages) of this run: the sweep for the first seed, else the width it chose, in float32 only."""
-    enough_windows(data, name)
     if seed == sweep_seed:
         return list(widths) or list(models.module(name).WIDTHS), storages
     first = results.Run.open("21_deep", study, dataset=data.header.name, model=name, seed=sweep_seed)
@@ -171,7 +170,6 @@ def dense(run, data, name: str, seed: int, budget: training.Budget) -> Measured:
 
     Explored on its own (no study has been run), a network of middle width is trained here, once.
     """
-    enough_windows(data, name)
     stage = results.Run.open("21_deep", run.study, dataset=data.header.name, model=name, seed=seed)
     for place in (stage, run):
         for row in filter(_is_dense, place.rows):
@@ -252,10 +250,8 @@ def _level_row(technique, start: Measured, level: float, variant: str, seed: int
     }  # fmt: skip
 
 
-def to_time(rows, data, model: str) -> list[dict]:
+def to_time(rows, dataset: str, model: str) -> list[dict]:
     """Rows whose files are timed: dense and all selected ones of a dataset and model, the first seed of each."""
-    enough_windows(data, model)
-    dataset = data.header.name
     mine = rows[(rows.dataset == dataset) & (rows.model == model) & (rows.format == "litecast") & (rows.control == "")]
     mine = mine[(mine.selected == 1) | (mine.technique == "dense")].sort_values("seed")
     if mine.empty:

@@ -447,9 +447,9 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     """Per dataset: the smallest file within 2 % of the best forecaster of any size, and the error at 4, 16 and 64 kB.
 
     All are chosen on validation, means over seeds, among all model files of the dataset (controls other than longer
-    training, and ONNX copies, left out); the WAPE shown is that on test. Columns: dataset, skill, best, best_wape, small, small_kb, small_wape,
-    then wape_4kb, row_4kb, ...; best, small and row_* are row_ids (of the first seed). A dataset on which no dense
-    model has skill keeps only its name.
+    training, and ONNX copies, left out); the WAPE shown is that on test. Columns: dataset, skill, best, best_wape,
+    small, small_kb, small_wape, then wape_4kb, row_4kb, ...; best, small and row_* are row_ids (of the first seed).
+    A dataset on which no dense model has skill keeps only its name.
     """
     rows, skill = rows[rows.format != "onnx"], has_skill(rows)
     lines = [_headline(name, group, skill) for name, group in rows.groupby("dataset")]
