@@ -78,8 +78,10 @@ def prepare(path: str | Path, data: str | None = None) -> study.Plan:
 
 
 def _own(data: str) -> dict[str, str]:
+    """{dataset: file}. The file is read here once: a bad one is refused before anything is planned or written."""
     from litecast.data import files
 
+    files.read(data)
     return {files.slug(data): str(Path(data).resolve())}
 
 
