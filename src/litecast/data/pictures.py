@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
@@ -100,13 +101,12 @@ def weeks(wide: pd.DataFrame, frequency: str, country: str | None) -> Figure:
     relative = (wide / wide.mean()).mean(axis=1)
     table = relative.groupby([rows, columns]).mean().unstack()
     figure, (ax,) = _figure(2.6, 1, 1)
-    image = ax.imshow(table, aspect="auto", cmap="viridis", vmin=0)
-    ax.set_yticks(range(len(table)), [(*_WEEKDAYS, "holiday")[row] for row in table.index])
-    every = range(0, table.shape[1], 1 if daily else 3)
-    ax.set_xticks(every, table.columns[every])
-    ax.set(xlabel="month" if daily else "hour of the day", title="A week, as a share of each series' mean")
+    table.index = [(*_WEEKDAYS, "holiday")[row] for row in table.index]
+    legend = {"label": "share of mean", "format": PercentFormatter(1)}
+    seaborn.heatmap(table, ax=ax, cmap="viridis", vmin=0, xticklabels=1 if daily else 3, cbar_kws=legend)
+    ax.set(xlabel="month" if daily else "hour of the day", ylabel="", title="A week, as a share of each series' mean")
+    ax.tick_params(rotation=0)
     ax.grid(False)
-    figure.colorbar(image, ax=ax, label="share of mean", format=PercentFormatter(1))
     return figure
 
 
