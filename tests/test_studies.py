@@ -345,3 +345,14 @@ def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
     assert set(rows.dataset) == {"my-ett"} and {"nbeats", "arima", "naive"} <= set(rows.model)
     assert {"magnitude_pruning", "channel_pruning"} <= set(rows.technique)
     assert set(rows.data_source) == {"files"} and (built.folder / "report.pdf").exists()
+
+
+@pytest.mark.parametrize("path", toy.FILES, ids=lambda path: path.stem)
+def test_the_control_trained_longer_gets_as_many_steps_as_the_longest_chain_of_retrainings(path):
+    body = toy.body(path)
+    for block in body["blocks"]:
+        budget = body["budget"] | block.get("budget", {})
+        for name, wish in block.get("techniques", {}).items():
+            own = literals(paths.PACKAGE / "compress" / f"{name}.py")
+            cuts = len((wish or {}).get("levels", own["LEVELS"])) if own["CHAIN"] else 1
+            assert cuts * budget["retrain_steps"] <= budget["extra_steps"], (block["name"], name)

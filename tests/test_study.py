@@ -38,7 +38,7 @@ PACKAGE = {
 }
 KEYED = 'study: str = "s"\ndataset: str = "roads"\n'
 MODELLED = KEYED + 'model: str = "lstm"\nseed: int = 0\n'
-PRUNING = MODELLED + "levels: list = [0.5]\nvariants: list = []\ncontrols: list = []\ncontrol_level: float = 0.5\n"
+PRUNING = MODELLED + "levels: list = [0.5]\nvariants: list = []\ncontrols: list = []\ncontrol_levels: list = [0.5]\n"
 NOTEBOOKS = {
     "10_collect_traffic": (KEYED, "from litecast.data import load"),
     "11_collect_stocks": (KEYED, "from litecast.data import load"),
@@ -124,8 +124,8 @@ BAD = {
         "pruning.variants: unknown variant 'globl'; did you mean 'global'?"),
     "unknown control": (("0.7]", "0.7], controls: [q]"),
         "pruning.controls: unknown control 'q'; known: random, scratch"),
-    "control level not run": (("0.7]", "0.7], control_level: 0.9"),
-        "control_level: unknown level of the block '0.9'; did you mean '0.7'?"),
+    "control level not run": (("0.7]", "0.7], control_levels: [0.9]"),
+        "control_levels: unknown level of the block '0.9'; did you mean '0.7'?"),
     "family it cannot do": (("0.7]", "0.7], models: [nbeats]"),
         "pruning cannot compress nbeats; FAMILIES of compress/pruning.py: lstm"),
     "model not in the block": (("0.7]", "0.7], models: [lstn]"),

@@ -52,7 +52,7 @@ def _technique(name: str, wishes: list[dict], names: list[str]) -> dict:
     for key in ("variants", "controls"):
         if words := list(dict.fromkeys(word for wish in wishes for word in wish.get(key, []))):
             made[key] = words
-    return made | ({"control_level": levels[-1]} if "controls" in made else {})
+    return made | ({"control_levels": levels[-1:]} if "controls" in made else {})
 
 
 def plain(found: list[dict], names: list[str]) -> dict[str, dict]:

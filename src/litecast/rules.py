@@ -64,7 +64,7 @@ class Technique(_Strict):
     levels: Annotated[list[Level], *Some] = []
     variants: Words = []
     controls: list[str] = []
-    control_level: Level | None = None
+    control_levels: list[Level] = []
     models: Words = []
     seeds: Seeds = []
 
@@ -246,10 +246,8 @@ def _check_technique(block: Block, name: str, seeds: list[int], rules: dict) -> 
     if asked.models and unable or len(unable) == len(block.models):
         problems.append(f"{place}: {name} cannot compress {', '.join(unable) or 'a block without models'}; "
                         f"FAMILIES of {source}: {', '.join(rules['FAMILIES'])}")
-    if asked.control_level is not None:
-        levels = asked.levels or rules["LEVELS"]
-        problems += _unknown(f"{place}.control_level", "level of the block", [asked.control_level], levels)
-    return problems
+    levels = asked.levels or rules["LEVELS"]
+    return problems + _unknown(f"{place}.control_levels", "level of the block", asked.control_levels, levels)
 
 
 def _check_levels(place: str, levels: list, allowed: tuple, source: str) -> list[str]:

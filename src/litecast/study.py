@@ -178,9 +178,9 @@ class _Book:
     def technique(self, block: Block, dataset: str, name: str) -> None:
         wish, offered = block.techniques[name], self.catalogue.techniques[name]
         levels = wish.levels or list(offered["LEVELS"])
-        level = wish.control_level if wish.control_level is not None else levels[len(levels) // 2]
+        controlled = wish.control_levels or [levels[len(levels) // 2]]
         extra = {"levels": levels, "variants": wish.variants or [offered["VARIANTS"][0]], "controls": wish.controls,
-                 "control_level": level if wish.controls else None}
+                 "control_levels": controlled if wish.controls else None}
         for model in wish.models or block.models:
             if model not in offered["FAMILIES"]:
                 self.notes.append(f"{name} does not compress {model}: left out")
