@@ -43,7 +43,7 @@ def drawn(figure):
 
 def test_style_has_korean_glyphs_and_a_plain_minus():
     plots.style()
-    figure, axes = plots._figure(1.5)
+    figure, axes = plots.blank(1.5)
     axes[0, 0].plot([-2, -1], [-1, 1], label="시간당 교통량 ≤ ½ · Δ – × ± → …")
     axes[0, 0].legend()
     assert "<svg" in drawn(figure)
@@ -71,7 +71,7 @@ def test_every_technique_has_a_look_of_its_own():
 def test_colours_differ_for_a_colour_blind_reader():
     # Viénot et al. 1999: projection that mimics deuteranopia, linear RGB
     blind = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
-    seen = [blind @ np.array(to_rgb(c)) ** 2.2 for c in plots._PALETTE]
+    seen = [blind @ np.array(to_rgb(c)) ** 2.2 for c in plots.PALETTE]
     gaps = [np.abs(a - b).max() for i, a in enumerate(seen) for b in seen[:i]]
     assert min(gaps) > 0.02
 

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import nbformat
@@ -195,7 +196,7 @@ def fetched(page):
 def small_figure(title="그림"):
     from litecast import plots
 
-    fig, axes = plots._figure(1.5)
+    fig, axes = plots.blank(1.5)
     axes[0, 0].plot([1, 2], [-1, 3])
     axes[0, 0].set_title(title)
     return fig
@@ -499,3 +500,15 @@ def test_notebook_keeps_the_house_rules():
     code = [c for c in nb["cells"] if c["cell_type"] == "code"]
     assert len(code) <= 25 and all(not c["outputs"] for c in code)
     assert not any(re.search(r"^\s*(def|class) ", "".join(c["source"]), re.MULTILINE) for c in code)
+
+
+def test_a_control_is_compared_with_the_technique_in_its_own_seeds():
+    same = {"dataset": "d", "model": "lstm", "technique": "cut", "variant": "l2-int8", "level": "0.5", "format": ""}
+    rows = pd.DataFrame([
+        same | {"role": "compressed", "seed": 0, "test_wape": 0.10},
+        same | {"role": "compressed", "seed": 1, "test_wape": 0.30},
+        same | {"role": "control", "seed": 0, "test_wape": 0.15},
+    ])
+    files = rows[rows.role == "control"].assign(group="cut", key="/".join(same[key] for key in findings.KEYS))
+    found = findings._controls(SimpleNamespace(rows=rows, files=files), "cut")
+    assert found.own.tolist() == [0.10]  # not 0.20, the mean over both seeds

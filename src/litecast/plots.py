@@ -38,7 +38,7 @@ _ROLES = {
     "dense": ("#000000", "D"), "width": ("#7f7f7f", "s"), "dlinear": ("#a6761d", "P"), "naive": ("#999999", "x"),
     "seasonal_naive": ("#666666", "x"), "arima": ("#b07aa1", "x"),
 }  # fmt: skip
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D00", "#3B1F8B")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D00", "#3B1F8B")
 _MARKERS = ("o", "^", "v", "<", ">", "p", "h", "*", "X", "8", "H")
 _DASHES = {"naive": (0, (1, 2)), "seasonal_naive": (0, (5, 2)), "arima": (0, (6, 2, 1, 2))}  # drawn as lines
 _DASHED = (0, (3, 3))
@@ -56,7 +56,7 @@ _STYLE = {
 def _looks() -> dict[str, tuple[str, str]]:
     """Colour and marker of every role and of every technique there is a file for, the same in all notebooks."""
     names = sorted(p.stem for p in (PACKAGE / "compress").glob("*.py") if not p.stem.startswith("_"))
-    pairs = zip(cycle(_PALETTE), cycle(_MARKERS), strict=False)  # 8 and 11 share no factor: 88 different pairs
+    pairs = zip(cycle(PALETTE), cycle(_MARKERS), strict=False)  # 8 and 11 share no factor: 88 different pairs
     return _ROLES | dict(zip(names, islice(pairs, len(names)), strict=True))
 
 
@@ -67,7 +67,7 @@ COLOURS = {name: colour for name, (colour, _) in LOOKS.items()}
 def look(name: str) -> tuple[str, str]:
     """(colour, marker) of a technique, role or model; a name without a file gets a steady one from its checksum."""
     code = zlib.crc32(name.encode())
-    return LOOKS.get(name) or (_PALETTE[code % len(_PALETTE)], _MARKERS[code % len(_MARKERS)])
+    return LOOKS.get(name) or (PALETTE[code % len(PALETTE)], _MARKERS[code % len(_MARKERS)])
 
 
 def font_dir() -> Path:
@@ -100,7 +100,7 @@ def svg(figure: Figure) -> str:
 # ---------------------------------------------------------------- parts of figures
 
 
-def _figure(height: float, rows: int = 1, columns: int = 1, **options):
+def blank(height: float, rows: int = 1, columns: int = 1, **options):
     """Figure of the house width and a (rows, columns) array of axes. Not pyplot's: nothing is left open or shown."""
     style()
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -111,7 +111,7 @@ def _grid(names: list[str], height: float, single: float, **options):
     """(figure, {name: axes}) with two titled panels side by side; height of a row, and of a figure of one row."""
     columns = min(2, len(names))
     depth = math.ceil(len(names) / columns)
-    figure, axes = _figure(0.75 + height * depth if depth > 1 else single, depth, columns, **options)
+    figure, axes = blank(0.75 + height * depth if depth > 1 else single, depth, columns, **options)
     for ax in axes.flat[len(names):]:
         ax.set_axis_off()
     panels = dict(zip(names, axes.flat, strict=False))
@@ -326,7 +326,7 @@ def forest(comparisons: pd.DataFrame, margins: tuple[float, ...] = (0.01, 0.02, 
     only the first line of a row is drawn. Colours tell techniques if a column `technique` is there.
     """
     lines = comparisons.drop_duplicates("row").reset_index(drop=True)
-    figure, axes = _figure(max(1.5, 0.75 + 0.19 * len(lines)))
+    figure, axes = blank(max(1.5, 0.75 + 0.19 * len(lines)))
     ax = axes[0, 0]
     if lines.empty:
         _note(ax, "no comparison yet")
@@ -363,9 +363,9 @@ def error_profile(errors: pd.DataFrame, unit: str = "", by: tuple[str, ...] = ("
     errors: columns name (technique, model or a label), error (own unit; averaged), and those of `by` ('step', 'hour',
     'series'; lines with NaN in one are left out of that panel). unit: that of the series, for the label.
     """
-    figure, axes = _figure(2.7, 1, len(by))
+    figure, axes = blank(2.7, 1, len(by))
     names = list(dict.fromkeys(errors["name"]))
-    free = cycle(c for c in zip(_PALETTE, _MARKERS, strict=False))
+    free = cycle(c for c in zip(PALETTE, _MARKERS, strict=False))
     looks = {name: LOOKS.get(name) or next(free) for name in names}
     for ax, x in zip(axes.flat, by, strict=True):
         means = errors.groupby([x, "name"]).error.mean().unstack() if len(errors) else pd.DataFrame()
@@ -398,14 +398,14 @@ def weights_histogram(before: np.ndarray, after: np.ndarray, labels: tuple[str, 
     """What a technique does to the weights: shares of two flat arrays over the same bins; zeros are counted apart."""
     before, after = (np.asarray(a, dtype=float).ravel() for a in (before, after))
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-    figure, axes = _figure(2.3)
+    figure, axes = blank(2.3)
     ax = axes[0, 0]
     if not before.size or not after.size:
         _note(ax, "no weights")
         return figure
     reach = np.quantile(np.abs(np.concatenate([before, after])), 0.999) or 1.0
     bins = np.linspace(-reach, reach, 81)
-    looks = (("stepfilled", "#8a8a8a", 0.45), ("step", look(technique)[0] if technique else _PALETTE[0], 1))
+    looks = (("stepfilled", "#8a8a8a", 0.45), ("step", look(technique)[0] if technique else PALETTE[0], 1))
     for values, label, (kind, colour, alpha) in zip((before, after), labels, looks, strict=True):
         shown = values[values != 0]
         zeros = 1 - shown.size / values.size
@@ -421,13 +421,13 @@ def weights_histogram(before: np.ndarray, after: np.ndarray, labels: tuple[str, 
 
 def learning_curve(log: pd.DataFrame) -> Figure:
     """Training and validation loss by optimiser step; log: columns step, train_loss, val_loss (scaled units)."""
-    figure, axes = _figure(2.2)
+    figure, axes = blank(2.2)
     ax = axes[0, 0]
     losses = pd.DataFrame({c: _number(log, c) for c in ("step", "train_loss", "val_loss")}).set_index("step")
     if losses.isna().all(axis=None):
         _note(ax, "no step was logged")
         return figure
-    for column, label, colour in (("train_loss", "train", "#8a8a8a"), ("val_loss", "validation", _PALETTE[0])):
+    for column, label, colour in (("train_loss", "train", "#8a8a8a"), ("val_loss", "validation", PALETTE[0])):
         line = losses[column].dropna()
         ax.plot(line, label=label, color=colour, marker="." if len(line) < 40 else None)
     if losses.val_loss.notna().any():
@@ -441,7 +441,7 @@ def learning_curve(log: pd.DataFrame) -> Figure:
 def split_figure(parts: pd.DataFrame) -> Figure:
     """Where train, validation and test lie; parts: columns dataset, part, start, end (share of the series, 0…1)."""
     names = list(dict.fromkeys(parts["dataset"]))
-    figure, axes = _figure(0.8 + 0.3 * max(1, len(names)))
+    figure, axes = blank(0.8 + 0.3 * max(1, len(names)))
     ax = axes[0, 0]
     if not names:
         _note(ax, "no split is stored")

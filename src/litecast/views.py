@@ -18,7 +18,7 @@ def forecast_lines(data, yhat: dict[str, np.ndarray], part: str = "test") -> Fig
     shown = np.arange(first, len(origins), data.H)[:SHOWN_HORIZONS]
     truth = data.targets(origins[shown])
     rows = min(SHOWN_SERIES, data.C)
-    figure, axes = plots._figure(1.9 * rows, rows=rows)
+    figure, axes = plots.blank(1.9 * rows, rows=rows)
     steps = (origins[shown][:, None] + np.arange(data.H)).ravel()
     for c, ax in enumerate(axes[:, 0]):
         ax.plot(data.times[steps], truth[:, :, c].ravel(), color="black", label="observed")
@@ -44,9 +44,9 @@ def horizon_errors(data, yhat: dict[str, np.ndarray], part: str = "test") -> Fig
 def width_sweep(rows: list[dict], chosen: int) -> Figure:
     """Validation WAPE against file size, a line per storage; the ring is the chosen width."""
     frame = pd.DataFrame(rows).sort_values("level")
-    figure, axes = plots._figure(2.4)
+    figure, axes = plots.blank(2.4)
     ax = axes[0, 0]
-    for (storage, part), colour in zip(frame.groupby("variant", sort=False), plots._PALETTE, strict=False):
+    for (storage, part), colour in zip(frame.groupby("variant", sort=False), plots.PALETTE, strict=False):
         ax.plot(part.bytes / 1000, part.val_wape, marker="s", color=colour, label=storage)
         for row in part.itertuples() if storage == "float32" else ():
             ax.annotate(f"{row.level:g}", (row.bytes / 1000, row.val_wape), xytext=(4, 4), textcoords="offset points")
@@ -60,9 +60,9 @@ def width_sweep(rows: list[dict], chosen: int) -> Figure:
 
 def layer_bars(shares: dict[str, float], label: str) -> Figure:
     """One bar per layer: a share between 0 and 1."""
-    figure, axes = plots._figure(0.6 + 0.2 * len(shares))
+    figure, axes = plots.blank(0.6 + 0.2 * len(shares))
     ax = axes[0, 0]
-    ax.barh(list(shares), list(shares.values()), color=plots._PALETTE[0])
+    ax.barh(list(shares), list(shares.values()), color=plots.PALETTE[0])
     ax.invert_yaxis()
     ax.set(xlim=(0, 1), xlabel=label)
     return figure
@@ -70,9 +70,9 @@ def layer_bars(shares: dict[str, float], label: str) -> Figure:
 
 def time_against_macs(times: pd.DataFrame) -> Figure:
     """Median ms against MACs per window, log-log, one colour per runtime; columns runtime, macs, latency_ms_p50."""
-    figure, axes = plots._figure(2.4)
+    figure, axes = plots.blank(2.4)
     ax = axes[0, 0]
-    for (runtime, part), colour in zip(times.groupby("runtime"), plots._PALETTE, strict=False):
+    for (runtime, part), colour in zip(times.groupby("runtime"), plots.PALETTE, strict=False):
         ax.scatter(part.macs / 1000, part.latency_ms_p50, color=colour, label=runtime)
     ax.set(xscale="log", yscale="log", xlabel="MACs per window (thousand)", ylabel="median latency (ms)")
     for axis in (ax.xaxis, ax.yaxis):
@@ -83,7 +83,7 @@ def time_against_macs(times: pd.DataFrame) -> Figure:
 
 
 def _colour(name: str, names: list[str]) -> str:
-    return plots.COLOURS.get(name) or plots._PALETTE[names.index(name) % len(plots._PALETTE)]
+    return plots.COLOURS.get(name) or plots.PALETTE[names.index(name) % len(plots.PALETTE)]
 
 
 def _unit(data) -> str:
