@@ -7,7 +7,7 @@ import pytest
 from litecast import evaluation
 from litecast.data.frame import Header
 from litecast.data.windows import Dataset, fill
-from litecast.models.naive import naive, seasonal_naive
+from litecast.models.classical.naive import naive, seasonal_naive
 
 NAN = np.nan
 A = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, NAN, 16]

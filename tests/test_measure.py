@@ -13,7 +13,7 @@ from litecast.compress import channel_pruning, magnitude_pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.errors import RunError
-from litecast.models.naive import naive
+from litecast.models.classical.naive import naive
 
 BUDGET = training.Budget(steps=3, batch=16, lr=0.004, patience=99)
 STORAGES = ("float32", "int8")

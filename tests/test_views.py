@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from litecast import plots, views
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
-from litecast.models.naive import naive, seasonal_naive
+from litecast.models.classical.naive import naive, seasonal_naive
 
 
 @pytest.fixture(scope="module")

@@ -43,20 +43,26 @@ def profile(model, channels: int = 1) -> Cost:
     channels: series of a model that mixes them (ignored otherwise). Raises LitecastError for a layer whose products the
     counter does not know: let it define `own_macs(*inputs) -> int`.
     """
-    ghost = copy.deepcopy(model).to("meta").eval().requires_grad_(True)
-    counted = {"macs": 0, "arena": 0}
-    with torch.enable_grad(), ExitStack() as stack:
-        for layer in ghost.modules():
-            counter = _counter(layer)
-            if counter is not None:
-                stack.callback(layer.register_forward_hook(_hook(counter, counted)).remove)
-        out = ghost(*_window(ghost, channels))
-        live = sum(p.numel() for p in _reached(out))
+    macs, arena, out = counted(model, *_window(model, channels))
+    live = sum(p.numel() for p in _reached(out))
     parameters = list(model.parameters())
     params = sum(p.numel() for p in parameters)
     nonzero = sum(int(torch.count_nonzero(p)) for p in parameters)
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())
-    return Cost(params, live, nonzero, counted["macs"], FLOAT * counted["arena"], FLOAT * params + buffers)
+    return Cost(params, live, nonzero, macs, FLOAT * arena, FLOAT * params + buffers)
+
+
+def counted(layer: nn.Module, *inputs: torch.Tensor | None) -> tuple[int, int, torch.Tensor]:
+    """(MACs, elements of the largest input + output of one layer, output) of any module run once on the meta device."""
+    ghost = copy.deepcopy(layer).to("meta").eval().requires_grad_(True)
+    found = {"macs": 0, "arena": 0}
+    with torch.enable_grad(), ExitStack() as stack:
+        for part in ghost.modules():
+            counter = _counter(part)
+            if counter is not None:
+                stack.callback(part.register_forward_hook(_hook(counter, found)).remove)
+        out = ghost(*inputs)
+    return found["macs"], found["arena"], out
 
 
 def _window(model, channels: int) -> tuple:
@@ -80,10 +86,10 @@ def _counter(layer: nn.Module) -> Callable | None:
     return lambda layer, inputs, output: 0
 
 
-def _hook(counter: Callable, counted: dict) -> Callable:
+def _hook(counter: Callable, found: dict) -> Callable:
     def hook(layer, inputs, output):
-        counted["macs"] += counter(layer, inputs, output)
-        counted["arena"] = max(counted["arena"], _elements((inputs, output)))
+        found["macs"] += counter(layer, inputs, output)
+        found["arena"] = max(found["arena"], _elements((inputs, output)))
 
     return hook
 

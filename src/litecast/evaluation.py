@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from litecast.models.naive import seasonal_naive
+from litecast.models.classical.naive import seasonal_naive
 
 ERRORS = ("mse_scaled", "mae_scaled", "wape", "mase", "bias", "drift", "skill")
 

@@ -1,4 +1,8 @@
-"""Forecasters, found by their file: `models/<name>.py` holds Config, Model and the literals KIND and WIDTHS."""
+"""Forecasters, found by their file: `models/<name>.py` holds Config, Model and the literals KIND and WIDTHS.
+
+KIND 'deep' is what compression starts from (stage 21_deep), 'compact' what it has to beat (stage 22_compact). A compact
+family also says what its idea saves: `idea(config) -> base.Idea`. Forecasters without a network are in `classical/`.
+"""
 
 import importlib
 from dataclasses import asdict
@@ -6,12 +10,13 @@ from pathlib import Path
 
 from litecast.errors import ModelFileError, StudyError
 
-_NOT_NETWORKS = {"__init__", "base", "naive", "arima"}
+STAGES = {"deep": "21_deep", "compact": "22_compact"}
 
 
 def names() -> list[str]:
-    """Slugs of all network families."""
-    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in _NOT_NETWORKS)
+    """Slugs of all network families: the files that name their widths."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return [path.stem for path in files if "\nWIDTHS = " in path.read_text(encoding="utf-8")]
 
 
 def module(name: str):
@@ -19,6 +24,11 @@ def module(name: str):
     if name not in names():
         raise StudyError(f"model '{name}' is unknown: src/litecast/models/ has {', '.join(names())}")
     return importlib.import_module(f"litecast.models.{name}")
+
+
+def stage(name: str) -> str:
+    """The notebook that trains the family."""
+    return STAGES[module(name).KIND]
 
 
 def build(name: str, width: int, data, generator_seed: int = 0):

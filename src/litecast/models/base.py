@@ -48,6 +48,22 @@ class Units:
     members: tuple[tuple[str, int, int], ...]
 
 
+@dataclass(frozen=True)
+class Idea:
+    """What a compact family saves, as a formula and as two layers to count and time.
+
+    formula: LaTeX, the factor by which weights shrink. factor: its value for these sizes; macs: the factor of MACs,
+    where it is another. layer: the family's own; plain: the ordinary layer that it replaces. shape: of an input of both.
+    """
+
+    formula: str
+    factor: float
+    layer: nn.Module
+    plain: nn.Module
+    shape: tuple[int, ...]
+    macs: float | None = None
+
+
 class Forecaster(nn.Module):
     """`forward(x (B, L, C), z (B, L+H, F) | None) -> (B, H, C)`, float32, scaled units.
 
