@@ -48,16 +48,37 @@ def by_hand(family, w):
     if family == "lstm":
         products, biases = head(w, w)
         return 4 * w * (PATCH + w) * tokens + products, 4 * w * (PATCH + w) + 8 * w + products + biases
+    if family == "gru":
+        products, biases = head(w, w)
+        return 3 * w * (PATCH + w) * tokens + products, 3 * w * (PATCH + w) + 6 * w + products + biases
+    if family == "tcn":
+        products, biases = head(w, w)
+        stem, convolutions = 6 * w, 4 * 2 * 3 * w * w  # a kernel of 6 leaves 28 positions; four blocks of two
+        return 28 * (stem + convolutions) + products, stem + w + convolutions + 8 * w + products + biases
+    if family == "nlinear":
+        return L * H, L * H + H
+    if family == "sparsetsf":
+        return 25 * L + PATCH * tokens * 1, 25 + tokens * 1  # one period ahead, the same map for 24 phases
+    if family == "fits":
+        kept = min((tokens + 1) * w + 10, L // 2 + 1)
+        ahead = kept * (L + H) // L
+        return 4 * kept * ahead + 2 * (L * kept + H * ahead), 2 * (kept * ahead + ahead)
+    if family == "tsmixer":
+        products, biases = head(tokens * w, w)
+        time, features = 2 * tokens * 2 * tokens, 2 * w * 2 * w  # up and down, twice as wide inside
+        macs = tokens * PATCH * w + 2 * (w * time + tokens * features) + products
+        return macs, PATCH * w + w + 2 * (time + 3 * tokens + features + 3 * w) + products + biases
     if family == "nbeats":
         block = (L + K) * w + w * w + w * H
         return 3 * block + 2 * w * L, 3 * (block + 2 * w + H) + 2 * (w * L + L)  # the last block has no backcast
-    if family == "patchtst":
+    if family in ("patchtst", "patchtst_wide"):
+        tokens, layers = (7, 2) if family == "patchtst" else (14, 3)  # a stride of 12 over 168 + 12 steps
         weights = 3 * w * w + w * w + 2 * 2 * w * w  # qkv, out, up and down of one layer
         biases = 3 * w + w + 2 * w + w + 4 * w  # of those, and two norms
         ends = PATCH * w, tokens * w * H
         attention = 2 * tokens * tokens * w
-        macs = tokens * ends[0] + 2 * (tokens * weights + attention) + ends[1]
-        return macs, ends[0] + w + tokens * w + 2 * (weights + biases) + ends[1] + H
+        macs = tokens * ends[0] + layers * (tokens * weights + attention) + ends[1]
+        return macs, ends[0] + w + tokens * w + layers * (weights + biases) + ends[1] + H
     step = L // resnet1d.POSITIONS
     positions = (L - 2 * step) // step + 1
     products, biases = head(w * positions, w)
@@ -65,8 +86,12 @@ def by_hand(family, w):
     return positions * (stem + convolutions) + products, stem + convolutions + 7 * w + products + biases
 
 
+OWN = ["dlinear", "fits", "gru", "lstm", "nbeats", "nlinear", "patchtst", "patchtst_wide", "resnet1d", "sparsetsf",
+       "tcn", "tsmixer"]  # fmt: skip
+
+
 @pytest.mark.parametrize("width", [8, 32])
-@pytest.mark.parametrize("family", ["dlinear", "lstm", "nbeats", "patchtst", "resnet1d"])
+@pytest.mark.parametrize("family", OWN)
 def test_macs_and_parameters_equal_hand_counts(family, width):
     found, (macs, params) = cost.profile(network(family, width)), by_hand(family, width)
     assert (found.macs, found.params) == (macs, params)

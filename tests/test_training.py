@@ -48,13 +48,17 @@ def test_windows_are_slices_without_copies():
     windows = Windows(data)
     series, origins = torch.tensor([0, 1, 1, 0]), torch.tensor([24, 99, 394, 200])
     x, z = windows.inputs(series, origins)
-    y = windows.targets(series, origins)
+    y, seen = windows.targets(series, origins)
     assert x.shape == (4, 24, 1) and z.shape == (4, 30, data.F) and y.shape == (4, 6, 1)
     for i, (c, t) in enumerate(zip(series.tolist(), origins.tolist(), strict=True)):
         np.testing.assert_array_equal(x[i, :, 0], data.x[t - 24 : t, c])
         np.testing.assert_array_equal(z[i], data.z[t - 24 : t + 6])
-        np.testing.assert_array_equal(y[i, :, 0], data.scale(data.y)[t : t + 6, c].astype(np.float32))
-    assert torch.isnan(y[1]).sum() == 2 and not torch.isnan(x).any()
+        expected = data.scale(data.y)[t : t + 6, c].astype(np.float32)
+        np.testing.assert_array_equal(y[i, :, 0], np.nan_to_num(expected))
+        np.testing.assert_array_equal(seen[i, :, 0], np.isfinite(expected))
+    assert (seen[1] == 0).sum() == 2 and torch.isfinite(x).all()
+    assert windows.inputs(series, origins, known=False)[1] is None
+    assert Windows(dataset()).targets(series, origins)[1] is None, "data without a gap needs no mask"
     assert windows.x.untyped_storage().nbytes() == 4 * data.x.size
     assert windows.z.untyped_storage().nbytes() == 4 * data.z.size
 
@@ -185,7 +189,8 @@ def test_missing_targets_are_left_out_of_the_loss(loss):
     series, origins = torch.tensor([0, 1, 0]), torch.tensor([80, 80, 200])
     windows = Windows(data)
     found = training._error(model, windows, series, origins, loss)
-    gap = (windows.targets(series, origins) - model(*windows.inputs(series, origins))).detach().numpy()
+    y, seen = windows.targets(series, origins)
+    gap = np.where(seen > 0, (y - model(*windows.inputs(series, origins))).detach(), np.nan)
     assert np.isnan(gap).sum() == 3
     expected = np.nanmean(np.abs(gap) if loss == "mae" else gap**2)
     assert found.item() == pytest.approx(expected, rel=1e-5)

@@ -49,6 +49,7 @@ STORED = {
 }
 GROUP = ["dataset", "model", "technique", "variant", "runtime"]  # one level of each is selected
 TOLERANCE = 0.01  # a level may lose this share of validation WAPE against its reference
+PUBLISHED = "published"  # technique of rows made by a paper's protocol: they stand in its table and in no ranking
 NEAR_BEST = 0.02  # the headline file may lose this share against the best forecaster of any size
 BUDGETS_KB = (4, 16, 64)  # 1 kB = 1000 bytes
 
@@ -373,11 +374,12 @@ def _in_runtime(row_ids: Iterable[str], runtimes: Iterable[str]) -> list[str]:
 
 def is_dense(rows: pd.DataFrame) -> pd.Series:
     """Rows of a trained, uncompressed forecaster at its chosen width (ARIMA too, in a class of its own)."""
-    return (rows.role == "dense") & (rows.technique != "width") & (rows.control == "")
+    return (rows.role == "dense") & ~rows.technique.isin(["width", PUBLISHED]) & (rows.control == "")
 
 
 def is_valid(rows: pd.DataFrame) -> pd.Series:
-    return (rows.error == "") & rows.val_wape.notna()
+    """Rows that a choice may consider."""
+    return (rows.error == "") & rows.val_wape.notna() & (rows.technique != PUBLISHED)
 
 
 def reference(rows: pd.DataFrame) -> pd.Series:
@@ -395,7 +397,7 @@ def reference(rows: pd.DataFrame) -> pd.Series:
         is_better = extra.val_wape[seeds].mean() < plain.val_wape[seeds].mean()
         ids = {**plain.row_id, **(extra.row_id[seeds] if is_better else {})}
         chosen.update({(dataset, model, seed): identifier for seed, identifier in ids.items()})
-    keys = zip(rows.dataset, rows.model, rows.seed.fillna(-1), strict=True)
+    keys = zip(rows.dataset, rows.model.where(rows.technique != PUBLISHED), rows.seed.fillna(-1), strict=True)
     return pd.Series([chosen.get(key, "") for key in keys], index=rows.row_id.to_numpy(), dtype=str)
 
 
@@ -451,7 +453,7 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     small, small_kb, small_wape, then wape_4kb, row_4kb, ...; best, small and row_* are row_ids (of the first seed).
     A dataset on which no dense model has skill keeps only its name.
     """
-    rows, skill = rows[rows.format != "onnx"], has_skill(rows)
+    rows, skill = rows[(rows.format != "onnx") & (rows.technique != PUBLISHED)], has_skill(rows)
     lines = [_headline(name, group, skill) for name, group in rows.groupby("dataset")]
     names = ["dataset", "skill", "best", "best_wape", "small", "small_kb", "small_wape"]
     names += [f"{kind}_{kb}kb" for kb in BUDGETS_KB for kind in ("wape", "row")]

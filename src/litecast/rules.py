@@ -69,6 +69,14 @@ class Technique(_Strict):
     seeds: Seeds = []
 
 
+class Published(_Strict):
+    """Which published tables a block makes again: by which models, at which horizons (steps)."""
+
+    models: Words
+    horizons: Annotated[list[PositiveInt], *Some] = [96]
+    seeds: Seeds = []
+
+
 class Block(_Strict):
     """A product of datasets, models, seeds and techniques."""
 
@@ -80,6 +88,7 @@ class Block(_Strict):
     seeds: Seeds = []
     budget: Budget = Budget()
     techniques: dict[str, Technique] = {}
+    published: Published | None = None
 
     @field_validator("techniques", mode="before")
     @classmethod
@@ -128,6 +137,10 @@ class Catalogue:
         if name not in self.notebooks:
             raise StudyError(f"notebooks/ has no NN_{name}.ipynb{near(name, self.notebooks)}")
         return self.notebooks[name]
+
+    def stage(self, model: str) -> str:
+        """'deep' or 'compact': literal KIND of the model, which names the notebook that trains it."""
+        return self.models[model].get("KIND", "deep")
 
     def kind(self, dataset: str) -> str:
         """'stocks', 'traffic', …: literal KIND of the dataset's source module; 'other' for one's own file."""
@@ -191,7 +204,7 @@ def _rule(error: dict) -> str:
         message = error["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
         return message[0].lower() + message[1:]
     *above, key = error["loc"]
-    kinds = {"techniques": Technique, "budget": Budget, "blocks": Block}
+    kinds = {"techniques": Technique, "budget": Budget, "published": Published, "blocks": Block}
     kind = next((kinds[word] for word in reversed(above) if word in kinds), Study)
     return f"unknown key '{key}'{near(key, kind.model_fields)}"
 
@@ -229,6 +242,9 @@ def _check_block(study: Study, block: Block, catalogue: Catalogue) -> list[str]:
     problems += _unknown(f"{place}, models", "model", block.models, catalogue.models)
     problems += _unknown(f"{place}, widths", "model of the block", block.widths, block.models)
     problems += _unknown(f"{place}, techniques", "technique", block.techniques, catalogue.techniques)
+    known = [name for name, own in catalogue.models.items() if "PUBLISHED" in own]
+    problems += _unknown(f"{place}, published.models", "model with a published recipe",
+                         block.published.models if block.published else [], known)
     for name in block.techniques:
         if name in catalogue.techniques:
             problems += _check_technique(block, name, block.seeds or study.seeds, catalogue.techniques[name])

@@ -100,7 +100,7 @@ def plan(study: Study, lock: dict[str, dict]) -> Plan:
     fallback's name, equal runs merge; one that cannot be had is noted and its runs are not planned.
     """
     names = {name: lock[name]["name"] for name in study.datasets if "error" not in lock[name]}
-    book = _expand(study, names)
+    book = _expand(study, names, [name for name in names if _untabled(lock[name])])
     gone = [f"{name} cannot be had ({lock[name]['error']}): its runs are not planned"
             for name in study.datasets if name not in names]
     stood_in = [f"{asked} cannot be had ({lock[asked].get('reason', 'no reason given')}): {name} stands in for it"
@@ -136,12 +136,21 @@ def state(made: Plan, run: Run) -> tuple[str, str]:
 # ---- expansion ---------------------------------------------------------------------------------------------------
 
 
-def _expand(study: Study, names: dict[str, str]) -> "_Book":
-    """All runs, without digests. names: dataset asked for -> dataset used."""
+def _untabled(entry: dict) -> bool:
+    """One's own file has no published table, unless it is cut as the benchmarks of ETT are."""
+    return entry["source"] == "files" and entry.get("split") != "ett"
+
+
+def _expand(study: Study, names: dict[str, str], untabled: list[str] = ()) -> "_Book":
+    """All runs, without digests. names: dataset asked for -> dataset used; untabled: asked for, no published table."""
     book = _Book(study, Catalogue.read())
     for block in study.blocks:
         for asked in filter(names.get, block.datasets):
             book.dataset(block, names[asked])
+            if block.published and asked in untabled:
+                book.notes.append(f"{asked} is not split as published (split: ett): no table is made again with it")
+            elif block.published:
+                book.published(block, names[asked])
             for model in block.models:
                 book.model(block, names[asked], model)
             for technique in block.techniques:
@@ -166,14 +175,20 @@ class _Book:
         for stage in [collect] + ["classical"] * block.classical:
             self._add(block, stage, {"dataset": name})
 
+    def published(self, block: Block, dataset: str) -> None:
+        asked = block.published.model_dump(include={"models", "horizons"})
+        for seed in block.published.seeds or block.seeds or self.study.seeds:
+            self._add(block, "published", {"dataset": dataset, "seed": seed}, asked)
+
     def model(self, block: Block, dataset: str, model: str) -> None:
         """The first seed sweeps the widths; the others take the width it chose, so they wait for it."""
         widths = block.widths.get(model, list(self.catalogue.models[model]["WIDTHS"]))
         for seed in block.seeds or self.study.seeds:
             keys = {"dataset": dataset, "model": model, "seed": seed}
             first = self._first.setdefault((dataset, model), seed)
-            needs = [] if seed == first else [self._id("deep", keys | {"seed": first})]
-            self._add(block, "deep", keys, {"widths": widths, "sweep_seed": first}, needs)
+            stage = self.catalogue.stage(model)
+            needs = [] if seed == first else [self._id(stage, keys | {"seed": first})]
+            self._add(block, stage, keys, {"widths": widths, "sweep_seed": first}, needs)
 
     def technique(self, block: Block, dataset: str, name: str) -> None:
         wish, offered = block.techniques[name], self.catalogue.techniques[name]
@@ -189,7 +204,7 @@ class _Book:
             for seed in seeds:  # controls answer for the technique, not for its spread: the first seed is enough
                 keys = {"dataset": dataset, "model": model, "seed": seed}
                 asked = extra if seed == seeds[0] else extra | {"controls": []}
-                self._add(block, name, keys, asked, [self._id("deep", keys)])
+                self._add(block, name, keys, asked, [self._id(self.catalogue.stage(model), keys)])
 
     def late(self) -> None:
         """Timing per dataset and model, comparison and report per study: they wait for all, done or not."""

@@ -50,29 +50,31 @@ def device() -> torch.device:
 
 
 class Windows:
-    """All windows of a dataset as views of one tensor: nothing is copied but the batch that is asked for.
-
-    `inputs(series, origins) -> x (B, L, 1), z (B, L+H, F) | None`; `targets(...) -> (B, H, 1)`, NaN where missing.
-    """
+    """All windows of a dataset as views of one tensor each: nothing is copied but the batch that is asked for."""
 
     def __init__(self, data, on: torch.device = torch.device("cpu")):  # noqa: B008 (a constant)
-        self.L, self.span, self.F = data.L, data.L + data.H, data.F
-        self.T = len(data.x)
-        x = torch.from_numpy(np.ascontiguousarray(data.x.T)).to(on)
-        y = torch.from_numpy(np.ascontiguousarray(data.scale(data.y).T.astype(np.float32))).to(on)
-        z = torch.from_numpy(np.ascontiguousarray(data.z)).to(on)
-        self.x = x.reshape(-1).unfold(0, self.span, 1)  # row = series * T + first step of the window
-        self.y = y.reshape(-1).unfold(0, self.span, 1)
-        self.z = z.reshape(-1).unfold(0, self.span * self.F, self.F) if self.F else None
+        self.L, self.H, self.F, self.T = data.L, data.H, data.F, len(data.x)
+        y = data.scale(data.y).T.astype(np.float32)
+        seen = np.isfinite(y)
+        self.x = _views(data.x.T, self.L, 1, on)  # row = series * T + first step
+        self.y = _views(np.nan_to_num(y), self.H, 1, on)
+        self.seen = None if seen.all() else _views(seen.astype(np.float32), self.H, 1, on)
+        self.z = _views(data.z, (self.L + self.H) * self.F, self.F, on) if self.F else None
 
-    def inputs(self, series: torch.Tensor, origins: torch.Tensor):
+    def inputs(self, series: torch.Tensor, origins: torch.Tensor, known: bool = True):
+        """x (B, L, 1), z (B, L+H, F) | None; known: whether z is wanted."""
         start = origins - self.L
-        x = self.x[series * self.T + start][:, : self.L, None]
-        z = None if self.z is None else self.z[start].reshape(len(start), self.span, self.F)
-        return x, z
+        x = self.x[series * self.T + start][..., None]
+        return x, self.z[start].reshape(len(start), -1, self.F) if known and self.F else None
 
-    def targets(self, series: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
-        return self.y[series * self.T + origins - self.L][:, self.L :, None]
+    def targets(self, series: torch.Tensor, origins: torch.Tensor):
+        """y (B, H, 1), 0 where missing, and seen (B, H, 1), 1 where not; seen is None if the data has no gap at all."""
+        rows = series * self.T + origins
+        return self.y[rows][..., None], None if self.seen is None else self.seen[rows][..., None]
+
+
+def _views(values: np.ndarray, length: int, step: int, on: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(on).reshape(-1).unfold(0, length, step)
 
 
 def fit(model, data, budget: Budget, seed: int, masks: dict | None = None) -> Fit:
@@ -86,7 +88,7 @@ def fit(model, data, budget: Budget, seed: int, masks: dict | None = None) -> Fi
     windows, model = Windows(data, on), model.to(on).train()
     train = _pairs(data, "train", budget.train_windows, generator)
     val = [part.to(on) for part in _pairs(data, "val", STOPPING_WINDOWS, torch.Generator().manual_seed(0))]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=budget.lr, weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=budget.lr, weight_decay=1e-4, fused=True)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.lr, budget.steps, pct_start=_warm_up(budget))
     kept = [(p, masks[name].to(on)) for name, p in model.named_parameters() if masks and name in masks]
     _apply(kept)
@@ -124,19 +126,20 @@ def predict(model, data, origins: np.ndarray, batch: int = 2048) -> np.ndarray:
     """Forecasts (N, H, C), scaled units, for N origins of all C series; `batch` counts windows of one series."""
     on = device()
     model = model.to(on).eval()
-    out = [model(x, z).cpu().numpy() for x, z in batches(data, origins, batch, on)]
+    out = [model(x, z).cpu().numpy() for x, z in batches(data, origins, batch, on, model.n_known > 0)]
     model.to("cpu")
     return np.concatenate(out) if out else np.empty((0, data.H, data.C), np.float32)
 
 
-def batches(data, origins: np.ndarray, batch: int = 2048, on: torch.device = torch.device("cpu")):  # noqa: B008
+def batches(data, origins: np.ndarray, batch: int = 2048, on: torch.device = torch.device("cpu"),  # noqa: B008
+            known: bool = True):
     """Inputs x (B, L, C), z (B, L+H, F) | None of consecutive origins, about `batch` windows of one series each."""
     windows, channels = Windows(data, on), torch.arange(data.C, device=on)
     for part in np.array_split(origins, max(1, -(-len(origins) * data.C // batch))):
         if len(part):
             first = torch.from_numpy(part).to(on)
-            x, _ = windows.inputs(channels.repeat(len(part)), first.repeat_interleave(data.C))
-            _, z = windows.inputs(channels[:1].expand(len(part)), first)
+            x, _ = windows.inputs(channels.repeat(len(part)), first.repeat_interleave(data.C), known=False)
+            _, z = windows.inputs(channels[:1].expand(len(part)), first, known)
             yield x.reshape(len(part), data.C, data.L).transpose(1, 2), z
 
 
@@ -168,11 +171,11 @@ def _draws(n: int, batch: int, generator):
 
 
 def _error(model, windows: Windows, series, origins, loss: str) -> torch.Tensor:
-    x, z = windows.inputs(series, origins)
-    y = windows.targets(series, origins)
-    seen = torch.isfinite(y)
-    gap = torch.where(seen, model(x, z) - torch.nan_to_num(y), 0.0)
-    return (gap.abs() if loss == "mae" else gap.square()).sum() / seen.sum().clamp(min=1)
+    x, z = windows.inputs(series, origins, model.n_known > 0)
+    y, seen = windows.targets(series, origins)
+    gap = model(x, z) - y
+    size = gap.abs() if loss == "mae" else gap.square()
+    return size.mean() if seen is None else (size * seen).sum() / seen.sum().clamp(min=1)
 
 
 def _loss(model, windows: Windows, pairs, loss: str) -> float:

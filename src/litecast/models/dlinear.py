@@ -10,6 +10,7 @@ from litecast.models import base
 KIND = "compact"
 WIDTHS = (1,)  # its size follows from L and H alone
 SMOOTHING = 25
+PUBLISHED = {"L": 336, "lr": 0.001, "steps": 5000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,10 @@ class Config(base.Config):
 
 
 class Model(base.Forecaster):
-    """Moving average of 25 steps as trend, the rest as season, one linear map each (Zeng et al. 2023)."""
+    """Moving average of 25 steps as trend, the rest as season, one linear map each (Zeng et al. 2023).
+
+    The paper's reads the window as it is; here it is normalised, as for every network of this house.
+    """
 
     def __init__(self, config: Config):
         super().__init__(config)

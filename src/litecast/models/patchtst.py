@@ -1,4 +1,4 @@
-"""PatchTST: attention over day patches of one series; reads no calendar, as published."""
+"""PatchTST: attention over patches of one series; reads no calendar, as published."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,16 @@ KIND = "deep"
 WIDTHS = (8, 16, 32, 64)
 HEADS = 4
 LAYERS = 2
+PUBLISHED = {"L": 336, "width": 16, "lr": 0.001, "steps": 4500,
+             "config": {"patch": 16, "overlap": 8, "feed": (128, 128, 128), "dropout": 0.3}}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(base.Config):
     width: int
     feed: tuple[int, ...]  # feed-forward width of each layer
+    overlap: int = 0  # steps that neighbouring patches share
+    dropout: float = 0.0
 
     @classmethod
     def of_width(cls, width: int, **shared) -> "Config":
@@ -24,7 +28,8 @@ class Config(base.Config):
 
     @property
     def tokens(self) -> int:
-        return self.L // self.patch
+        stride = self.patch - self.overlap
+        return (self.L + (stride if self.overlap else 0) - self.patch) // stride + 1
 
 
 class Attention(nn.Module):
@@ -50,8 +55,9 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """Pre-norm encoder layer: attention, then a feed-forward net of its own width."""
 
-    def __init__(self, width: int, feed: int):
+    def __init__(self, width: int, feed: int, dropout: float):
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.norm_attention = nn.LayerNorm(width)
         self.attention = Attention(width)
         self.norm_feed = nn.LayerNorm(width)
@@ -59,26 +65,36 @@ class Layer(nn.Module):
         self.down = nn.Linear(feed, width)
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
-        h = h + self.attention(self.norm_attention(h))
-        return h + self.down(nn.functional.gelu(self.up(self.norm_feed(h))))
+        h = h + self.dropout(self.attention(self.norm_attention(h)))
+        return h + self.dropout(self.down(self.dropout(nn.functional.gelu(self.up(self.norm_feed(h))))))
 
 
 class Model(base.Forecaster):
-    """Channel-independent patches, learned positions, flatten head (Nie et al. 2023; patches do not overlap)."""
+    """Channel-independent patches, learned positions, flatten head (Nie et al. 2023).
+
+    Patches are a day and do not overlap, unless the config says so; then the last value is repeated for one more stride.
+    """
 
     def __init__(self, config: Config):
         super().__init__(config)
         self.embed = nn.Linear(config.patch, config.width)
         self.position = nn.Parameter(torch.zeros(config.tokens, config.width))
-        self.layers = nn.ModuleList(Layer(config.width, feed) for feed in config.feed)
+        self.layers = nn.ModuleList(Layer(config.width, feed, config.dropout) for feed in config.feed)
         self.head = nn.Linear(config.tokens * config.width, config.H)
 
     def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
-        tokens, patch = self.config.tokens, self.config.patch
-        h = self.embed(rows[:, -tokens * patch :].reshape(-1, tokens, patch)) + self.position
+        h = self.embed(self._patches(rows)) + self.position
         for layer in self.layers:
             h = layer(h)
         return self.head(h.flatten(1))
+
+    def _patches(self, rows: torch.Tensor) -> torch.Tensor:
+        """(N, L) -> (N, tokens, patch), the newest step in the last."""
+        tokens, patch, stride = self.config.tokens, self.config.patch, self.config.patch - self.config.overlap
+        if not self.config.overlap:
+            return rows[:, -tokens * patch :].reshape(-1, tokens, patch)
+        padded = torch.cat([rows, rows[:, -1:].expand(-1, stride)], 1)
+        return padded.unfold(1, patch, stride)
 
     def units(self) -> list[base.Units]:
         """The feed-forward units of each layer; heads and token width stay."""

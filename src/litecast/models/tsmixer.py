@@ -1,0 +1,58 @@
+"""A small TSMixer: day patches mixed over time, then over features, by linear maps alone."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from litecast.models import base
+
+KIND = "compact"
+WIDTHS = (4, 8, 16, 32)
+LAYERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    width: int
+
+    @classmethod
+    def of_width(cls, width: int, **shared) -> "Config":
+        return cls(width=width, **shared)
+
+    @property
+    def tokens(self) -> int:
+        return self.L // self.patch
+
+
+class Mixer(nn.Module):
+    """Two-layer map along the last dimension, twice as wide inside, with a skip: (..., size) -> (..., size)."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.up = nn.Linear(size, 2 * size)
+        self.down = nn.Linear(2 * size, size)
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        return h + self.down(torch.relu(self.up(h)))
+
+
+class Model(base.Forecaster):
+    """Patches of one series, mixed over tokens and features (Ekambaram et al. 2023, KDD: the channel-independent one).
+
+    The normalisation layers of the paper are left out: the window is normalised, and two layers train without.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.embed = nn.Linear(config.patch, config.width)
+        self.time = nn.ModuleList(Mixer(config.tokens) for _ in range(LAYERS))
+        self.features = nn.ModuleList(Mixer(config.width) for _ in range(LAYERS))
+        self.head = base.Head(config.tokens * config.width, config.known, config.width, config.H)
+
+    def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
+        tokens, patch = self.config.tokens, self.config.patch
+        h = self.embed(rows[:, -tokens * patch :].reshape(-1, tokens, patch))
+        for time, features in zip(self.time, self.features, strict=True):
+            h = features(time(h.transpose(1, 2)).transpose(1, 2))
+        return self.head(torch.relu(h).flatten(1), known)
