@@ -251,3 +251,19 @@ def test_costs_are_plain_integers():
     found = cost.profile(network("resnet1d", 8))
     assert all(type(value) is int for value in vars(found).values())
     assert np.all(np.array(list(vars(found).values())) > 0)
+
+
+# ---- what a compact family saves
+
+COMPACT = [name for name in models.names() if models.stage(name) == "22_compact"]
+
+
+@pytest.mark.parametrize("width", [8, 32])
+@pytest.mark.parametrize("family", COMPACT)
+def test_the_formula_of_an_idea_is_what_is_counted(family, width):
+    idea = models.module(family).idea(network(family, width).config)
+    x = torch.zeros(idea.shape, device="meta")
+    (own, *_), (plain, *_) = cost.counted(idea.layer, x), cost.counted(idea.plain, x)
+    weights = [sum(p.numel() for p in layer.parameters()) for layer in (idea.layer, idea.plain)]
+    assert weights[1] / weights[0] == pytest.approx(idea.factor)
+    assert plain / own == pytest.approx(idea.factor if idea.macs is None else idea.macs)

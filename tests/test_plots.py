@@ -62,7 +62,7 @@ def test_importing_and_styling_needs_no_distutils():
 
 def test_every_technique_has_a_look_of_its_own():
     names = [p.stem for p in (paths.PACKAGE / "compress").glob("*.py") if not p.stem.startswith("_")]
-    looks = [plots.look(name) for name in [*names, "dense", "width", "dlinear"]]
+    looks = [plots.look(name) for name in [*names, "dense", "width", "compact", "deep"]]
     assert len(set(looks)) == len(looks)
     assert set(names) <= set(plots.COLOURS)
     assert plots.look("not_yet_written") == plots.look("not_yet_written")
@@ -78,7 +78,8 @@ def test_colours_differ_for_a_colour_blind_reader():
 
 def test_error_against_draws_lines_points_front_and_links():
     figure = plots.error_against(rows(), "bytes", "서울-교통량", link=lambda row: f"{row['run']}/notebook.html")
-    (axes,) = figure.axes
+    axes, last = figure.axes
+    assert last.get_title("left") == "compact" and "dlinear" in [t.get_text() for t in last.texts]
     assert axes.get_title("left") == "lstm" and axes.get_xscale() == "log"
     heights = {round(float(line.get_ydata()[0]), 3) for line in axes.get_lines() if len(set(line.get_ydata())) == 1}
     assert {0.15, 0.12} <= heights  # seasonal naive, ARIMA; naive is far off and told in words
@@ -97,8 +98,8 @@ def test_error_against_keeps_one_colour_per_technique_in_all_panels():
     two = pd.concat([rows(), rows(model=rows().model.replace("lstm", "nbeats"))], ignore_index=True)
     figure = plots.error_against(two, "bytes")
     panels = [ax for ax in figure.axes if ax.get_title("left")]
-    assert [ax.get_title("left") for ax in panels] == ["lstm", "nbeats"]
-    for ax in panels:
+    assert [ax.get_title("left") for ax in panels] == ["lstm", "nbeats", "compact"]
+    for ax in panels[:2]:
         found = {tuple(np.round(p.get_edgecolor()[0][:3], 3)) for p in ax.collections}
         assert tuple(np.round(to_rgb(plots.COLOURS["magnitude_pruning"]), 3)) in found
 
@@ -154,11 +155,15 @@ def test_weights_histogram_counts_zeros_apart():
     assert "<svg" in drawn(plots.weights_histogram([], []))
 
 
-def test_learning_curve_marks_the_best_step():
+def test_learning_curves_have_a_line_per_width_and_mark_its_best_step():
     log = pd.DataFrame({"step": [10, 20, 30], "train_loss": [3, 2, 1.0], "val_loss": [3, 1.5, 2.0]})
-    axes = plots.learning_curve(log).axes[0]
-    assert "best: step 20" in [t.get_text() for t in axes.get_legend().get_texts()]
-    assert "<svg" in drawn(plots.learning_curve(log.iloc[:0]))
+    figure = plots.learning_curves({"width 8": log, "width 16": log.assign(val_loss=[3, 2, 1.0])})
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["width 8: best at step 20", "width 16: best at step 30"]
+    marked = [line for line in axes.get_lines() if line.get_marker() == "o"]
+    assert [list(line.get_ydata()) for line in marked] == [[3, 1.5, 2], [3, 2, 1]]
+    assert [line.get_markevery() for line in marked] == [[1], [2]]
+    assert "<svg" in drawn(plots.learning_curves({}))
 
 
 def test_error_profile_means_per_step():
@@ -191,3 +196,97 @@ def test_figures_are_returned_not_kept_open():
 
     plots.error_against(rows(), "bytes")
     assert plt.get_fignums() == []
+
+
+def test_error_profile_shows_kinds_of_days_as_points():
+    errors = pd.DataFrame({"day": ["holidays", "other days"], "name": "lstm", "error": [3.0, 1.0]})
+    axes = plots.error_profile(errors, by=("day",)).axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["holidays", "other days"]
+    assert axes.get_lines()[0].get_linestyle() == "None"
+
+
+# ---------------------------------------------------------------- the front, and all forecasters at once
+
+
+def networks():
+    """Three deep and four compact networks, in two seeds, and simple forecasts, of which naive is far off."""
+    made = [
+        ("lstm", 567e3, 101e3, 0.058), ("nbeats", 448e3, 450e3, 0.050), ("resnet1d", 1.03e6, 132e3, 0.0545),
+        ("dlinear", 8064, 8112, 0.063), ("nlinear", 4032, 4056, 0.064), ("sparsetsf", 900, 400, 0.062),
+        ("fits", 8100, 9800, 0.0632),
+    ]  # fmt: skip
+    lines = [{"model": m, "macs": macs, "params": p, "test_wape": wape + gap, "technique": "dense", "seed": seed,
+              "role": "dense", "format": "litecast", "run": f"runs/{m}/{seed}"}
+             for m, macs, p, wape in made for seed, gap in ((0, 0.001), (1, -0.001))]
+    lines += [{"model": m, "test_wape": wape, "technique": "classical", "role": "naive", "variant": variant}
+              for m, wape, variant in (("naive", 0.4, ""), ("seasonal_naive", 0.068, ""), ("arima", 0.0675, ""),
+                                       ("boosting", 0.06, ""), ("boosting", 0.01, "weather"))]
+    lines += [lines[0] | {"role": "control", "control": "extra_epochs", "test_wape": 0.001, "model": "patchtst"},
+              lines[0] | {"technique": "published", "model": "tcn"}, lines[0] | {"format": "onnx", "test_wape": 0.9},
+              lines[0] | {"technique": "width", "model": "gru"}]
+    return pd.DataFrame(lines).assign(dataset="서울-교통량").fillna({"control": "", "variant": ""})
+
+
+def test_kinds_come_from_the_files_of_the_models():
+    assert plots.kinds()["lstm"] == "deep" and plots.kinds()["dlinear"] == "compact"
+    assert set(plots.kinds().values()) == {"deep", "compact"}
+
+
+def test_bubbles_are_the_dense_networks_at_their_means_over_seeds_and_lines_the_simple_forecasts():
+    figure = plots.bubbles(networks(), "서울-교통량", link=lambda row: f"{row['run']}/notebook.html")
+    axes = figure.axes[0]
+    families = {dots.get_label(): dots for dots in axes.collections}
+    assert {k: len(dots.get_offsets()) for k, dots in families.items()} == {"deep": 3, "compact": 4}
+    found = {tuple(np.round(p, 4)) for dots in families.values() for p in dots.get_offsets()}
+    assert (448.0, 0.05) in found and (0.9, 0.062) in found
+    areas = dict(zip(families["compact"].get_offsets()[:, 0], families["compact"].get_sizes(), strict=True))
+    assert areas[0.9] == pytest.approx(20) and areas[8.064] == pytest.approx(8112**0.5)
+    lines = {round(float(line.get_ydata()[0]), 4) for line in axes.get_lines()}
+    assert lines == {0.068, 0.0675, 0.06}
+    names = [t.get_text() for t in axes.texts]
+    assert {"lstm", "nbeats", "resnet1d", "dlinear", "seasonal naive", "arima", "boosting"} <= set(names)
+    assert not {"patchtst", "tcn", "gru", "naive"} & set(names)
+    assert any(t.startswith("above: naive 40.0 %") for t in names) and axes.get_ylim()[1] < 0.1
+    legend = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert {"deep networks", "compact networks", "parameters:", "10 k", "100 k"} <= set(legend)
+    links = set(re.findall(r'xlink:href="(runs/[^"]+)"', drawn(figure)))
+    assert links == {f"runs/{m}/0/notebook.html" for m in ("lstm", "nbeats", "resnet1d", "dlinear", "nlinear",
+                                                           "sparsetsf", "fits")}
+
+
+def test_names_do_not_overlap():
+    rng = np.random.default_rng(0)
+    crowd = networks().iloc[:0]
+    crowd = pd.DataFrame({"model": [f"network {i}" for i in range(20)], "macs": 10 ** rng.uniform(4, 6, 20),
+                          "params": 10 ** rng.uniform(3, 6, 20), "test_wape": rng.uniform(0.05, 0.06, 20),
+                          "technique": "dense"})
+    figure = plots.bubbles(crowd)
+    figure.draw_without_rendering()
+    boxes = [t.get_window_extent() for t in figure.axes[0].texts if t.get_text().startswith("network")]
+    assert len(boxes) == 20
+    overlaps = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.padded(-1).overlaps(b.padded(-1))]
+    assert not overlaps
+    assert "<svg" in drawn(plots.bubbles(crowd.iloc[:0]))
+
+
+def test_front_is_own_widths_and_all_compact_networks_chosen_on_validation():
+    files = pd.DataFrame([
+        ("lstm", "width", 1000, 0.10, ""), ("lstm", "width", 4000, 0.08, ""), ("gru", "width", 900, 0.01, ""),
+        ("dlinear", "width", 2000, 0.09, ""), ("nlinear", "dense", 3000, 0.085, ""), ("dlinear", "cut", 10, 0.01, ""),
+        ("nlinear", "dense", 3500, 0.09, ""), ("lstm", "dense", 500, 0.01, ""),
+        ("dlinear", "dense", 5, 0.01, "scratch"),
+        ("dlinear", "dense", np.nan, 0.01, ""),
+    ], columns=["model", "technique", "bytes", "val_wape", "control"])  # fmt: skip
+    assert list(plots.front(files, "lstm").bytes) == [1000, 2000, 3000, 4000]
+    assert list(plots.front(files, "gru").bytes) == [900]
+    assert list(plots.front(files, "tcn").bytes) == [2000, 3000]
+
+
+def test_a_compact_network_gets_a_panel_of_its_own_only_when_it_is_compressed():
+    table = rows()
+    more = table[table.model == "dlinear"].assign(technique="magnitude_pruning", role="compressed", bytes=3e3)
+    panels = [ax.get_title("left") for ax in plots.error_against(pd.concat([table, more]), "bytes").axes]
+    assert panels == ["dlinear", "lstm", "compact"]
+    ridge = table.iloc[[2]].assign(model="ridge", bytes=5e3, run="runs/20_classical/n=1")
+    last = plots.error_against(pd.concat([table, ridge]), "bytes").axes[-1]
+    assert {"ridge", "dlinear"} <= {t.get_text() for t in last.texts}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import asdict
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -388,7 +389,7 @@ def test_complete_study(reports, tmp_path):
     text = re.sub(r"\s+", " ", text_of(pdf))
     figures = len(re.findall(r"<b>Figure \d+\.</b>", page))
     assert figures == page.count("<svg ") == page.count("<figcaption><b>Figure")
-    assert figures == 7  # split, profile, levels of two techniques, error against size and time, forest
+    assert figures == 8  # split, bubbles, profile, levels of two techniques, error against size and time, forest
     assert f"Figure {figures}." in text and f"Figure {figures + 1}." not in text
     for title in ("Findings", "Data and protocol", "Baselines", "Magnitude pruning", "Channel pruning", "All compared",
                   "Recommendation per budget", "Limits", "Failed and missing runs", "Provenance"):  # fmt: skip
@@ -430,7 +431,7 @@ def test_front_is_the_best_narrow_file_on_validation_of_at_most_the_same_size(re
 def test_profiles_are_means_of_the_stored_forecasts_by_step_hour_and_holiday(reports):
     folder = make_study(models=("lstm",), seeds=(0,))
     made = findings.read("made")
-    errors = findings._errors(made, made.files.row_id[made.files.model == "seasonal_naive"].iloc[0], "seasonal_naive")
+    errors = findings._errors(made, next(made.files[made.files.model == "seasonal_naive"].itertuples()))
     error = {c: errors.dropna(subset=c).set_index(c).error for c in ("step", "series", "hour", "day")}
     assert error["step"].to_dict() == {1: 10.0, 2: 30.0}  # as stored: 10 one step ahead, 30 two steps
     assert set(error["hour"].index) == set(range(24)) and error["hour"][5] == 20.0
@@ -460,7 +461,8 @@ def test_dataset_without_skill_is_said_and_not_ranked(reports, tmp_path):
     assert "No skill to lose** on krx-price" in findings.failures(made).data
     assert "krx-price" not in findings.verdicts(made).data["text/markdown"]
     assert "no network has skill" in findings.recommendation(made).data["text/markdown"]
-    assert "krx-price" not in findings.findings(made).data
+    told = findings.findings(made).data.splitlines()
+    assert [line for line in told if "krx-price" in line and not line.startswith("- **Baselines, krx-price**")] == []
 
 
 @pytest.mark.parametrize("options", [
@@ -512,3 +514,111 @@ def test_a_control_is_compared_with_the_technique_in_its_own_seeds():
     files = rows[rows.role == "control"].assign(group="cut", key="/".join(same[key] for key in findings.KEYS))
     found = findings._controls(SimpleNamespace(rows=rows, files=files), "cut")
     assert found.own.tolist() == [0.10]  # not 0.20, the mean over both seeds
+
+
+# ---------------------------------------------------------------- baselines
+
+
+def standing(walk=False, **tests):
+    """A dataset with two networks and simple forecasts; tests: model_against = (delta, adjusted p)."""
+    lines = [("naive", "classical", "naive", 0.2 if walk else 0.4), ("seasonal_naive", "classical", "naive", 0.2),
+             ("arima", "classical", "dense", 0.15), ("lstm", "dense", "dense", 0.1), ("nbeats", "dense", "dense", 0.16),
+             ("dlinear", "dense", "dense", 0.14)]  # fmt: skip
+    files = pd.DataFrame(lines, columns=["model", "technique", "role", "test_wape"]).assign(
+        dataset="d", control="", val_wape=lambda f: f.test_wape, row_id=lambda f: f.model)
+    rivals = pd.DataFrame([{"dataset": "d", "row": k.split("__")[0], "against": k.split("__")[1], "delta": v[0],
+                            "p_holm": v[1]} for k, v in tests.items()],
+                          columns=["dataset", "row", "against", "delta", "p_holm"])
+    rivals = rivals.assign(model=rivals.row, technique=rivals.row.map(files.set_index("model").technique))
+    return files, SimpleNamespace(files=files, rivals=rivals)
+
+
+def test_the_best_deep_network_is_held_against_the_simple_forecasts():
+    _, made = standing(lstm__seasonal_naive=(-0.5, 0.0001), lstm__arima=(-0.333, 0.0004), lstm__boosting=(-0.02, 0.21))
+    (told,) = findings._standing(made, "d")
+    assert told.replace("\u00a0", " ") == (
+        "**Baselines, d**: the best deep network, lstm, has a test WAPE of 10.00 %, 50 % below the seasonal naive "
+        "forecast (20.00 %); better than ARIMA (−33.3 %, p < 0.001); not shown to be better than boosting "
+        "(−2.0 %, p = 0.210).")
+
+
+def test_a_deep_network_that_falls_short_has_its_gap_told():
+    files, made = standing(nbeats__arima=(0.067, 0.01))
+    made.files = files[files.model != "lstm"]
+    (told,) = findings._standing(made, "d")
+    assert told.replace("\u00a0", " ") == (
+        "**Baselines, d**: the best deep network, nbeats, has a test WAPE of 16.00 %, 20 % below the seasonal naive "
+        "forecast (20.00 %), 5 points short of 25 %; dlinear, the best of any kind, reaches 30 %; worse than ARIMA "
+        "(+6.7 %, p = 0.010); not compared with boosting.")
+
+
+def test_whether_the_random_walk_is_beaten_is_said_plainly():
+    free = {"lstm__seasonal_naive": (-0.01, 0.3), "arima__seasonal_naive": (0.02, 0.001)}
+    (told,) = findings._standing(standing(walk=True, **free)[1], "d")
+    assert "no forecaster, network or classical, is shown to beat the random walk: of 2 forecasters (1 network, " \
+           "1 classical) none errs less" in told and "lstm (−1.0" in told
+    walk, deep = findings._standing(standing(walk=True, **free | {"lstm__seasonal_naive": (-0.01, 0.01)})[1], "d")
+    assert "1 of 2 forecasters (1 network, 1 classical) are shown to beat the random walk: lstm (−1.0" in walk
+    assert "below the random walk" in deep
+    (told,) = findings._standing(standing(walk=True)[1], "d")
+    assert "was not tested" in told
+
+
+def add_rows(folder, lines):
+    rows = results.read(folder / "results.csv")
+    more = results._typed(pd.DataFrame(lines, columns=results.COLUMNS))
+    results.write_csv(pd.concat([rows, more]), folder / "results.csv")
+
+
+def test_compact_networks_have_a_table_and_are_the_front(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    base = {"role": "dense", "level": "1", "seed": 0, "latency_ms_p50": 0.05}
+    add_rows(folder, [network("runs/22_compact/x", "sample-traffic", "dlinear", technique, 0.09, 500, storage, **base)
+                      for technique, storage in (("dense", "float32"), *(("width", s) for s in STORAGES))])
+    made = findings.read("made")
+    shown, told = findings.compact(made)
+    (line,) = [line for line in shown.data["text/markdown"].splitlines() if "dlinear" in line]
+    cells = [cell.strip() for cell in line.split("|")[2:-1]]
+    assert cells[:5] == ["2.9", "1.45", "1.2", "500", "15"] and cells[6:] == ["9.00 %", "+0.550"]
+    assert "is dlinear (from 1.2 kB, test WAPE 9.00" in told.data
+    bigger = made.files[(made.files.model == "lstm") & (made.files.bytes > 1300)]
+    assert len(bigger) and (bigger.front == 0.09).all()  # its own narrow networks err more
+
+
+def test_published_rows_enter_nothing_but_their_own_table(reports, monkeypatch):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    before = findings.read("made")
+    assert "No published table" in next(findings.published(before)).data
+    add_rows(folder, [row("runs/23_published/x", "etth1", "nlinear", "published", 0.01, role="dense", level="96",
+                          test_mse_scaled=0.38, test_mae_scaled=0.4)])
+    made = findings.read("made")
+    assert made.datasets == before.datasets and len(made.files) == len(before.files) and len(made.published) == 1
+    assert "23_published.ipynb" in findings.provenance(made).data["text/markdown"].replace("\\", "")
+    line = {"dataset": "etth1", "H": 96, "model": "nlinear", "L": 336, "published_mse": 0.374, "published_mae": 0.394,
+            "mse": 0.38, "mae": 0.4, "ratio_mse": 1.016, "ratio_mae": 1.015, "seeds": 1, "band": 0.02, "within": True,
+            "others": "0.377 (b)"}
+    lines = pd.DataFrame([line | {"within": 1.0}, line | {"model": "fits", "within": 0.0},
+                          line | dict.fromkeys(["published_mse", "published_mae", "within"], np.nan)])
+    monkeypatch.setitem(sys.modules, "litecast.published", SimpleNamespace(compare=lambda rows: lines[: len(rows) + 2]))
+    monkeypatch.setattr("litecast.published", sys.modules["litecast.published"], raising=False)
+    told, shown = findings.published(made)
+    assert told.data == "1 of 2 published errors are reached within their band; missed: fits on etth1, H 96."
+    text = shown.data["text/markdown"]
+    text = text.replace("\u00a0", " ")
+    assert all(cell in text for cell in ("0.374 / 0.394", "1.016 / 1.015", "2 %: within", "– / –"))
+    assert "nan" not in text
+
+
+def test_an_oracle_is_shown_but_not_ranked(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    before = results.headline(results.read(folder / "results.csv"))
+    add_rows(folder, [row("runs/20_classical/dataset=sample-traffic", "sample-traffic", "ridge", "classical", 0.01,
+                          role="control", control="oracle"),
+                      row("runs/20_classical/dataset=sample-traffic", "sample-traffic", "ridge", "classical", 0.3,
+                          role="dense", variant="weather")])
+    made = findings.read("made")
+    picture, shown = findings.baselines(made)
+    text = shown.data["text/markdown"]
+    assert "not ranked: knows the weather ahead" in text and "ridge (weather)" in text
+    assert picture.mark["kind"] == "figure"
+    assert made.heads[0]["best"] == before.best[0]

@@ -290,3 +290,22 @@ def test_incomplete_studies_give_what_there_is(study):
     assert empty.empty and list(empty.columns) == stats.COLUMNS
     assert stats.compare(table([]), grid(errors)).empty
     assert stats.compare(rows.assign(selected=0.0), grid(errors)).empty
+
+
+def test_who_is_tested_against_whom():
+    classical = {"technique": "classical", "role": "naive", "val_skill": None, "test_skill": None, "level": "",
+                 "variant": ""}
+    rows = table([
+        row("dense", role="dense"), row("classical") | classical | {"model": "seasonal_naive"},
+        row("classical") | classical | {"model": "naive"},
+        *(row("classical") | classical | {"model": m, "role": "dense"} for m in ("arima", "boosting", "ets")),
+        row("classical") | classical | {"model": "boosting", "role": "dense", "variant": "weather"},
+        row("classical") | classical | {"model": "boosting", "role": "control", "control": "oracle"},
+        row("published", role="dense", model="nlinear", variant="336"),
+    ])  # fmt: skip
+    found = [("/".join(pair.rows), "/".join(pair.reference), pair.margins) for pair in stats.pairs(rows)]
+    free, zero = "d/seasonal_naive/classical/-/-/s0", (0.0,)
+    expected = {("d/lstm/dense/1/v/s0", f"d/{m}/classical/-/-/s0", zero) for m in stats.NAIVE}
+    expected |= {(f"d/{m}/classical/-/{v}/s0", free, zero) for m, v in (
+        ("arima", "-"), ("boosting", "-"), ("boosting", "weather"), ("ets", "-"))}
+    assert set(found) == expected and len(found) == len(expected)

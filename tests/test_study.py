@@ -28,7 +28,8 @@ PACKAGE = {
     "models/__init__.py": "from . import base\n",
     "models/base.py": "",
     "models/lstm.py": "WIDTHS = (8, 16)\nfrom .base import Forecaster\n",
-    "models/nbeats.py": "WIDTHS = (32, 64)\n",
+    "models/nbeats.py": "WIDTHS = (32, 64)\nPUBLISHED = {'L': 9}\n",
+    "models/linear.py": "KIND = 'compact'\nWIDTHS = (1,)\n",
     "codecs/__init__.py": "",
     "codecs/intn.py": "",
     "codecs/sparse.py": "",
@@ -45,6 +46,8 @@ NOTEBOOKS = {
     "20_classical": (KEYED, "from litecast.data import load\nfrom litecast.models import base"),
     "21_deep": (MODELLED + "widths: list = []\nsweep_seed: int = 0\nsteps: int = 1\n",
                 "%matplotlib inline\nfrom litecast import modelfile, training\nfrom litecast.models import build"),
+    "22_compact": (MODELLED + "widths: list = []\nsweep_seed: int = 0\nsteps: int = 1\n", "from litecast import training"),
+    "23_published": (KEYED + "seed: int = 0\nmodels: list = []\nhorizons: list = []\n", "from litecast import models"),
     "30_pruning": (PRUNING + "retrain_steps: int = 1\n", "from litecast.compress import pruning"),
     "31_bits": (MODELLED + "levels: list = [8]\nvariants: list = []\n", "from litecast.compress.bits import compress"),
     "50_timing": (KEYED + 'model: str = "lstm"\n', "from litecast import modelfile"),
@@ -214,6 +217,50 @@ def test_a_block_overrides_the_budget_and_stocks_have_their_own_notebook(house):
     assert made.run("21_deep/dataset=shares,model=lstm,seed=0").params["steps"] == 7
     assert made.run("11_collect_stocks/dataset=shares")
     assert "20_classical/dataset=shares" not in [run.id for run in made.runs]
+
+
+def test_a_compact_model_is_trained_by_its_own_notebook(house):
+    made = planned(house, GOOD.replace("[lstm, nbeats]", "[lstm, linear]").replace("      bits:\n", ""))
+    assert made.run("22_compact/dataset=roads,model=linear,seed=1").needs == [
+        "22_compact/dataset=roads,model=linear,seed=0"]
+    assert "21_deep/dataset=roads,model=linear,seed=0" not in [run.id for run in made.runs]
+
+
+TABLED = """
+name: s
+title: Tables
+seeds: [0, 1]
+blocks:
+  - {name: tables, datasets: [roads], classical: false, published: {models: [nbeats], horizons: [96, 192]}}
+"""
+
+
+def test_a_published_table_is_a_run_per_dataset_and_seed(house):
+    made = planned(house, TABLED)
+    assert [run.id for run in made.runs if run.stage == "23_published"] == [
+        "23_published/dataset=roads,seed=0", "23_published/dataset=roads,seed=1"]
+    assert made.runs[1].params == {"study": "s", "dataset": "roads", "seed": 0, "models": ["nbeats"],
+                                   "horizons": [96, 192]}
+    one = planned(house, TABLED.replace("horizons: [96, 192]", "seeds: [3]"))
+    assert [run.params["horizons"] for run in one.runs if run.stage == "23_published"] == [[96]]
+
+
+@pytest.mark.parametrize(("split", "planned_runs"), [("ett", 2), ("chronological", 0)])
+def test_an_own_file_has_a_published_table_only_if_it_is_split_as_published(house, split, planned_runs):
+    own = {"name": "my", "source": "files", "sha256": "3", "split": split}
+    made = planned(house, TABLED, files={"my": "my.csv"}, my=own)
+    assert len([run for run in made.runs if run.stage == "23_published"]) == planned_runs
+    said = "my is not split as published (split: ett): no table is made again with it"
+    assert (said in made.notes) == (planned_runs == 0)
+
+
+@pytest.mark.parametrize(("old", "new", "problem"), [
+    ("[nbeats]", "[lstm]", "published.models: unknown model with a published recipe 'lstm'"),
+    ("[96, 192]", "[0]", "published.horizons.0"), ("horizons", "horizon", "unknown key 'horizon'; did you mean 'horizons'?"),
+])  # fmt: skip
+def test_a_table_that_cannot_be_made_is_refused(house, old, new, problem):
+    with pytest.raises(StudyError, match=problem.replace("?", r"\?")):
+        loaded(house, TABLED.replace(old, new))
 
 
 def test_equal_runs_of_two_blocks_are_one(house):

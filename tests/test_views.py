@@ -95,3 +95,25 @@ def test_every_figure_can_be_drawn_in_the_house_style(data, yhat, tmp_path):
     figure = views.forecast_lines(data, yhat)
     figure.savefig(tmp_path / "f.svg")
     assert figure.get_figwidth() == plots.WIDTH and (tmp_path / "f.svg").stat().st_size > 1000
+
+
+def test_hourly_errors_of_a_country_are_also_shown_by_hour_and_on_holidays():
+    times = pd.date_range("2024-01-16", periods=24 * 30, freq="h")  # the test part holds Seollal, 9-12 February
+    values = 50 + np.random.default_rng(0).normal(0, 2, (len(times), 2)).cumsum(0)
+    values[650, 0] = np.nan
+    held = prepare(from_wide(Header("made-up", "items", "h", 24, 24, 6, country="KR"),
+                             pd.DataFrame(values, times, ["a", "b"])))
+    yhat = naive(held, "test")
+    steps, hours, days = views.horizon_errors(held, {"naive": yhat}).axes
+    gap = np.abs(held.unscale(yhat) - held.targets(held.origins("test")))
+    np.testing.assert_allclose(lines(steps)["naive"].get_ydata(), np.nanmean(gap, (0, 2)))
+    hour = np.asarray(held.times.hour)[held.origins("test")[:, None] + np.arange(6)]
+    assert lines(hours)["naive"].get_ydata()[5] == pytest.approx(np.nanmean(gap[hour == 5]))
+    assert [t.get_text() for t in days.get_xticklabels()] == ["holidays", "other days"]
+
+
+def test_moments_know_the_holidays_of_a_country():
+    times = pd.DatetimeIndex(["2024-03-01 05:00", "2024-03-02 06:00"])  # the first is one in Korea
+    found = views.moments(times, "KR")
+    assert list(found["hour"]) == [5, 6] and list(found["day"]) == ["holidays", "other days"]
+    assert set(views.moments(times, None)["day"]) == {"other days"}

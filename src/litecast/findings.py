@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from litecast import paths, plots, results
+from litecast import paths, plots, results, stats, views
 from litecast import study as planning
-from litecast.data import calendar
 from litecast.errors import LitecastError, RunError
 from litecast.report import figure, run_link, table
 
@@ -24,12 +23,15 @@ QUICKER = 1.1  # times as fast as dense: less is within what the percentiles of 
 KEYS = ["dataset", "model", "technique", "variant", "level"]
 RUNTIMES = {"onnxruntime": "ONNX Runtime", "torch": "PyTorch"}
 ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv")
-HOURLY = {"h": "1h", "30min": "30min", "15min": "15min"}
+WELL_BELOW = 0.25  # share of the seasonal naive error that a deep network should take away
+PROVEN = 0.05  # adjusted p below which a forecaster is called better than another
+SHOWN_LINES = 8  # forecasters in one panel of error profiles
 
 
 @dataclass
 class Study:
-    """A study's artefacts. rows: contract 5, typed; files, timed: see `_files`; claims: verdicts on skilled files."""
+    """A study's artefacts. rows: contract 5, typed, without those of published tables: these enter nothing else;
+    files, timed: see `_files`; claims: verdicts on skilled files."""
 
     name: str
     folder: Path
@@ -38,12 +40,13 @@ class Study:
     timed: pd.DataFrame
     runtime: str  # of `timed`
     claims: pd.DataFrame
-    rivals: pd.DataFrame  # dense networks against simple forecasts
+    rivals: pd.DataFrame  # forecasters against simple ones, named in `against`
     plan: planning.Plan | None
     runs: pd.DataFrame  # run, state (done | failed | not run), why
     lock: dict
     coverage: dict[str, dict]  # dataset -> coverage.json of its collecting run
     heads: list[dict]  # results.headline
+    published: pd.DataFrame  # rows of published tables
 
     @property
     def datasets(self) -> list[str]:
@@ -74,12 +77,14 @@ def read(study: str) -> Study:
                        f"or set `study` to one of: {', '.join(known) or 'none yet'}.")
     path = folder / "results.csv"
     rows = results.read(path) if path.exists() else results._typed(pd.DataFrame())
+    is_table = rows.technique == results.PUBLISHED
+    rows, published = rows[~is_table].reset_index(drop=True), rows[is_table]
     files, timed, runtime = _files(rows)
     claims, rivals = _comparisons(folder / "comparisons.csv", files)
     plan, runs = _runs(study)
     heads = results.headline(rows).to_dict("records")
     return Study(study, folder, rows, files, timed, runtime, claims, rivals, plan, runs,
-                 planning.read_json(folder / "data.lock"), _coverage(folder), heads)
+                 planning.read_json(folder / "data.lock"), _coverage(folder), heads, published)
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
@@ -100,29 +105,27 @@ def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     files = levels[levels.format != "onnx"].reset_index(drop=True)
     times = timed.drop_duplicates("key").set_index("key")
     files = files.assign(ms=files.key.map(times.latency_ms_p50), speed=files.key.map(times.latency_ratio))
-    return files.assign(front=pd.Series(_front(files), dtype=float)), timed, runtime
+    return files.assign(front=_front(files)), timed, runtime
 
 
-def _front(files: pd.DataFrame) -> list[float]:
-    """Per file the test WAPE of the front at its size: of the narrow networks of its model and dlinear, in any stored
-    precision, that are no larger, the best on validation; NaN where none is so small."""
-    front = files[((files.technique == "width") | (files.model == "dlinear")) & (files.control == "")]
-    front = front.dropna(subset="bytes").sort_values("val_wape")
-    found = []
-    for row in files.itertuples():
-        mine = front[(front.dataset == row.dataset) & front.model.isin([row.model, "dlinear"])]
-        found.append(next(iter(mine.test_wape[mine.bytes <= row.bytes]), np.nan))
+def _front(files: pd.DataFrame) -> pd.Series:
+    """Per file the test WAPE of the front at its size (see `plots.front`); NaN where no file of it is so small."""
+    found = pd.Series(np.nan, files.index)
+    for (dataset, model), mine in files[files.bytes > 0].groupby(["dataset", "model"]):
+        steps = plots.front(files[files.dataset == dataset], model)
+        at = np.searchsorted(steps.bytes, mine.bytes, side="right")
+        found[mine.index] = np.concatenate([[np.nan], steps.test_wape])[at]
     return found
 
 
 def _comparisons(path: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(claims, rivals) of comparisons.csv: skilled files against dense, networks against simple forecasts."""
-    columns = ["row", "reference", "margin", "delta", "low", "high", "verdict", "mde"]
+    """(claims, rivals) of comparisons.csv: skilled files against dense, forecasters against simple ones."""
+    columns = ["row", "reference", "margin", "delta", "low", "high", "verdict", "mde", "p_holm"]
     frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=columns)
     known = files.drop_duplicates("row_id").set_index("row_id")
     known = known[[*KEYS, "role", "group", "label", "good", "run"]]
     frame = frame.drop(columns=[*known], errors="ignore").join(known, on="row", how="inner")
-    rivals = frame[frame.margin == 0]
+    rivals = frame[frame.margin == 0].assign(against=lambda f: f.reference.astype(str).str.split("/").str[1])
     return frame[(frame.margin > 0) & (frame.role == "compressed") & frame.good.astype(bool)], rivals
 
 
@@ -189,6 +192,9 @@ SHOWN = {  # heading of a table: (column, how its values are written)
     "val WAPE": ("val_wape", percent), "test WAPE": ("test_wape", percent), "MASE": ("test_mase", _as("{:.3f}")),
     "bias": ("test_bias", percent), "skill": ("test_skill", _as("{:+.3f}")), "front": ("front", percent),
     "speed": ("speed", _as("{:.2f} ×")), "ms": ("ms", _as("{:.3f}")), "technique itself": ("own", percent),
+    "parameters": ("params", _as("{:,.0f}")), "training GMACs": ("train_macs", lambda value: _short(value / 1e9)),
+    "seconds": ("train_s", _short), "peak MB": ("train_peak_mb", _short),
+    **{f"{storage} kB": (storage, _kilo) for storage in ("float32", "int8", "int4")},
 }  # fmt: skip
 
 
@@ -243,12 +249,13 @@ def headline(study: Study):
 
 
 def findings(study: Study) -> Markdown:
-    """What was found: one sentence per dataset, one per technique, one on speed."""
+    """What was found: sentences on each dataset's smallest file and baselines, on each technique, and on speed."""
     if study.rows.empty:
         return Markdown("There is no result row yet: nothing can be said.")
     groups = [t.replace("_", " ") for t in study.techniques] + ["bits alone, int8", "bits alone, int4"]
     told = [sentence(study, group) for group in groups if group in set(study.files.group)]
-    return _bullets([*_smallest(study), *told, *_speed(study)])
+    standing = [line for dataset in study.datasets for line in _standing(study, dataset)]
+    return _bullets([*_smallest(study), *standing, *told, *_speed(study)])
 
 
 def _smallest(study: Study) -> Iterator[str]:
@@ -267,6 +274,63 @@ def _smallest(study: Study) -> Iterator[str]:
         yield text + "."
 
 
+def _standing(study: Study, dataset: str) -> Iterator[str]:
+    """Are the networks any good? Without a season: is the random walk beaten at all? Else: is the best deep network far
+    below the seasonal naive forecast, and better than ARIMA and boosting?"""
+    files = study.files[(study.files.dataset == dataset) & (study.files.control == "")]
+    files = files[files.technique.isin(["dense", "classical"])]
+    tests, head = study.rivals[study.rivals.dataset == dataset], f"**Baselines, {dataset}**:"
+    wape = files.groupby("model").test_wape.mean()
+    free, name = wape.get("seasonal_naive", np.nan), "seasonal naive forecast"
+    if np.isclose(free, wape.get("naive", np.nan), rtol=1e-9):  # without a season the two are one
+        name, mine = "random walk", tests[tests.against == "seasonal_naive"].sort_values("delta")
+        beaten = mine[(mine.delta < 0) & (mine.p_holm < PROVEN)]
+        networks = (mine.technique == "dense").sum()
+        tried = f"{_count(len(mine), 'forecaster')} ({_count(networks, 'network')}, {len(mine) - networks} classical)"
+        told = [f"{_words([line.model])} ({_against(line)})" for line in mine.itertuples()]
+        if mine.empty:
+            yield f"{head} whether anything beats the random walk was not tested in this study."
+        elif beaten.empty:
+            yield (f"{head} no forecaster, network or classical, is shown to beat the random walk: of {tried} none "
+                   f"errs less with an adjusted p below {PROVEN:g}. The lowest test error is that of {told[0]}.")
+        else:
+            told = _words(text for text, line in zip(told, mine.index, strict=True) if line in beaten.index)
+            yield f"{head} {len(beaten)} of {tried} are shown to beat the random walk: {told}."
+        if beaten.empty:
+            return
+    deep = files[(files.technique == "dense") & ~plots.is_compact(files)]
+    if deep.empty or not np.isfinite(free):
+        return
+    best, leader = (part.loc[part.val_wape.idxmin()] for part in (deep, files))
+    below = 1 - best.test_wape / free
+    text = (f"{head} the best deep network, {_words([best.model])}, has a test WAPE of {percent(best.test_wape)}, "
+            f"{percent(abs(below), 0)} {'below' if below >= 0 else 'above'} the {name} ({percent(free)})")
+    if below < WELL_BELOW:
+        text += f", {100 * (WELL_BELOW - below):.0f} points short of {percent(WELL_BELOW, 0)}"
+        text += f"; {_words([leader.model])}, the best of any kind, reaches {percent(1 - leader.test_wape / free, 0)}" \
+            if leader.model != best.model and leader.role != "naive" else ""
+    mine = tests[tests.row == best.row_id].set_index("against")
+    for rival in stats.NAIVE[1:]:
+        line = mine.loc[rival] if rival in mine.index else None
+        how = "not compared with" if line is None else "not shown to be better than" if not line.p_holm < PROVEN else \
+            "better than" if line.delta < 0 else "worse than"
+        text += f"; {how} {_words([rival])}" + (f" ({_against(line)})" if line is not None else "")
+    yield text + "."
+
+
+def _words(names: Iterable[str], most: int = 6) -> str:
+    """Names in words, at most so many of them."""
+    names = ["ARIMA" if name == "arima" else name.replace("_", " ") for name in names]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _against(line) -> str:
+    """'−3.1 %, p = 0.012': the difference in WAPE and the adjusted p of Diebold and Mariano's test."""
+    told = f"{100 * line.delta:+.1f}\u00a0%".replace("-", "−")
+    return told + (", p < 0.001" if line.p_holm < 0.001 else f", p = {line.p_holm:.3f}" if line.p_holm == line.p_holm
+                   else ", too few origins for a test")
+
+
 def sentence(study: Study, group: str) -> str:
     """What one technique, or storing in few bits alone, did on its selected files."""
     chosen = study.selected(group)
@@ -278,14 +342,18 @@ def sentence(study: Study, group: str) -> str:
         text += (f", of which {verdicts.get('within', 0)} lose less than 2 % against dense, "
                  f"{verdicts.get('undecided', 0)} are undecided and {verdicts.get('worse', 0)} are worse")
     text += f". Median file: {_kilo(chosen.bytes.median())} kB, {chosen.ratio.median():.1f} times smaller than dense."
-    compared = chosen[chosen.front.notna() & (chosen.technique != "width")]
-    if len(compared):
-        wins = (compared.test_wape < compared.front).sum()
-        text += f" {wins} of {len(compared)} err less than the front of their size."
+    if (wins := _wins(chosen)) != "–":
+        text += f" {wins} err less than the front of their size."
     for control, mine in _controls(study, group).groupby("control"):
         text += f" The control *{control.replace('_', ' ')}* errs more than the technique at the same level in " \
                 f"{(mine.test_wape > mine.own).sum()} of {_count(len(mine), 'case')}."
     return text
+
+
+def _wins(chosen: pd.DataFrame) -> str:
+    """'3 of 7' compressed files err less than the front of their size; '–' where there is nothing to compare."""
+    compared = chosen[chosen.front.notna() & (chosen.technique != "width")]
+    return f"{(compared.test_wape < compared.front).sum()} of {len(compared)}" if len(compared) else "–"
 
 
 def _at(study: Study, group: str | None = None, margin: float = MARGIN) -> pd.DataFrame:
@@ -330,9 +398,11 @@ def failures(study: Study) -> Markdown:
     lines = [f"**No skill to lose** on {', '.join(lost)}: no dense network beats the seasonal naive forecast on "
              "validation and test. These datasets are left out of every ranking."] if lost else []
     lines += [f"**Forecasters without skill**: {', '.join(weak)}; their files are not ranked."] if weak else []
-    for dataset, mine in study.rivals[study.rivals.reference.str.contains("/arima/")].groupby("dataset"):
+    networks = study.rivals[study.rivals.against.isin(stats.NAIVE[1:]) & (study.rivals.technique == "dense")]
+    for (rival, dataset), mine in networks.groupby(["against", "dataset"]):
         equal = mine.model[mine.verdict != "better"]
-        lines += [f"**ARIMA** on {dataset}: not shown to err more than {', '.join(equal)}."] if len(equal) else []
+        lines += [f"**{_words([rival])}** on {dataset}: not shown to err more than {len(equal)} of "
+                  f"{_count(len(mine), 'network')} ({_words(equal)})."] if len(equal) else []
     for technique in study.techniques:
         lines += _disappointments(study, technique.replace("_", " "))
     files = study.files[study.files.role == "compressed"]
@@ -415,49 +485,109 @@ def split_figure(study: Study):
     return figure(plots.split_figure(parts), "Where train, validation and test lie on the common span of each dataset")
 
 
-def baselines(study: Study):
-    """All forecasters before compression, the naive ones first."""
-    files = study.files[study.files.technique.isin(["classical", "dense"]) & (study.files.control == "")]
-    files = files.assign(order=files.role != "naive").sort_values(["dataset", "order", "test_wape"])
-    skill = files.test_skill.map(SHOWN["skill"][1]).where(files.good, "no skill to lose")
-    return _table(files.assign(skill=skill, model=files.model.str.replace("_", " ")),
-                  "dataset, model, kB, thousand MACs, val WAPE, test WAPE, MASE, bias, skill",
-                  "Forecasters before compression, means over seeds; dense networks at their chosen width. Skill is "
-                  "that on test")
+def baselines(study: Study) -> Iterator:
+    """All forecasters before compression, for each dataset: error against arithmetic, and a table, the naive first."""
+    plain = study.files[study.files.technique.isin(["classical", "dense"]) & study.files.control.isin(["", "oracle"])]
+    for dataset, files in plain.groupby("dataset"):
+        if (files.macs > 0).any():
+            yield figure(plots.bubbles(files[files.control == ""], link=link),
+                         f"All forecasters on {dataset} before compression: test WAPE against MACs per window, means "
+                         "over seeds. The area of a bubble is the square root of the number of parameters; lines are "
+                         "simple forecasts")
+        order = files.role.map({"naive": 0, "control": 2}).fillna(1)
+        files = files.assign(order=order).sort_values(["order", "test_wape"])
+        skill = files.test_skill.map(SHOWN["skill"][1]).where(files.good, "no skill to lose")
+        variant = (files.technique == "classical") & (files.variant != "")
+        name = files.model + (" (" + files.variant + ")").where(variant, "")
+        yield _table(files.assign(skill=skill.mask(files.control == "oracle", "not ranked: knows the weather ahead"),
+                                  model=name.str.replace("_", " ")),
+                     "model, kB, thousand MACs, val WAPE, test WAPE, MASE, bias, skill",
+                     f"Forecasters on {dataset} before compression, means over seeds; dense networks at their chosen "
+                     "width. Skill is that on test")
+
+
+def compact(study: Study) -> Iterator:
+    """The compact families of each dataset, in three storages; who of them is on the front."""
+    files = study.files[plots.is_compact(study.files) & (study.files.control == "")]
+    for dataset, mine in files.groupby("dataset"):
+        dense = mine[mine.technique == "dense"].sort_values("bytes")
+        stored = mine[mine.technique == "width"]
+        stored = stored.pivot_table(index=["model", "level"], columns="variant", values="bytes")
+        yield _table(dense.join(stored, on=["model", "level"]).assign(model=dense.model.str.replace("_", " ")),
+                     "model, float32 kB, int8 kB, int4 kB, parameters, thousand MACs, ms, test WAPE, skill",
+                     f"Compact networks on {dataset} at their chosen width: size in three storages; time of one window "
+                     f"in {RUNTIMES[study.runtime]} on one thread; test WAPE and skill in float32, means over seeds")
+        steps = plots.front(mine, "").drop_duplicates("model")
+        told = ", ".join(f"{_words([line.model])} (from {_kilo(line.bytes)} kB, test WAPE {percent(line.test_wape)})"
+                         for line in steps.itertuples())
+        yield Markdown(f"On the front of {dataset} – no compact file that is no larger has a lower validation WAPE – "
+                       f"{'is' if len(steps) == 1 else 'are'} {told}.")
+    if files.empty:
+        yield Markdown("No compact network is part of this study: the front is the narrow networks alone.")
+
+
+def published(study: Study) -> Iterator:
+    """Published errors of the same models beside those reached here, and how many of them are within their band."""
+    if study.published.empty:
+        yield Markdown("No published table was run in this study.")
+        return
+    from litecast import published as tables  # only here: most studies have no such rows
+
+    lines = tables.compare(study.published)
+    shown = lines.assign(**{c: lines[c].map("{:.0f}".format) for c in ("H", "L", "seeds")})
+    for head, name in (("published", "published_"), ("here", ""), ("ratio", "ratio_")):
+        pairs = lines[[f"{name}mse", f"{name}mae"]].to_numpy()
+        shown[head] = [" / ".join(map(_as("{:.3f}"), pair)) for pair in pairs]
+    held = lines.within.notna()  # a model without a published value is shown, not judged
+    within = held & (lines.within == 1)
+    shown["band"] = [f"{percent(line.band, 0)}: {'within' if line.within else 'missed'}" if line.within == line.within
+                     else "–" for line in lines.itertuples()]
+    text = f"{within.sum()} of {_count(int(held.sum()), 'published error')} are reached within their band"
+    missed = [f"{line.model} on {line.dataset}, H {line.H}" for line in shown[held & ~within].itertuples()]
+    yield Markdown(text + (f"; missed: {', '.join(missed)}." if missed else "."))
+    yield _table(shown.rename(columns={"others": "other published values"}),
+                 "dataset, model, H, L, published, here, ratio, seeds, band, other published values",
+                 "Published errors and those of the same models here: MSE / MAE on scaled data, all test windows, "
+                 "means over seeds; the band is what the MSE may exceed the published one by")
 
 
 def profiles(study: Study) -> Iterator:
     """Errors by step, hour, series and event day of all forecasters whose forecasts are stored, for each dataset."""
     for dataset in study.datasets:
         files = study.files[(study.files.dataset == dataset) & study.files.technique.isin(["classical", "dense"])]
-        parts = [_errors(study, row.row_id, row.model) for row in files[files.control == ""].itertuples()]
+        files = files[files.control == ""].sort_values("val_wape")
+        parts = [_errors(study, row) for row in files.itertuples()]
         errors = pd.concat([pd.DataFrame(columns=["name", "error"]), *(part for part in parts if len(part))])
         if errors.empty:
             continue
         by = ("step", "hour") if "hour" in errors else ("step", "series")
         unit = study.coverage.get(dataset, {}).get("unit", "")
         level = errors.groupby("name").error.mean()  # far off, as naive is on a daily cycle, would flatten all others
-        near = errors[errors.name.map(level) <= 2 * level.median()]
+        kept = list(dict.fromkeys([*stats.NAIVE, *errors.name]))[:SHOWN_LINES]
+        near = errors[errors.name.isin(kept) & (errors.name.map(level) <= 2 * level.median())]
         yield figure(plots.error_profile(near, unit, by),
                      f"Mean absolute test error on {dataset} by step ahead and by {by[1]}, from the stored forecasts "
-                     "of the first seed; what errs more than twice as much as most is in the table only")
+                     f"of the first seed: simple forecasts, then the best on validation, {SHOWN_LINES} lines at most; "
+                     "what errs more than twice as much as most is in the table only")
         yield _profile_table(errors, dataset)
 
 
-def _errors(study: Study, row_id: str, name: str) -> pd.DataFrame:
+def _errors(study: Study, row) -> pd.DataFrame:
     """Mean absolute error of one row by step, series, hour and kind of day, one below the other; wape likewise."""
-    stored = results.forecasts(study.name, [row_id]).dropna(subset="y")
-    seen = study.coverage.get(row_id.split("/")[0], {})
+    path = study.folder / row.run / "forecasts.parquet"  # of its own run: to look through all of them takes minutes
+    if not row.run or not path.is_file():
+        return pd.DataFrame()
+    stored = pd.read_parquet(path, filters=[("row_id", "==", row.row_id)]).dropna(subset="y")
+    stored, seen = stored.astype({"series": str}), study.coverage.get(row.dataset, {})
     by = ["step", "series"]
-    if len(stored) and seen.get("frequency") in HOURLY:
+    if len(stored) and seen.get("frequency") in views.HOURLY:
         by += ["hour", "day"]
-        times = pd.DatetimeIndex(stored.origin) + (stored.step - 1).to_numpy() * pd.Timedelta(HOURLY[seen["frequency"]])
-        days = times.normalize().unique()
-        off = days[calendar.holidays(days, seen["country"])] if seen.get("country") else []
-        stored = stored.assign(hour=times.hour, day=np.where(times.normalize().isin(off), "holidays", "other days"))
+        step = pd.Timedelta(views.HOURLY[seen["frequency"]])
+        times = pd.DatetimeIndex(stored.origin) + (stored.step - 1).to_numpy() * step
+        stored = stored.assign(**views.moments(times, seen.get("country")))
     stored = stored.assign(error=(stored.yhat - stored.y).abs(), size=stored.y.abs())
     parts = [stored.groupby(c)[["error", "size"]].mean().reset_index() for c in by]
-    return pd.concat(parts).assign(name=name, wape=lambda e: e.error / e["size"])
+    return pd.concat(parts).assign(name=row.model, wape=lambda e: e.error / e["size"])
 
 
 def _profile_table(errors: pd.DataFrame, dataset: str):
@@ -475,22 +605,19 @@ def _profile_table(errors: pd.DataFrame, dataset: str):
 
 
 def width_sweep(study: Study):
-    """Every width that was tried, in float32: how the size of the dense networks was chosen."""
+    """Every width that was tried, in float32, and what training the chosen one took for the error it reached."""
     files = study.files[study.files.control == ""]
     wide = files[(files.technique == "width") & (files.role == "dense")]
     if wide.empty:
         return Markdown("No width sweep is part of this study.")
-    dense = files[files.technique == "dense"].set_index(["dataset", "model"]).params.to_dict()
-    lines = []
-    for key, mine in wide.groupby(["dataset", "model"]):
-        mine = mine.sort_values("params")
-        chosen = mine[mine.params == dense.get(key)].head(1).to_dict("records")
-        line = dict(zip(("dataset", "model"), key, strict=True), chosen="–")
-        line |= chosen[0] | {"chosen": chosen[0]["level"]} if chosen else {}
-        tried = ", ".join(mine.level + ": " + mine.val_wape.map(percent))
-        lines.append(line | {"validation WAPE by width": tried, "run": mine.run.iloc[0]})
-    return _table(pd.DataFrame(lines), "dataset, model, validation WAPE by width, chosen, kB, test WAPE",
-                  "Width sweep in float32: dense is the smallest width whose validation WAPE is within 1 % of the best")
+    wide = wide.sort_values("params").assign(tried=lambda f: f.level + ": " + f.val_wape.map(percent))
+    tried = wide.groupby(["dataset", "model"]).tried.agg(", ".join).rename("validation WAPE by width")
+    dense = files[files.technique == "dense"].join(tried, on=["dataset", "model"], how="inner")
+    return _table(dense.assign(chosen=dense.level).sort_values(["dataset", "test_wape"]),
+                  "dataset, model, validation WAPE by width, chosen, kB, training GMACs, seconds, peak MB, test WAPE",
+                  "Width sweep in float32: dense is the smallest width with a validation WAPE within 1 % of the best. "
+                  "What training it took (multiply-accumulates, wall-clock seconds, memory above what was held "
+                  "before) and what it reached are means over seeds")
 
 
 # ---------------------------------------------------------------- techniques
@@ -523,7 +650,7 @@ def selected_table(study: Study, technique: str):
     return _table(files.assign(**{"at 2 %": verdict.where(files.good, "no skill to lose")}),
                   "dataset, model, variant, level, kB, test WAPE, front, speed, at 2 %",
                   f"Selected files of {technique.replace('_', ' ')}: one level per model and variant, chosen on "
-                  "validation; means over seeds. Front: test WAPE of the best narrow network or dlinear that is no "
+                  "validation; means over seeds. Front: test WAPE of the best narrow or compact network that is no "
                   f"larger. Speed: times as fast as dense in {RUNTIMES[study.runtime]}. Last: the verdict at a margin "
                   "of 2 %")
 
@@ -540,7 +667,8 @@ def fronts(study: Study) -> Iterator:
         if (files.bytes > 0).any():
             yield figure(plots.error_against(files, "bytes", dataset, link),
                          f"Test WAPE against file size on {dataset}{note}, means over seeds; the grey steps are the "
-                         "front to beat: networks trained narrow in float32, int8 and 4 bit, and dlinear")
+                         "front to beat: the same network trained narrow and the compact networks, in float32, int8 "
+                         "and 4 bit; filled in the last panel: the best file of each")
         if len(times):
             naive = files[files.technique == "classical"]
             yield figure(plots.error_against(pd.concat([times, naive]), "latency_ms_p50", dataset, link),
@@ -571,9 +699,7 @@ def verdicts(study: Study):
             claims = _at(study, group, margin)
             counts = claims[claims.dataset == dataset].verdict.value_counts()
             line[f"{100 * margin:g} %"] = " / ".join(f"{counts.get(v, 0)}" for v in ("within", "undecided", "worse"))
-        compared = chosen[chosen.front.notna() & (chosen.technique != "width")]
-        wins = (compared.test_wape < compared.front).sum()
-        lines.append(line | {"beats front": f"{wins} of {len(compared)}" if len(compared) else "–"})
+        lines.append(line | {"beats front": _wins(chosen)})
     heads = "dataset, technique, files, 1 %, 2 %, 5 %, beats front, kB, times smaller, speed"
     return _table(pd.DataFrame(lines), heads,
                   "Techniques side by side on selected files, medians of size and speed (times as fast as dense). "
@@ -663,7 +789,8 @@ def artefacts(study: Study):
 
 def provenance(study: Study):
     """Which notebook made the rows of each part of the report, and from which data and code."""
-    rows = study.rows[study.rows.run != ""]
+    rows = pd.concat([study.rows, study.published])
+    rows = rows[rows.run != ""]
     rows = rows.assign(stage=rows.run.str.split("/").str.get(1))
     groups = rows.groupby(["stage", "dataset"])
     lines = [{

@@ -18,7 +18,7 @@ from litecast.results import GROUP, has_skill, is_dense
 MARGINS = (0.01, 0.02, 0.05)  # losses of WAPE that a user may accept
 LEVEL, POWER = 0.95, 0.80
 NO_SKILL = "no skill to lose"
-NAIVE = ("seasonal_naive", "arima")  # what a network has to beat before its size matters
+NAIVE = ("seasonal_naive", "arima", "boosting")  # what a network has to beat before its size matters
 COLUMNS = """
 row reference margin delta low high verdict p_dm p_holm mde n_origins block
 dataset model technique variant level runtime seeds
@@ -139,22 +139,26 @@ class Pair:
 
 
 def pairs(rows: pd.DataFrame) -> Iterator[Pair]:
-    """All comparisons of a study: selected rows against their reference (is the loss within a margin?), and dense
-    networks against the seasonal naive forecast and ARIMA (are they better at all?). rows: as `collect` gives them.
-    A file run a second time in another runtime makes the same forecasts: it is no claim of its own.
+    """All comparisons of a study: selected rows against their reference (is the loss within a margin?); dense networks
+    against the seasonal naive forecast, ARIMA and boosting, and what is fitted without a network against the first of
+    these (are they better at all?). rows: as `collect` gives them; controls, an oracle's among them, and the published
+    tables never enter. A file run a second time in another runtime makes the same forecasts: it is no claim of its own.
     """
     again = [name.removesuffix(f"/{runtime}") for name, runtime in zip(rows.row_id, rows.runtime, strict=True)]
     is_again = (rows.row_id != again) & pd.Series(again, index=rows.index, dtype=str).isin(rows.row_id)
-    chosen = rows[(rows.selected == 1) & ~is_again].sort_values(["dataset", "model", "row_id"])
+    enters = (rows.selected == 1) & (rows.control == "") & (rows.technique != "published")
+    chosen = rows[enters & ~is_again].sort_values(["dataset", "model", "row_id"])
     for values, group in chosen.sort_values("seed", kind="stable").groupby([*GROUP, "level"]):
         key = dict(zip([*GROUP, "level"], values, strict=True))
         horizon = 1 if group.H.isna().all() else int(group.H.max())
         known = group[(group.dense_id != "") & (group.dense_id != group.row_id)]
-        if len(known):
+        is_plain = key["technique"] == "classical"
+        if len(known) and not is_plain:
             yield Pair(key, list(known.row_id), list(known.dense_id.unique()), MARGINS, horizon)
-        if is_dense(group).all() and key["model"] not in NAIVE and (group.format != "onnx").all():
-            for model in NAIVE:
+        if is_dense(group).all() and (group.format != "onnx").all():
+            for model in NAIVE[:1] if is_plain else NAIVE:
                 rival = chosen[(chosen.dataset == key["dataset"]) & (chosen.model == model)]
+                rival = rival[rival.variant == rival.variant.min()]  # "", not the variant with weather
                 if len(rival):
                     yield Pair(key, list(group.row_id), list(rival.row_id), (0.0,), horizon)
 
@@ -168,7 +172,8 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
     """comparisons.csv: a line per comparison and margin.
 
     losses: row_id, series, origin, abs_err (sums over the horizon). Only origins and series that all rows of a
-    comparison have are counted; comparisons without common losses are left out. p_holm is adjusted within a dataset.
+    comparison have are counted; comparisons without common losses are left out. p_holm is adjusted within a dataset,
+    for each of the two questions of `pairs` by itself.
     """
     lines = []
     for dataset, ids in rows.groupby("dataset").row_id:
@@ -176,7 +181,8 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
         wide = mine.pivot(index=["origin", "series"], columns="row_id", values="abs_err")
         lines += [line for pair in pairs(rows[rows.dataset == dataset]) if (line := _line(pair, wide))]
     table = pd.DataFrame(lines, columns=[*COLUMNS, "margins"])
-    table["p_holm"] = table.groupby("dataset").p_dm.transform(holm)
+    question = table.margins.map(min)  # is it better than a simple forecast; is it no worse than its reference
+    table["p_holm"] = table.groupby(["dataset", question]).p_dm.transform(holm)
     skill = has_skill(rows)
     table = table.assign(margin=table.margins).explode("margin", ignore_index=True)
     table["verdict"] = [_verdict(line, skill) for line in table.itertuples()]

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from litecast import plots
+from litecast.data import calendar
 
+HOURLY = {"h": "1h", "30min": "30min", "15min": "15min"}  # frequencies that have an hour of the day
 SHOWN_SERIES = 2
 SHOWN_HORIZONS = 4  # forecasts laid end to end
 
@@ -33,12 +34,28 @@ def forecast_lines(data, yhat: dict[str, np.ndarray], part: str = "test") -> Fig
 
 
 def horizon_errors(data, yhat: dict[str, np.ndarray], part: str = "test") -> Figure:
-    """Mean absolute error by step ahead of forecasts {name: (N, H, C)}, own unit."""
+    """Mean absolute error of forecasts {name: (N, H, C)} by step ahead, own unit; of hourly data with a country also by
+    hour of the day and on public holidays, if there are any."""
+    steps = data.origins(part)[:, None] + np.arange(data.H)
+    cells = {"step": np.broadcast_to(np.arange(1, data.H + 1), steps.shape).ravel()}
+    if data.header.frequency in HOURLY and data.header.country:
+        cells |= moments(pd.DatetimeIndex(data.times[steps.ravel()]), data.header.country)
     frames = []
     for name, forecast in yhat.items():
-        gap = np.abs(data.unscale(forecast) - data.targets(data.origins(part)))
-        frames.append(pd.DataFrame({"step": np.arange(1, data.H + 1), "name": name, "error": np.nanmean(gap, (0, 2))}))
-    return plots.error_profile(pd.concat(frames), unit=_unit(data))
+        gap = np.abs(data.unscale(forecast) - data.targets(data.origins(part))).reshape(steps.size, -1)
+        sums = pd.DataFrame(cells).assign(sum=np.nansum(gap, 1), seen=np.isfinite(gap).sum(1))
+        means = [sums.groupby(by)[["sum", "seen"]].sum().reset_index() for by in cells]
+        frames.append(pd.concat(means).assign(name=name, error=lambda e: e["sum"] / e["seen"].where(e["seen"] > 0)))
+    by = [c for c in cells if c != "day" or len(set(cells["day"])) > 1]
+    return plots.error_profile(pd.concat(frames), _unit(data), tuple(by))
+
+
+def moments(times: pd.DatetimeIndex, country: str | None) -> dict[str, np.ndarray]:
+    """hour and day ('holidays' | 'other days') of each time; public holidays are the event days of a country."""
+    days = times.normalize()
+    dates = days.unique()
+    off = dates[calendar.holidays(dates, country)] if country else dates[:0]
+    return {"hour": times.hour.to_numpy(), "day": np.where(days.isin(off), "holidays", "other days")}
 
 
 def width_sweep(rows: list[dict], chosen: int) -> Figure:
@@ -53,7 +70,7 @@ def width_sweep(rows: list[dict], chosen: int) -> Figure:
     ring = frame[(frame.level == chosen) & (frame.variant == "float32")]
     ax.plot(ring.bytes / 1000, ring.val_wape, "o", markersize=13, fillstyle="none", color="black")
     ax.set(xscale="log", xlabel="file size (kB)", ylabel="validation WAPE", title="Narrower, or in fewer bits")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    plots._plain_log(ax.xaxis, *ax.get_xlim())
     ax.legend()
     return figure
 
@@ -75,9 +92,8 @@ def time_against_macs(times: pd.DataFrame) -> Figure:
     for (runtime, part), colour in zip(times.groupby("runtime"), plots.PALETTE, strict=False):
         ax.scatter(part.macs / 1000, part.latency_ms_p50, color=colour, label=runtime)
     ax.set(xscale="log", yscale="log", xlabel="MACs per window (thousand)", ylabel="median latency (ms)")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    plots._plain_log(ax.xaxis, *ax.get_xlim())
+    plots._plain_log(ax.yaxis, *ax.get_ylim())
     ax.legend()
     return figure
 

@@ -52,8 +52,9 @@ class Units:
 class Idea:
     """What a compact family saves, as a formula and as two layers to count and time.
 
-    formula: LaTeX, the factor by which weights shrink. factor: its value for these sizes; macs: the factor of MACs,
-    where it is another. layer: the family's own; plain: the ordinary layer that it replaces. shape: of an input of both.
+    formula: LaTeX, how many times fewer weights (plain / own; below 1 where an idea costs some). factor: its value for
+    these sizes; macs: that of multiply-accumulates, where it is another. layer: the family's own; plain: the ordinary
+    layer that it replaces. shape: of an input of both.
     """
 
     formula: str
@@ -62,6 +63,11 @@ class Idea:
     plain: nn.Module
     shape: tuple[int, ...]
     macs: float | None = None
+
+
+def plain_map(config: Config) -> nn.Module:
+    """(N, L, 1) -> (N, H): the linear map without a bias that linear ideas are held against."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(config.L, config.H, bias=False))
 
 
 class Forecaster(nn.Module):

@@ -39,3 +39,9 @@ class Model(base.Forecaster):
         padded = torch.cat([rows[:, :1].expand(-1, half), rows, rows[:, -1:].expand(-1, half)], 1)
         trend = nn.functional.avg_pool1d(padded[:, None], self.config.kernel, 1)[:, 0]
         return self.trend(trend) + self.rest(rows - trend)
+
+
+def idea(config: Config) -> base.Idea:
+    """Two maps where a plain linear forecaster has one: the split into trend and rest is paid for, not saved."""
+    L = config.L  # noqa: N806
+    return base.Idea(r"\frac{L H}{2 (L + 1) H}", L / (2 * (L + 1)), Model(config), base.plain_map(config), (1, L, 1), 0.5)

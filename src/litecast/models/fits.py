@@ -64,3 +64,11 @@ def _waves(n: int, start: int, stop: int, kept: int, device: torch.device) -> tu
         phase = torch.arange(start, stop, dtype=torch.float64)[:, None] * torch.arange(kept) % n
         angle = phase * (2 * torch.pi / n)
         return angle.cos().float().to(device), angle.sin().float().to(device)
+
+
+def idea(config: Config) -> base.Idea:
+    """A complex map between few frequencies, beside a plain one between all steps; the waves cost products, no bytes."""
+    L, H, k, s = config.L, config.H, config.kept, config.stretched  # noqa: N806
+    macs = L * H / (4 * k * s + 2 * L * k + 2 * H * s)
+    formula = r"\frac{L H}{2 (k + 1) \lfloor k (L + H) / L \rfloor}"
+    return base.Idea(formula, L * H / (2 * (k + 1) * s), Model(config), base.plain_map(config), (1, L, 1), macs)

@@ -39,3 +39,13 @@ class Model(base.Forecaster):
         smooth = used + self.smooth(used[:, None])[:, 0]
         phases = smooth.reshape(-1, periods, period).transpose(1, 2)
         return self.across(phases).transpose(1, 2).flatten(1)[:, : self.config.H]
+
+
+def idea(config: Config) -> base.Idea:
+    """All phases of the period share one small map, beside a plain one of the whole window."""
+    L, H, w = config.L, config.H, config.patch  # noqa: N806
+    kernel, (past, ahead) = 2 * (w // 2) + 1, config.periods
+    factor = L * H / (past * ahead + kernel)
+    macs = L * H / (past * w * (kernel + ahead))
+    formula = r"\frac{L H}{\lfloor L/w \rfloor \lceil H/w \rceil + 2 \lfloor w/2 \rfloor + 1}"
+    return base.Idea(formula, factor, Model(config), base.plain_map(config), (1, L, 1), macs)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from litecast.models import base
+from litecast.models.patchtst import Attention
 
 KIND = "compact"
 WIDTHS = (4, 8, 16, 32)
@@ -37,6 +38,13 @@ class Mixer(nn.Module):
         return h + self.down(torch.relu(self.up(h)))
 
 
+class TimeMixer(Mixer):
+    """The same along the tokens: (N, tokens, width) -> the same."""
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        return super().forward(h.transpose(1, 2)).transpose(1, 2)
+
+
 class Model(base.Forecaster):
     """Patches of one series, mixed over tokens and features (Ekambaram et al. 2023, KDD: the channel-independent one).
 
@@ -46,7 +54,7 @@ class Model(base.Forecaster):
     def __init__(self, config: Config):
         super().__init__(config)
         self.embed = nn.Linear(config.patch, config.width)
-        self.time = nn.ModuleList(Mixer(config.tokens) for _ in range(LAYERS))
+        self.time = nn.ModuleList(TimeMixer(config.tokens) for _ in range(LAYERS))
         self.features = nn.ModuleList(Mixer(config.width) for _ in range(LAYERS))
         self.head = base.Head(config.tokens * config.width, config.known, config.width, config.H)
 
@@ -54,5 +62,14 @@ class Model(base.Forecaster):
         tokens, patch = self.config.tokens, self.config.patch
         h = self.embed(rows[:, -tokens * patch :].reshape(-1, tokens, patch))
         for time, features in zip(self.time, self.features, strict=True):
-            h = features(time(h.transpose(1, 2)).transpose(1, 2))
+            h = features(time(h))
         return self.head(torch.relu(h).flatten(1), known)
+
+
+def idea(config: Config) -> base.Idea:
+    """Linear maps mix P tokens where a transformer of width D takes attention."""
+    tokens, width = config.tokens, config.width
+    factor = (4 * width**2 + 4 * width) / (4 * tokens**2 + 3 * tokens)
+    macs = (2 * width + tokens) / (2 * tokens)
+    formula = r"\frac{4 D^2 + 4 D}{4 P^2 + 3 P}"
+    return base.Idea(formula, factor, TimeMixer(tokens), Attention(width), (1, tokens, width), macs)

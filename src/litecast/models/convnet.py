@@ -1,0 +1,77 @@
+"""What the convolutional families share: a strided stem, two stages around one down-sampling, a reduced head.
+
+Only the body differs from family to family, so a difference between two of them is one of their ideas. No batch
+normalisation: windows arrive normalised, weights start as in He et al. and blocks with a skip as nothing but the skip.
+On hourly traffic, after 400 or 800 steps, bodies tried with it had 1 to 4 % less error and took up to 1.8 times the time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from litecast.models import base
+
+POSITIONS = 28  # about as many are left of any look-back before the body
+REDUCED = 8  # channels that reach the head: the body, not the head, does the work
+HIDDEN = 32  # units of the head, whatever the width
+KERNEL = 3  # of every convolution that sees its neighbours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    width: int  # channels of the first stage; the second has twice as many
+
+    @classmethod
+    def of_width(cls, width: int, **shared) -> "Config":
+        return cls(width=width, **shared)
+
+    @property
+    def step(self) -> int:
+        return max(1, round(self.L / POSITIONS))
+
+    @property
+    def positions(self) -> int:
+        """An even number, so that halving it loses none; what does not fill a stride is left out: the oldest."""
+        return self.L // self.step // 2 * 2
+
+
+class Network(base.Forecaster):
+    """Stem, body (N, width, positions) -> (N, channels, positions / 2), 1 x 1 convolution to few channels, head."""
+
+    def __init__(self, config: Config, body: nn.Module, channels: int):
+        super().__init__(config)
+        self.stem = nn.Conv1d(1, config.width, config.step, stride=config.step)
+        self.body = body
+        self.reduce = conv(channels, REDUCED)
+        self.head = base.Head(REDUCED * config.positions // 2, config.known, HIDDEN, config.H)
+
+    def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
+        h = self.stem(rows[:, None, -self.config.positions * self.config.step :])
+        return self.head(self.reduce(self.body(h)).flatten(1), known)
+
+
+def stages(block: Callable[..., nn.Module], width: int) -> nn.Sequential:
+    """The usual body: a block, one that halves the positions and doubles the channels, and one more."""
+    return nn.Sequential(block(width, width), block(width, 2 * width, stride=2), block(2 * width, 2 * width))
+
+
+def conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, bias: bool = True,
+         zero: bool = False) -> nn.Conv1d:  # fmt: skip
+    """A convolution that keeps the positions, or halves them; `zero` weights for the last one beside a skip.
+
+    He et al., ICCV 2015, for the weights; Goyal et al. 2017 for the zeros.
+    """
+    layer = nn.Conv1d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias)
+    nn.init.zeros_(layer.weight) if zero else nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def shuffle(h: torch.Tensor, groups: int) -> torch.Tensor:
+    """Channels (N, C, P) of `groups` runs dealt out in turns: channel j of group i goes to place j * groups + i."""
+    n, channels, positions = h.shape
+    return h.view(n, groups, channels // groups, positions).transpose(1, 2).reshape(n, channels, positions)
+
