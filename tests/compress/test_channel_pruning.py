@@ -44,16 +44,16 @@ def masked(model, small):
     if hasattr(copy, "head") and hasattr(copy.head, "hidden"):
         copy.head.out.weight[:, gone(model, small, "head.hidden.bias")] = 0
     family = models.describe(model)["family"]
-    if family == "lstm":
-        units = gone(model, small, "lstm.bias_ih_l0", model.config.hidden)
-        copy.lstm.weight_hh_l0[:, units] = 0
+    if family in ("gru", "lstm"):
+        units = gone(model, small, f"{family}.bias_ih_l0", model.config.hidden)
+        getattr(copy, family).weight_hh_l0[:, units] = 0
         copy.head.hidden.weight[:, units] = 0
     for i, block in enumerate(copy.blocks if family == "nbeats" else ()):
         block.second.weight[:, gone(model, small, f"blocks.{i}.first.bias")] = 0
         units = gone(model, small, f"blocks.{i}.second.bias")
         for reader in filter(None, (block.forecast, block.backcast)):
             reader.weight[:, units] = 0
-    for i, layer in enumerate(copy.layers if family == "patchtst" else ()):
+    for i, layer in enumerate(copy.layers if family.startswith("patchtst") else ()):
         layer.down.weight[:, gone(model, small, f"layers.{i}.up.bias")] = 0
     if family == "resnet1d":
         trunk, positions = gone(model, small, "stem.bias"), model.config.positions
@@ -74,8 +74,8 @@ def gap(model, small, x, z):
 
 def widths(model):
     config = model.config
-    return {"lstm": lambda: [config.hidden, config.head], "nbeats": lambda: [w for pair in config.hidden for w in pair],
-            "patchtst": lambda: list(config.feed), "resnet1d": lambda: [config.trunk, *config.inner, config.head],
+    return {"gru": lambda: [config.hidden, config.head], "lstm": lambda: [config.hidden, config.head], "nbeats": lambda: [w for pair in config.hidden for w in pair],
+            "patchtst": lambda: list(config.feed), "patchtst_wide": lambda: list(config.feed), "resnet1d": lambda: [config.trunk, *config.inner, config.head],
             }[models.describe(model)["family"]]()  # fmt: skip
 
 
@@ -135,6 +135,9 @@ SMALL = {  # layer -> what belongs to its units: (parameter, dimension, runs of 
                  "blocks.1.first.bias": [("blocks.1.first.weight", 0, 1), ("blocks.1.second.weight", 1, 1)],
                  "head.hidden.bias": [("head.hidden.weight", 0, 1), ("head.out.weight", 1, 1)]},
 }  # fmt: skip
+SMALL["patchtst_wide"] = SMALL["patchtst"]
+SMALL["gru"] = {name.replace("lstm", "gru"): [(part.replace("lstm", "gru"), dim, min(runs, 3)) for part, dim, runs in own]
+                for name, own in SMALL["lstm"].items()}  # fmt: skip
 
 
 @pytest.mark.parametrize("family", pruning.FAMILIES)

@@ -14,7 +14,7 @@ from torch import nn
 from litecast import models, training
 from litecast.compress import RANDOM_CHOICE_SEED, Compressed, clone
 
-FAMILIES = ("lstm", "nbeats", "patchtst", "resnet1d")
+FAMILIES = ("gru", "lstm", "nbeats", "patchtst", "patchtst_wide", "resnet1d")
 LEVELS = (0.25, 0.5, 0.75, 0.9)  # share of hidden units removed from every layer
 VARIANTS = ("l2",)
 STORAGES = ("float32", "int8")

@@ -10,7 +10,7 @@ import torch
 from litecast import training
 from litecast.compress import RANDOM_CHOICE_SEED, Compressed, clone
 
-FAMILIES = ("dlinear", "lstm", "nbeats", "patchtst", "resnet1d")
+FAMILIES = ("dlinear", "gru", "lstm", "nbeats", "patchtst", "patchtst_wide", "resnet1d", "tcn")
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98)  # share of weights set to zero
 VARIANTS = ("global", "layer")
 STORAGES = ("float32", "int8")
