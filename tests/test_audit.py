@@ -103,3 +103,28 @@ def test_damage_is_the_same_every_time_and_always_a_change():
 def test_a_study_that_is_not_there(capsys):
     assert audit.main(["nosuch"]) == 1
     assert "nosuch" in capsys.readouterr().err
+
+
+def test_files_of_scikit_learn_are_forecast_with_again(monkeypatch, capsys):
+    from litecast.models.classical import ridge, stored
+
+    monkeypatch.setattr(audit.data, "load", small)
+    audit._dataset.cache_clear()
+    data = windows.prepare(small())
+    run = results.Run.open("20_classical", "tiny", dataset="made-up")
+    path = run.file("ridge.skops")
+    stored.save(path, "ridge", ridge.fit(data), data)
+    content = stored.load(path)
+    row = {"model": "ridge", "technique": "classical", "role": "dense"} | stored.columns(path, content)
+    measure.add(run, data, row, stored.forecast(content, data))
+    run.finish()
+    sound = results.collect("tiny")
+    write(sound)
+    assert audit.main(["tiny", "--mutations", "0"]) == 0
+    assert "1 rows with a file, 0 differ" in capsys.readouterr().out
+    assert audit.audit("tiny").checked.tolist() == [1 + 12]
+    write(sound.assign(test_wape=sound.test_wape * 1.001))
+    assert "test_wape" in audit.audit("tiny").difference[0]
+    path.write_bytes(path.read_bytes()[:-9])
+    assert "ModelFileError" in audit.audit("tiny").difference[0]
+    audit._dataset.cache_clear()

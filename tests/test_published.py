@@ -49,7 +49,8 @@ def test_published_rows_are_in_no_choice():
         {"dataset": "d", "model": "dlinear", "technique": "published", "level": "96", "role": "dense", "seed": 0,
          "row_id": "p", "val_wape": 0.01, "test_wape": 0.01, "val_skill": 0.9, "test_skill": 0.9, "bytes": 10},
         {"dataset": "d", "model": "dlinear", "technique": "dense", "level": "1", "role": "dense", "seed": 0,
-         "row_id": "a", "val_wape": 0.1, "test_wape": 0.1, "val_skill": 0.1, "test_skill": 0.1, "bytes": 20}]))  # fmt: skip
+         "row_id": "a", "val_wape": 0.1, "test_wape": 0.1, "val_skill": 0.1, "test_skill": 0.1, "bytes": 20},
+    ]))  # fmt: skip
     assert results.select(rows).tolist() == [False, True]
     assert results.reference(rows).to_dict() == {"p": "", "a": "a"}
     assert results.headline(rows).best.tolist() == ["a"] and len(results.means(rows)) == 1

@@ -62,7 +62,9 @@ def union(tmp_path_factory) -> Built:
                   "techniques": toy.techniques(blocks, names)}  # fmt: skip
     squared = {"name": "squared", "datasets": ["sample-stocks"], "models": ONE, "widths": toy.widths(ONE),
                "seeds": [0, 1], "budget": {"loss": "mse"}, "techniques": toy.plain(blocks, ONE)}  # fmt: skip
-    return build(toy.write(folder, "toy", [everything, squared], {"demand": str(csv)}))
+    ett = toy.demand(folder / "ett.csv", days=600, series=1, own="split: ett\nL: 48\nH: 24\n")
+    tables = {"name": "tables", "datasets": ["ett"], "classical": False, "published": toy.published(blocks)}
+    return build(toy.write(folder, "toy", [everything, squared, tables], {"demand": str(csv), "ett": str(ett)}))
 
 
 @pytest.fixture(scope="session")
@@ -124,9 +126,10 @@ def test_each_study_file_plans_nothing_that_the_toy_does_not_run(path, lock, uni
 def test_default_is_planned_with_and_without_the_network():
     path = next(path for path in toy.FILES if path.stem == "default")
     made, offline = (study.plan(study.load(path), lock(path)) for lock in (real, without_network))
-    assert {run.keys.get("dataset") for run in made.runs} == {"seoul-traffic", "krx-volume", "krx-price", None}
+    tables = {"etth1", "exchange"}  # they have no sample that could stand in
+    assert {run.keys.get("dataset") for run in made.runs} == {"seoul-traffic", "krx-volume", "krx-price", None} | tables
     assert {run.keys.get("dataset") for run in offline.runs} == {"sample-traffic", "sample-stocks", None}
-    assert made.notes == [note for note in offline.notes if "stands in" not in note]
+    assert made.notes == [note for note in offline.notes if "stands in" not in note and "cannot be had" not in note]
     assert sum("sample-stocks stands in" in note for note in offline.notes) == 2
     seeds = {run.keys["seed"] for run in made.runs if run.keys.get("dataset") == "seoul-traffic" and "seed" in run.keys}
     assert seeds == {0, 1, 2}, "the headline rows have three seeds"
@@ -174,14 +177,28 @@ def test_every_technique_compressed_every_model_it_can(union):
         families = literals(paths.PACKAGE / "compress" / f"{technique}.py")["FAMILIES"]
         asked = set(toy.models(toy.blocks(*toy.FILES))) & set(families)
         assert set(rows.model[rows.technique == technique]) == asked
-    assert set(rows.model[rows.technique == "classical"]) == {"naive", "seasonal_naive", "arima"}
+    free = {"naive", "drift", "seasonal_naive", "historical_average"}
+    fitted = {"arima", "ets", "ridge", "boosting"}
+    assert set(rows.model[rows.technique == "classical"]) == free | fitted | {"seasonal_naive_24"}
+
+
+def test_published_tables_stand_apart(union):
+    rows = union.rows
+    tables = rows[rows.technique == "published"]
+    assert set(tables.model) == {"naive", *toy.published(toy.blocks(*toy.FILES))["models"]}
+    assert set(tables.dataset) == {"ett"} and set(tables.seed) == {0, 1} and (tables.level == "24").all()
+    assert (tables.selected == 0).all() and (tables.dense_id == "").all()
+    assert set(tables.L[tables.model == "sparsetsf"]) == {720}
+    compared = pd.read_csv(union.folder / "comparisons.csv")
+    assert not set(compared.row) & set(tables.row_id)
 
 
 def test_controls_are_there(union):
     rows = union.rows
     controls = set(zip(rows.run, rows.control, strict=True))
     for run in union.plan["runs"]:
-        wanted = ["extra_epochs"] if run["stage"].endswith("_deep") else run["params"].get("controls", [])
+        is_dense = run["stage"].endswith(("_deep", "_compact"))
+        wanted = ["extra_epochs"] if is_dense else run["params"].get("controls", [])
         assert {(run["dir"], control) for control in wanted} <= controls
     assert (rows.role[rows.control != ""] == "control").all()
 
@@ -316,7 +333,8 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
     assert "failed:" not in again.said
     note = "short has 176 train windows, fewer than 200: classical and compact models only, lstm is left out"
     rows = again.rows[again.rows.dataset == "short"]
-    assert set(rows.model) == {"naive", "seasonal_naive", "arima", "dlinear"}
+    assert set(rows.model) == {"naive", "drift", "seasonal_naive", "historical_average", "arima", "ets", "ridge",
+                               "boosting", "dlinear"}
     without = [run["id"] for run in again.plan["runs"] if run["keys"].get("model") == "lstm"
                and run["keys"]["dataset"] == "short"]  # fmt: skip
     assert {name[:2] for name in without} == {"21", "30", "31", "50"}

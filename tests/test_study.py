@@ -46,8 +46,8 @@ NOTEBOOKS = {
     "20_classical": (KEYED, "from litecast.data import load\nfrom litecast.models import base"),
     "21_deep": (MODELLED + "widths: list = []\nsweep_seed: int = 0\nsteps: int = 1\n",
                 "%matplotlib inline\nfrom litecast import modelfile, training\nfrom litecast.models import build"),
-    "22_compact": (MODELLED + "widths: list = []\nsweep_seed: int = 0\nsteps: int = 1\n", "from litecast import training"),
-    "23_published": (KEYED + "seed: int = 0\nmodels: list = []\nhorizons: list = []\n", "from litecast import models"),
+    "22_compact": (MODELLED + "widths: list = []\nsweep_seed: int = 0\n", "from litecast import training"),
+    "23_published": (KEYED + "seed: int = 0\nmodels: list = []\nhorizons: list = []\nsteps: int = 0\n", "from litecast import models"),
     "30_pruning": (PRUNING + "retrain_steps: int = 1\n", "from litecast.compress import pruning"),
     "31_bits": (MODELLED + "levels: list = [8]\nvariants: list = []\n", "from litecast.compress.bits import compress"),
     "50_timing": (KEYED + 'model: str = "lstm"\n', "from litecast import modelfile"),
@@ -240,7 +240,7 @@ def test_a_published_table_is_a_run_per_dataset_and_seed(house):
     assert [run.id for run in made.runs if run.stage == "23_published"] == [
         "23_published/dataset=roads,seed=0", "23_published/dataset=roads,seed=1"]
     assert made.runs[1].params == {"study": "s", "dataset": "roads", "seed": 0, "models": ["nbeats"],
-                                   "horizons": [96, 192]}
+                                   "horizons": [96, 192], "steps": 0}
     one = planned(house, TABLED.replace("horizons: [96, 192]", "seeds: [3]"))
     assert [run.params["horizons"] for run in one.runs if run.stage == "23_published"] == [[96]]
 
@@ -256,7 +256,8 @@ def test_an_own_file_has_a_published_table_only_if_it_is_split_as_published(hous
 
 @pytest.mark.parametrize(("old", "new", "problem"), [
     ("[nbeats]", "[lstm]", "published.models: unknown model with a published recipe 'lstm'"),
-    ("[96, 192]", "[0]", "published.horizons.0"), ("horizons", "horizon", "unknown key 'horizon'; did you mean 'horizons'?"),
+    ("[96, 192]", "[0]", "published.horizons.0"),
+    ("horizons", "horizon", "unknown key 'horizon'; did you mean 'horizons'?"),
 ])  # fmt: skip
 def test_a_table_that_cannot_be_made_is_refused(house, old, new, problem):
     with pytest.raises(StudyError, match=problem.replace("?", r"\?")):

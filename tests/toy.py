@@ -55,6 +55,12 @@ def _technique(name: str, wishes: list[dict], names: list[str]) -> dict:
     return made | ({"control_levels": levels[-1:]} if "controls" in made else {})
 
 
+def published(found: list[dict]) -> dict:
+    """All models whose published table some blocks make again, one short horizon, two steps."""
+    names = [name for block in found for name in (block.get("published") or {}).get("models", [])]
+    return {"models": list(dict.fromkeys(names)), "horizons": [24], "steps": 2, "seeds": [0, 1]}
+
+
 def plain(found: list[dict], names: list[str]) -> dict[str, dict]:
     """The same techniques at one level, without controls and further variants."""
     return {name: {"levels": wish["levels"][-1:], "models": wish["models"]}

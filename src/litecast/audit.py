@@ -94,7 +94,7 @@ def _found(study: str, row: dict, dense: dict | None, forecasts) -> dict[str, fl
         loaded = modelfile.load(path)
         mixed = asdict(cost.profile(loaded.model, len(loaded.card.series)))
         found |= {name: mixed[name] for name in COSTS}
-    if row["again"] and row["format"] in ("litecast", "onnx"):
+    if row["again"] and row["format"] in ("litecast", "onnx", "skops"):
         made, dataset = forecasts(_key(row)), _dataset(study, row["dataset"], row["L"], row["H"])
         start = forecasts(_key(dense)) if dense else {}
         for part in PARTS:
@@ -134,6 +134,10 @@ def _forecasts(study: str, key: tuple) -> dict[str, np.ndarray]:
 
         session = onnx.session(path)
         return {part: onnx.predict(session, dataset, dataset.origins(part)) for part in PARTS}
+    if kind == "skops":
+        from litecast.models.classical import stored
+
+        return stored.forecast(stored.load(path), dataset)
     loaded = modelfile.load(path)
     if loaded.card.series != dataset.names:
         raise LitecastError(f"{artefact} was made for other series than the dataset has now")

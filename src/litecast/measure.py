@@ -132,8 +132,8 @@ def wanted_widths(study: str, data, name: str, seed: int, sweep_seed: int, width
     first = results.Run.open(models.stage(name), study, dataset=data.header.name, model=name, seed=sweep_seed)
     chosen = [int(row["level"]) for row in first.rows if _is_dense(row)]
     if not chosen:
-        raise RunError(f"seed {seed} takes the width that seed {sweep_seed} chose: run {models.stage(name)} of {name} on "
-                       f"{data.header.name} with seed {sweep_seed} first")
+        raise RunError(f"seed {seed} takes the width that seed {sweep_seed} chose: run {models.stage(name)} of {name} "
+                       f"on {data.header.name} with seed {sweep_seed} first")
     return chosen, storages[:1]
 
 
@@ -166,7 +166,7 @@ def retraining(budget: training.Budget, steps: int) -> training.Budget:
 
 
 def dense(run, data, name: str, seed: int, budget: training.Budget) -> Measured:
-    """The dense network of this dataset, model and seed, from its stage (21_deep, 22_compact); its row is the parent of what follows.
+    """The dense network of this dataset, model and seed, from its stage; its row is the parent of what follows.
 
     Explored on its own (no study has been run), a network of middle width is trained here, once.
     """
@@ -175,7 +175,8 @@ def dense(run, data, name: str, seed: int, budget: training.Budget) -> Measured:
         for row in filter(_is_dense, place.rows):
             return reopen(place, data, row["row_id"])
     if run.planned:
-        raise RunError(f"{run.dir} needs the dense {name}: run {models.stage(name)} of the same dataset, model and seed first")
+        raise RunError(f"{run.dir} needs the dense {name}: run {models.stage(name)} of the same dataset, model and "
+                       "seed first")
     widths = models.module(name).WIDTHS
     width = widths[len(widths) // 2]
     print(f"No dense {name} in study '{run.study}': training one of width {width} here.")
@@ -255,7 +256,8 @@ def to_time(rows, dataset: str, model: str) -> list[dict]:
     mine = rows[(rows.dataset == dataset) & (rows.model == model) & (rows.format == "litecast") & (rows.control == "")]
     mine = mine[(mine.selected == 1) | (mine.technique == "dense")].sort_values("seed")
     if mine.empty:
-        raise RunError(f"no finished network of {model} on {dataset} to time: run 21_deep or 22_compact of this study first")
+        raise RunError(f"no finished network of {model} on {dataset} to time: run 21_deep or 22_compact of this study "
+                       "first")
     return mine.drop_duplicates(["technique", "variant"]).to_dict("records")
 
 

@@ -29,10 +29,10 @@ def table(dataset: str | None = None) -> pd.DataFrame:
     return values if dataset is None else values[values.dataset == dataset]
 
 
-def reproduce(run, frame, name: str, H: int, seed: int) -> dict:  # noqa: N803
+def reproduce(run, frame, name: str, H: int, seed: int, steps: int = 0) -> dict:  # noqa: N803
     """The row of one model at one horizon, trained by its recipe and measured from its file on all test windows.
 
-    'naive' needs no training. A row that the run has is returned as it is.
+    'naive' needs no training. A row that the run has is returned as it is. steps: other than the recipe's, for a try.
     """
     row = {"model": name, "technique": results.PUBLISHED, "level": H, "seed": seed}
     known = results.row_id({"dataset": frame.header.name, "variant": "" if name == "naive" else "float32"} | row)
@@ -44,7 +44,7 @@ def reproduce(run, frame, name: str, H: int, seed: int) -> dict:  # noqa: N803
         yhat = {part: naive(data, part) for part in measure.PARTS}
         return measure.add(run, data, row | {"role": "naive"}, yhat)
     model = _network(name, recipe, data, seed)
-    budget = training.Budget(recipe["steps"], BATCH, recipe["lr"], None, "mse", patience=training.CHECKS)
+    budget = training.Budget(steps or recipe["steps"], BATCH, recipe["lr"], None, "mse", patience=training.CHECKS)
     fit = training.fit(model, data, budget, seed)
     row |= {"variant": "float32", "role": "dense"} | measure.spent(fit)
     return measure.store(run, model, modelfile.storage("float32"), data, row).row
@@ -62,9 +62,9 @@ def _network(name: str, recipe: dict, data, seed: int):
 def compare(rows: pd.DataFrame) -> pd.DataFrame:
     """A line per dataset, H and model that was made again, in scaled units, means over seeds.
 
-    Columns: dataset, H, model, L, published_mse, published_mae, mse, mae, ratio_mse, ratio_mae (ours / published), seeds,
-    band (how far above the published MSE ours may lie), within (ours lies in the band; NaN where nothing is published),
-    others (further published values of the model, as text).
+    Columns: dataset, H, model, L, published_mse, published_mae, mse, mae, ratio_mse, ratio_mae (ours / published),
+    seeds, band (how far above the published MSE ours may lie), within (ours lies in the band; NaN where nothing is
+    published), others (further published values of the model, as text).
     """
     mine = rows[(rows.technique == results.PUBLISHED) & (rows.error == "")]
     mine = mine.assign(H=pd.to_numeric(mine.level).astype(int))

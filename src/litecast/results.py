@@ -127,7 +127,7 @@ def _data(study: str, dataset: str) -> dict:
 
 def _version(runtime: str) -> str | None:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError, ValueError):
-        return importlib.metadata.version(runtime)
+        return importlib.metadata.version({"sklearn": "scikit-learn"}.get(runtime, runtime))
 
 
 # ---- one run
@@ -150,7 +150,7 @@ def row_id(row: Mapping) -> str:
     head = [_text(row.get(name)) or "-" for name in ("dataset", "model", "technique", "level", "variant")]
     seed = f"s{_text(row.get('seed')) or '-'}"
     control, runtime = _text(row.get("control")), _text(row.get("runtime"))
-    foreign = runtime if runtime not in ("", "torch", "statsmodels", "numpy") else ""
+    foreign = runtime if runtime not in ("", "torch", "sklearn") else ""
     return "/".join([*head, seed, *filter(None, [control, foreign])])
 
 
@@ -388,7 +388,8 @@ def reference(rows: pd.DataFrame) -> pd.Series:
     Which of the two it is is decided once per (dataset, model), on means over their common seeds. "" = no reference.
     """
     usable = rows[is_valid(rows) & (rows.format != "onnx")].sort_values("bytes", ascending=False)
-    dense, longer = usable[is_dense(usable)], usable[usable.control == "extra_epochs"]
+    varied = (usable.technique == "classical") & (usable.variant != "")  # with weather: no reference for the plain one
+    dense, longer = usable[is_dense(usable) & ~varied], usable[usable.control == "extra_epochs"]
     chosen = {}
     for (dataset, model), group in dense.groupby(["dataset", "model"]):
         plain = _by_seed(group)

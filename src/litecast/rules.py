@@ -74,6 +74,7 @@ class Published(_Strict):
 
     models: Words
     horizons: Annotated[list[PositiveInt], *Some] = [96]
+    steps: NonNegativeInt = 0  # of each training; 0 = as the model's recipe says
     seeds: Seeds = []
 
 

@@ -176,7 +176,7 @@ class _Book:
             self._add(block, stage, {"dataset": name})
 
     def published(self, block: Block, dataset: str) -> None:
-        asked = block.published.model_dump(include={"models", "horizons"})
+        asked = block.published.model_dump(include={"models", "horizons", "steps"})
         for seed in block.published.seeds or block.seeds or self.study.seeds:
             self._add(block, "published", {"dataset": dataset, "seed": seed}, asked)
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,15 @@ def stock(path: Path, days: pd.DatetimeIndex, seed: int) -> None:
     path.write_text("\n".join(lines), encoding="utf-8-sig")
 
 
+def sky(path: Path, rain: str = "강수량(mm)") -> None:
+    """Weather as the source writes it: from the second hour of the year, rain and snow empty where there was none."""
+    lines = [f"지점,지점명,일시,기온(°C),{rain},습도(%),적설(cm)"]
+    for n, hour in enumerate(pd.date_range("2024-01-01 01:00", periods=HOURS - 1, freq="h")):
+        warm, wet = "" if n == 5 else n / 10, "" if n % 9 else 1.5
+        lines.append(f"108,서울,{hour:%Y-%m-%d %H:%M},{warm},{wet},{n % 100},")
+    path.write_text("\n".join(lines), encoding="utf-8-sig")
+
+
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory, counts):
     """Folder laid out like the registry, of tiny files."""
@@ -78,6 +88,7 @@ def mirror(tmp_path_factory, counts):
     hours = pd.date_range("2016-07-01", periods=14500, freq="h")
     wave = np.sin(np.arange(14500) / 24 * 2 * np.pi).round(3)
     pd.DataFrame({"date": hours, "HUFL": wave, "OT": 2 * wave}).to_csv(folder / public._ETTH1, index=False)
+    sky(folder / public._WEATHER)
     walk = np.random.default_rng(1).normal(1, 0.01, (3000, 8)).round(6)
     (folder / public._EXCHANGE).write_bytes(gzip.compress(b"\n".join(b",".join(b"%f" % v for v in r) for r in walk)))
     return folder
@@ -109,6 +120,30 @@ def test_seoul_is_rebuilt_from_its_windows_and_zero_means_missing(tiny, counts):
     header = data.load("seoul-traffic").header
     assert (header.L, header.H, header.season, header.split) == (168, 24, 168, "weeks")
     assert "0 = missing" in header.note and "D-46" in header.note and "Seoul Open Data Plaza" in header.licence
+
+
+def test_weather_is_observed_the_same_for_all_spots_and_empty_rain_is_none(tiny):
+    frame = data.load("seoul-traffic")
+    assert frame.kinds == dict.fromkeys(["temperature", "rain", "humidity", "snow"], "observed")
+    warm, rain = frame.wide("temperature"), frame.wide("rain")
+    assert warm.shape == (HOURS, 23) and np.isnan(warm.iloc[0]).all()  # the source begins at one o'clock
+    assert (warm.iloc[8] == 0.7).all() and np.isnan(warm.iloc[6]).all()
+    assert (rain.iloc[[1, 2, 10]].to_numpy() == np.array([[1.5], [0], [1.5]])).all()
+    prepared = windows_of(frame)
+    assert prepared.observed.shape == (HOURS, 4) and prepared.observed_names[1] == "rain"
+    assert prepared.observed[6, 0] == prepared.observed[5, 0] != prepared.observed[7, 0]  # filled with the last value
+    assert np.isfinite(prepared.observed).all() and prepared.observed.dtype == np.float32
+
+
+def windows_of(frame):
+    """A dataset of so few hours that weeks do not fit into it."""
+    return prepare(replace(frame, header=replace(frame.header, split="chronological")), L=24, H=3)
+
+
+def test_weather_without_its_columns_is_refused(tiny, tmp_path):
+    sky(tmp_path / "odd.csv", rain="비")
+    with pytest.raises(DataError, match="강수량"):
+        public._sky(tmp_path / "odd.csv")
 
 
 def test_stocks_share_the_common_span_and_miss_what_they_miss(tiny):
@@ -326,6 +361,8 @@ if REAL:
         seoul = data.load("seoul-traffic").wide()
         answer = Path(REAL) / "traffic/seoul_topis_2024_hourly.csv.gz"
         assert seoul.shape == (8784, 23) and seoul["A-01"].iloc[0] == 1736
+        rain = data.load("seoul-traffic").wide("rain")
+        assert rain.iloc[:, 0].max() == 39.0 and rain.iloc[1:].notna().all(axis=None)
         if answer.exists():
             expected = pd.read_csv(answer, index_col=0, parse_dates=True).drop(columns="D-46")
             np.testing.assert_array_equal(seoul.fillna(0), expected)

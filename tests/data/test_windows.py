@@ -277,3 +277,40 @@ def test_facts_are_json_and_add_up():
     assert found["windows"]["val"] == 290 and (found["start"], found["end"]) == ("2024-01-01", "2024-05-19 23:00")
     shares = [end - start for part in found["parts"].values() for start, end in part]
     assert sum(shares) == pytest.approx(1) and len(found["parts"]["val"]) == 2
+
+
+# --- observed columns
+
+
+def shop_with(columns):
+    """A frame of two series with observed columns, each (T,) for both or (T, 2)."""
+    values = noise(600, 2)
+    base = frame(values).wide()
+    both = {name: np.broadcast_to(np.asarray(column, float).reshape(600, -1), (600, 2))
+            for name, column in columns.items()}  # fmt: skip
+    wide = {name: pd.DataFrame(values, base.index, base.columns) for name, values in both.items()}
+    return from_wide(frame(values).header, base, wide)
+
+
+def test_observed_columns_are_scaled_by_train_and_go_on_as_they_were():
+    rain = np.arange(600.0)
+    rain[[0, 300, 301]] = np.nan
+    data = prepare(shop_with({"rain": rain}))
+    mean, std = np.nanmean(rain[:420]), np.nanstd(rain[:420])
+    assert data.observed.shape == (600, 1) and data.observed.dtype == np.float32 and data.observed_names == ["rain"]
+    np.testing.assert_allclose(data.observed[[1, 500], 0], (np.array([1, 500]) - mean) / std, rtol=1e-5)
+    np.testing.assert_array_equal(data.observed[300:302, 0], data.observed[299, 0])
+    assert data.observed[0, 0] == 0  # nothing was known yet: the mean
+    changed = prepare(shop_with({"rain": np.where(np.arange(600) < 420, rain, 9e9)}))
+    np.testing.assert_array_equal(changed.observed[:420], data.observed[:420])
+
+
+def test_what_is_observed_per_series_or_not_at_all_stays_out():
+    plain = prepare(frame(noise(600, 2)))
+    own = prepare(shop_with({"price": noise(600, 2, 1), "empty": np.full(600, np.nan)}))
+    for data in (plain, own):
+        assert data.observed.shape == (600, 0) and data.observed_names == []
+    both = prepare(shop_with({"price": noise(600, 2, 1), "rain": np.arange(600)}))
+    assert both.observed_names == ["rain"]
+    for field in ("x", "z", "mean", "std"):  # networks see what they saw
+        np.testing.assert_array_equal(getattr(both, field), getattr(plain, field))

@@ -86,12 +86,12 @@ class Settings(BaseModel):
 
 
 def locate(path: str | Path) -> dict[str, str]:
-    """{"source", "path", "sha256", "split"?} of an own CSV; the hash covers the YAML beside it. DataError if unreadable."""
+    """{"source", "path", "sha256", "split"} of an own CSV; the hash covers its YAML too. DataError if unreadable."""
     path = Path(path)
     beside = _beside(path)
     content = csvtext.read_bytes(path) + (b"\0" + beside.read_bytes() if beside else b"")
-    split = {"split": own} if (own := settings(path).split) else {}  # the planner asks whether there are tables for it
-    return {"source": "files", "path": str(path.resolve()), "sha256": hashlib.sha256(content).hexdigest()} | split
+    return {"source": "files", "path": str(path.resolve()), "sha256": hashlib.sha256(content).hexdigest(),
+            "split": settings(path).split}  # the planner asks whether there are published tables for it
 
 
 def slug(path: str | Path) -> str:

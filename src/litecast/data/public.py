@@ -26,8 +26,9 @@ SPOT_LEFT_OUT = "D-46"
 
 _RAW = "https://raw.githubusercontent.com/"
 _RLTRADER = _RAW + "quantylab/rltrader/2a7ec088e11f784dfc3997d3697c1df6953bd87c/data/v1/"
-_TOPIS, _ETTH1, _EXCHANGE = (
-    "traffic/seoul_topis_windows_w24_raw.npz", "ltsf/ETTh1.csv", "ltsf/exchange_rate.txt.gz")  # fmt: skip
+_TRAFFIC = _RAW + "choyhns/traffic-volume/7c64921bf0d1a52d8fbde7586adc291482152da5/data/"
+_TOPIS, _WEATHER = "traffic/seoul_topis_windows_w24_raw.npz", "traffic/seoul_weather_108_hourly.csv"
+_ETTH1, _EXCHANGE = "ltsf/ETTh1.csv", "ltsf/exchange_rate.txt.gz"
 
 STOCKS = {  # code: (name, sha256 of its file)
     "000270": ("기아", "55c4b925ef9b96f34a7d896079cf424547a7a2827713c66c24cd8416aaeb90a9"),
@@ -44,9 +45,11 @@ STOCKS = {  # code: (name, sha256 of its file)
 }
 REGISTRY = {  # path in a mirror and in the cache: (url, sha256)
     _TOPIS: (
-        _RAW + "choyhns/traffic-volume/7c64921bf0d1a52d8fbde7586adc291482152da5/"
-        "data/processed/windows_w24_h1_tf_nosid_raw.npz",
+        _TRAFFIC + "processed/windows_w24_h1_tf_nosid_raw.npz",
         "9bdac92c7d9b726015954bab1136868c43c5c1e9d116cd0288f05061c6eec6ac"),
+    _WEATHER: (
+        _TRAFFIC + "raw/weather_seoul_108.csv",
+        "6b6de519492c1d8d887b89905aa21a920971e7dcfdb3d646abab716d4f7390ea"),
     _ETTH1: (
         _RAW + "zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07/ETT-small/ETTh1.csv",
         "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
@@ -60,8 +63,8 @@ REGISTRY = {  # path in a mirror and in the cache: (url, sha256)
 
 def files(name: str) -> list[str]:
     """Paths in REGISTRY that a dataset is made of."""
-    single = {"seoul-traffic": _TOPIS, "etth1": _ETTH1, "exchange": _EXCHANGE}
-    return [single[name]] if name in single else [f"stocks/rltrader_v1/{code}.csv" for code in STOCKS]
+    few = {"seoul-traffic": [_TOPIS, _WEATHER], "etth1": [_ETTH1], "exchange": [_EXCHANGE]}
+    return few[name] if name in few else [f"stocks/rltrader_v1/{code}.csv" for code in STOCKS]
 
 
 def locate(name: str, network: bool = True) -> dict:
@@ -82,7 +85,7 @@ def load(name: str, entry: dict | None = None):
     sha256 = locate(name)["sha256"]
     paths_ = [_cached(file) for file in files(name)]
     if name == "seoul-traffic":
-        return _seoul(paths_[0], sha256)
+        return _seoul(*paths_, sha256)
     if name == "etth1":
         return _etth1(paths_[0], sha256)
     return _exchange(paths_[0], sha256) if name == "exchange" else _krx(name, paths_, sha256)
@@ -170,8 +173,8 @@ def _answers(address: str) -> bool:
 # --- reading files
 
 
-def _seoul(path: Path, sha256: str):
-    """Hourly vehicles at 23 spots of Seoul in 2024.
+def _seoul(path: Path, weather: Path, sha256: str):
+    """Hourly vehicles at 23 spots of Seoul in 2024, and the city's weather as observed columns, the same for all.
 
     Zero rule of this source: its author filled hours without a count with 0, so 0 means missing here. D-46 is left
     out beforehand: 57 % of its hours are zero.
@@ -190,8 +193,26 @@ def _seoul(path: Path, sha256: str):
         source=f"Seoul TOPIS 2024 (VolInfo) by way of {REGISTRY[_TOPIS][0]}",
         licence="none stated in the repository; underlying data: Seoul Open Data Plaza OpenAPI (SpotInfo/VolInfo)",
         note="Rebuilt from 24-hour windows. The source filled missing hours with 0: 0 = missing. All spots miss "
-             "2024-11-08. D-46 is left out: 57 % zeros. Both directions and all lanes summed.")  # fmt: skip
-    return from_wide(header, wide.drop(columns=SPOT_LEFT_OUT))
+             "2024-11-08. D-46 is left out: 57 % zeros. Both directions and all lanes summed. Weather of KMA station "
+             "108 is only observed: it may be used once it has happened.")  # fmt: skip
+    wide = wide.drop(columns=SPOT_LEFT_OUT)
+    observed = {name: pd.DataFrame(dict.fromkeys(wide.columns, column)) for name, column in _sky(weather).items()}
+    return from_wide(header, wide, observed)
+
+
+def _sky(path: Path):
+    """Hourly weather of Seoul, a column each: temperature (degC), rain (mm), humidity (%), snow lying (cm).
+
+    Rain and snow rule of this source (KMA): empty means that there was none.
+    """
+    import pandas as pd
+
+    columns = {"기온(°C)": "temperature", "강수량(mm)": "rain", "습도(%)": "humidity", "적설(cm)": "snow"}
+    table = pd.read_csv(path, encoding="utf-8-sig", parse_dates=["일시"])
+    if missing := [name for name in columns if name not in table]:
+        raise DataError(f"{path}: the weather has no column {', '.join(missing)}")
+    table = table.set_index("일시")[list(columns)].rename(columns=columns).astype("float64")
+    return table.fillna({"rain": 0.0, "snow": 0.0})
 
 
 def _unwindowed(path: Path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,8 @@ class Dataset:
     parts: dict[str, np.ndarray]  # part -> (T,) bool: which steps are its targets
     dropped: list[tuple[str, str]]  # (series, reason)
     filled: dict[str, int]  # series -> number of filled input steps
+    observed: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (T, W) float32, scaled, filled
+    observed_names: list[str] = field(default_factory=list)  # W: known only once it has happened, as the weather
 
     @property
     def C(self) -> int:  # noqa: N802 (the letters of the design)
@@ -93,7 +95,8 @@ def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> D
     z = calendar.features(times, header.frequency, header.country)
     names = [str(name) for name in wide.columns]
     counts = dict(zip(names, counts.tolist(), strict=True))
-    data = Dataset(header, times, names, y, x, z, mean, std, parts, dropped, counts)
+    data = Dataset(header, times, names, y, x, z, mean, std, parts, dropped, counts,
+                   *_observed(frame, wide.index, parts["train"]))
     _check_windows(data)
     return data
 
@@ -176,6 +179,25 @@ def fill(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
         if t:
             np.copyto(row, filled[t - 1], where=np.isnan(row))
     return filled, (np.isnan(values) & ~np.isnan(filled)).sum(axis=0)
+
+
+def _observed(frame: SeriesFrame, index: pd.Index, train: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Columns of kind "observed" that all series share: (T, W), scaled and filled as inputs are, and their names.
+
+    What differs from series to series (the close beside a volume) is left out: it belongs to its series.
+    """
+    shared = {}
+    for name in (name for name, kind in frame.kinds.items() if kind == "observed"):
+        wide = frame.wide(name)
+        low, high = wide.min(axis=1), wide.max(axis=1)
+        if wide.shape[1] > 1 and low.equals(high) and low.notna().any():
+            shared[name] = low.reindex(index)
+    if not shared:
+        return np.empty((len(index), 0), np.float32), []
+    values = np.column_stack(list(shared.values())).astype(np.float64)
+    mean, std = scaler(values, train)
+    filled, _ = fill(values, 1)  # weather goes on as it was; what a week ago was says nothing
+    return np.nan_to_num((filled - mean) / std, nan=0.0).astype(np.float32), list(shared)
 
 
 def _usable(wide: pd.DataFrame, header: Header) -> tuple[pd.DataFrame, list[tuple[str, str]]]:

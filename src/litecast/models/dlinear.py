@@ -44,4 +44,5 @@ class Model(base.Forecaster):
 def idea(config: Config) -> base.Idea:
     """Two maps where a plain linear forecaster has one: the split into trend and rest is paid for, not saved."""
     L = config.L  # noqa: N806
-    return base.Idea(r"\frac{L H}{2 (L + 1) H}", L / (2 * (L + 1)), Model(config), base.plain_map(config), (1, L, 1), 0.5)
+    formula = r"\frac{L H}{2 (L + 1) H}"
+    return base.Idea(formula, L / (2 * (L + 1)), Model(config), base.plain_map(config), (1, L, 1), 0.5)

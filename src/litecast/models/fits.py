@@ -67,7 +67,7 @@ def _waves(n: int, start: int, stop: int, kept: int, device: torch.device) -> tu
 
 
 def idea(config: Config) -> base.Idea:
-    """A complex map between few frequencies, beside a plain one between all steps; the waves cost products, no bytes."""
+    """A complex map between few frequencies, beside a plain one between all steps; the waves cost products only."""
     L, H, k, s = config.L, config.H, config.kept, config.stretched  # noqa: N806
     macs = L * H / (4 * k * s + 2 * L * k + 2 * H * s)
     formula = r"\frac{L H}{2 (k + 1) \lfloor k (L + H) / L \rfloor}"

@@ -72,7 +72,7 @@ class Layer(nn.Module):
 class Model(base.Forecaster):
     """Channel-independent patches, learned positions, flatten head (Nie et al. 2023).
 
-    Patches are a day and do not overlap, unless the config says so; then the last value is repeated for one more stride.
+    Patches are a day and do not overlap, unless the config says so; then the last value fills one more stride.
     """
 
     def __init__(self, config: Config):
