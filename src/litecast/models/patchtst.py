@@ -94,7 +94,8 @@ class Model(base.Forecaster):
         if not self.config.overlap:
             return rows[:, -tokens * patch :].reshape(-1, tokens, patch)
         padded = torch.cat([rows, rows[:, -1:].expand(-1, stride)], 1)
-        return padded.unfold(1, patch, stride)
+        starts = range(0, tokens * stride, stride)  # slices, since exporters do not know unfold
+        return torch.stack([padded[:, start : start + patch] for start in starts], 1)
 
     def units(self) -> list[base.Units]:
         """The feed-forward units of each layer; heads and token width stay."""
