@@ -33,7 +33,8 @@ lab: $(READY) ## the notebooks in JupyterLab
 audit: $(READY) ## load every file of a study again, compare bytes and errors with its rows [STUDY=default]
 	@$(BIN)/python -m litecast.audit $(STUDY)
 
-bench: $(READY) ## what orchestration costs [STUDY=quick, which must have been made]
+bench: $(READY) ## pace of every family, and what orchestration costs [STUDY=quick, which must have been made]
+	@$(BIN)/python bench/families.py
 	@$(BIN)/python bench/orchestration.py $(if $(filter command% environment%,$(origin STUDY)),$(STUDY),quick)
 
 lock: ## resolve pyproject.toml afresh into requirements.lock, in a throw-away environment

@@ -38,7 +38,7 @@ def main() -> None:
 def family(name: str, data) -> float:
     """Prints the line of a family at its largest width; returns forecast windows per second."""
     width = max(models.module(name).WIDTHS)
-    model, budget = models.build(name, width, data), training.Budget(STEPS, BATCH, patience=training.CHECKS)
+    model, budget = models.build(name, width, data), training.Budget(STEPS, BATCH)
     batch = _batch(model, data, BATCH)
     x, z, *_ = _batch(model, data, FORECAST)
     forecast, step, loop, whole = [], [], [], []

@@ -15,7 +15,7 @@ from litecast.data.windows import prepare
 from litecast.errors import RunError
 from litecast.models.classical.naive import naive
 
-BUDGET = training.Budget(steps=3, batch=16, lr=0.004, patience=99)
+BUDGET = training.Budget(steps=3, batch=16, lr=0.004)
 STORAGES = ("float32", "int8")
 STUDY, NAME = "tiny", "lstm"
 
@@ -305,15 +305,18 @@ def table(*lines):
 
 
 def test_dense_and_what_was_selected_is_timed_once():
-    rows = table({"technique": "dense", "variant": "float32", "seed": 1.0},
-                 {"technique": "dense", "variant": "float32"},
+    rows = table({"technique": "dense", "variant": "float32", "level": "8", "seed": 1.0},
+                 {"technique": "dense", "variant": "float32", "level": "8"},
                  {"technique": "p", "variant": "int8", "selected": 1.0}, {"technique": "p", "variant": "int8"},
                  {"technique": "p", "variant": "float32", "selected": 1.0},
                  {"technique": "p", "variant": "int8", "control": "random", "selected": 1.0},
                  {"technique": "dense", "variant": "float32", "control": "extra_epochs"},
                  {"technique": "p", "variant": "int8", "format": "onnx", "selected": 1.0},
-                 {"technique": "q", "variant": "int8", "model": "gru", "selected": 1.0})  # fmt: skip
-    assert [row["row_id"] for row in measure.to_time(rows, "made-up", NAME)] == ["1", "2", "4"]
+                 {"technique": "q", "variant": "int8", "model": "gru", "selected": 1.0},
+                 {"technique": "width", "variant": "int8", "level": "8", "selected": 1.0},  # dense once more
+                 {"technique": "width", "variant": "int4", "level": "4", "selected": 1.0})  # fmt: skip
+    rows["level"] = rows.level.fillna("")
+    assert [row["row_id"] for row in measure.to_time(rows, "made-up", NAME)] == ["1", "2", "4", "10"]
     with pytest.raises(RunError, match="no finished network of gru on elsewhere"):
         measure.to_time(rows, "elsewhere", "gru")
 

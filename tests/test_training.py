@@ -90,10 +90,10 @@ def test_training_sees_only_the_windows_that_were_drawn(monkeypatch):
         return error(model, windows, series, origins, loss)
 
     monkeypatch.setattr(training, "_error", spy)
-    trained(data, Budget(steps=24, batch=16, train_windows=40, patience=99))
+    trained(data, Budget(steps=24, batch=16, train_windows=40))
     assert len(seen) == 40
     seen.clear()
-    trained(data, Budget(steps=40, batch=16, patience=99))
+    trained(data, Budget(steps=40, batch=16))
     assert len(seen) == len(data.origins("train")) * 2 <= 40 * 16  # every window once before any comes again
 
 
@@ -145,37 +145,34 @@ def test_masked_weights_are_zero_at_every_step():
 def test_the_best_validation_weights_are_kept_not_the_last(lr):
     data = dataset()
     start = weights(models.build("nbeats", 4, data, 0))
-    model, fit = trained(data, Budget(steps=36, batch=16, lr=lr, patience=99))
-    val = training._pairs(data, "val", training.STOPPING_WINDOWS, None)
+    model, fit = trained(data, Budget(steps=36, batch=16, lr=lr))
+    val = training._pairs(data, "val", training.LOOK_WINDOWS, None)
     assert training._loss(model, Windows(data), val, "mae") == pytest.approx(fit.log.val_loss.min(), rel=1e-6)
     assert fit.best_step == fit.log.step[fit.log.val_loss.idxmin()]
     if lr == 50.0:  # nothing that was learnt is better than the start, which counts too
         assert fit.best_step == 0 and torch.equal(weights(model), start) and fit.log.val_loss.iloc[-1] > 1
 
 
-def test_patience_ends_a_training_that_gets_worse():
-    data = dataset()
-    budget = Budget(steps=120, batch=16, lr=50.0, patience=2)
-    model, fit = trained(data, budget)
-    assert fit.log.step.tolist() == [0, 10, 20]
-    assert fit.macs == 3 * 20 * 16 * cost.profile(model).macs
+def test_a_training_that_gets_worse_on_the_way_is_not_cut_short():
+    fit = trained(dataset(), Budget(steps=120, batch=16, lr=50.0))[1]
+    assert fit.log.step.tolist() == list(range(0, 121, 10)), "the rate falls at the end, and the loss with it"
 
 
 @pytest.mark.parametrize("family", models.names())
 def test_a_budget_is_counted_in_multiply_accumulates(family):
     data = dataset()
-    model, fit = trained(data, Budget(steps=7, batch=16, patience=99), family=family)
+    model, fit = trained(data, Budget(steps=7, batch=16), family=family)
     assert fit.macs == 3 * 7 * 16 * cost.profile(model).macs and type(fit.macs) is int
     assert not model.training and next(model.parameters()).device.type == "cpu"
 
 
 @pytest.mark.parametrize("steps", range(1, 13))
 def test_any_number_of_steps_will_do(steps):
-    assert trained(dataset(), Budget(steps=steps, batch=4, patience=99))[1].log.step.iloc[-1] == steps
+    assert trained(dataset(), Budget(steps=steps, batch=4))[1].log.step.iloc[-1] == steps
 
 
 def test_the_last_steps_of_a_long_budget_are_looked_at_too():
-    log = trained(dataset(), Budget(steps=29, batch=4, patience=99))[1].log
+    log = trained(dataset(), Budget(steps=29, batch=4))[1].log
     assert log.step.tolist() == [*range(0, 29, 2), 29]
     assert np.isnan(log.train_loss[0]) and log[1:].notna().all(axis=None)
 
@@ -216,7 +213,7 @@ def test_validation_values_choose_among_weights_but_never_train_them():
     before = dataset()
     values = demand()
     values[before.parts["val"]] += 40
-    budget = Budget(steps=24, batch=16, patience=99)
+    budget = Budget(steps=24, batch=16)
     (_, a), (_, b) = trained(before, budget), trained(dataset(values), budget)
     assert a.log.train_loss.equals(b.log.train_loss) and not a.log.val_loss.equals(b.log.val_loss)
 

@@ -1,5 +1,7 @@
 """What a compact family's idea saves: its formula beside what is counted and what is measured."""
 
+from contextlib import ExitStack
+
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -56,15 +58,13 @@ def factors(found: pd.DataFrame) -> Figure:
 
 def shares(model: Forecaster) -> pd.DataFrame:
     """Parameters and MACs of one window by part of a network, and their shares; 'outside' is what no part does."""
-    whole, parts, calls, handles = cost.profile(model), dict(model.named_children()), [], []
-    for name, part in parts.items():
-        for layer in part if isinstance(part, nn.ModuleList) else [part]:  # a list is not called, its members are
-            note = lambda layer, inputs, name=name: calls.append((name, layer, inputs))  # noqa: E731
-            handles.append(layer.register_forward_pre_hook(note))
-    with torch.no_grad():
+    whole, parts, calls = cost.profile(model), dict(model.named_children()), []
+    with ExitStack() as hooks, torch.no_grad():
+        for name, part in parts.items():
+            for layer in part if isinstance(part, nn.ModuleList) else [part]:  # a list is not called, its members are
+                note = lambda layer, inputs, name=name: calls.append((name, layer, inputs))  # noqa: E731
+                hooks.enter_context(layer.register_forward_pre_hook(note))
         model(*onnx.example(model, 1))
-    for handle in handles:
-        handle.remove()
     sizes = {name: {"params": sum(p.numel() for p in part.parameters()), "macs": 0} for name, part in parts.items()}
     for name, layer, inputs in calls:
         sizes[name]["macs"] += cost.counted(layer, *(x if x is None else x.to("meta") for x in inputs))[0]

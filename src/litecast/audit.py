@@ -31,7 +31,6 @@ PARTS = ("val", "test")
 TOLERANCE = {"torch": 1e-5, "onnxruntime": 1e-4}  # of the value, of WAPE (bias, drift) or of 1 (skill)
 PROCESSES = 2
 MUTATED_FILES = 20  # the smallest ones: a damaged byte is as likely in each of their parts
-COSTS = ("params", "live_params", "nonzero_params", "macs", "arena_bytes", "resident_bytes")
 LINE = ["row_id", "dataset", "model", "runtime", "checked", "deviation", "difference"]
 
 
@@ -92,11 +91,10 @@ def _found(study: str, row: dict, dense: dict | None, forecasts) -> dict[str, fl
     found = {"bytes": path.stat().st_size}
     if row["format"] == "litecast":
         loaded = modelfile.load(path)
-        mixed = asdict(cost.profile(loaded.model, len(loaded.card.series)))
-        found |= {name: mixed[name] for name in COSTS}
+        found |= asdict(cost.profile(loaded.model, len(loaded.card.series)))
     if row["again"] and row["format"] in ("litecast", "onnx", "skops"):
-        made, dataset = forecasts(_key(row)), _dataset(study, row["dataset"], row["L"], row["H"])
-        start = forecasts(_key(dense)) if dense else {}
+        made, dataset = forecasts(*_key(row)), _dataset(study, row["dataset"], row["L"], row["H"])
+        start = forecasts(*_key(dense)) if dense else {}
         for part in PARTS:
             found |= evaluation.errors(dataset, part, made[part], start.get(part))
     return {name: value for name, value in found.items() if not np.isnan(row[name])}
@@ -125,9 +123,8 @@ def _key(row: dict) -> tuple:
     return row["artefact"], row["format"], row["dataset"], row["L"], row["H"]
 
 
-def _forecasts(study: str, key: tuple) -> dict[str, np.ndarray]:
+def _forecasts(study: str, artefact: str, kind: str, name: str, look_back: float, horizon: float) -> dict:
     """{part: (N, H, C)}, scaled units, by the file in its own runtime."""
-    artefact, kind, name, look_back, horizon = key
     path, dataset = paths.study_dir(study) / artefact, _dataset(study, name, look_back, horizon)
     if kind == "onnx":
         from litecast.runtimes import onnx

@@ -43,9 +43,7 @@ def closure(notebook: Path, params: dict) -> list[Path]:
 
 def digest(notebook: Path, files: list[Path]) -> str:
     """sha256 over the notebook's cells and the bytes of its closure. Outputs and counters of cells do not matter."""
-    body = _notebook(notebook)["cells"]
-    cells = [[c["cell_type"], "".join(c["source"]), c.get("metadata", {}).get("tags", [])] for c in body]
-    return hashed([cells, [[str(path.relative_to(paths.ROOT)), sha256(path)] for path in files]])
+    return hashed([_cells(notebook), [[str(path.relative_to(paths.ROOT)), sha256(path)] for path in files]])
 
 
 def hashed(value) -> str:
@@ -60,8 +58,8 @@ def sha256(path: Path) -> str:
 
 def parameters(notebook: Path) -> set[str]:
     """Names assigned in the cell tagged 'parameters'; empty without such a cell."""
-    tagged = [c for c in _notebook(notebook)["cells"] if "parameters" in c.get("metadata", {}).get("tags", [])]
-    return {name for cell in tagged[:1] for node in ast.parse("".join(cell["source"])).body for name in _assigned(node)}
+    tagged = [source for _, source, tags in _cells(notebook) if "parameters" in tags]
+    return {name for source in tagged[:1] for node in ast.parse(source).body for name in _assigned(node)}
 
 
 def third_party(files: list[Path]) -> set[str]:
@@ -108,8 +106,8 @@ def _targets(root: Path, dotted: str) -> tuple[set[Path], str]:
 def _imported(path: Path) -> list[str]:
     """Dotted names that a notebook or a package file imports, sorted; none of any other file."""
     if path.suffix == ".ipynb":
-        cells = ["".join(c["source"]) for c in _notebook(path)["cells"] if c["cell_type"] == "code"]
-        return sorted(_imports(re.sub(r"^\s*[%!].*$", "", "\n".join(cells), flags=re.M), ()))  # no magics
+        code = "\n".join(source for kind, source, _ in _cells(path) if kind == "code")
+        return sorted(_imports(re.sub(r"^\s*[%!].*$", "", code, flags=re.M), ()))  # no magics
     package = ("litecast", *path.relative_to(paths.PACKAGE).parent.parts) if path.suffix == ".py" else ()
     return sorted(_imports(path.read_text(encoding="utf-8"), package)) if package else []
 
@@ -145,8 +143,10 @@ def _assigned(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _notebook(path: Path) -> dict:
+def _cells(notebook: Path) -> list[list]:
+    """[type, text, tags] of each cell."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError) as error:
-        raise StudyError(f"{path} is not a notebook: {error}") from error
+        raise StudyError(f"{notebook} is not a notebook: {error}") from error
+    return [[cell["cell_type"], "".join(cell["source"]), cell.get("metadata", {}).get("tags", [])] for cell in cells]

@@ -5,8 +5,8 @@ between activations (attention) are counted; biases, normalisation, activations 
 """
 
 import copy
+import functools
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -55,14 +55,18 @@ def profile(model, channels: int = 1) -> Cost:
 def counted(layer: nn.Module, *inputs: torch.Tensor | None) -> tuple[int, int, torch.Tensor]:
     """(MACs, elements of the largest input + output of one layer, output) of any module run once on the meta device."""
     ghost = copy.deepcopy(layer).to("meta").eval().requires_grad_(True)
-    found = {"macs": 0, "arena": 0}
-    with torch.enable_grad(), ExitStack() as stack:
-        for part in ghost.modules():
-            counter = _counter(part)
-            if counter is not None:
-                stack.callback(part.register_forward_hook(_hook(counter, found)).remove)
+    macs, arena = 0, 0
+
+    def note(counter: Callable, *call):
+        nonlocal macs, arena
+        macs, arena = macs + counter(*call), max(arena, _elements(call[1:]))
+
+    for part in ghost.modules():
+        if counter := _counter(part):
+            part.register_forward_hook(functools.partial(note, counter))
+    with torch.enable_grad():
         out = ghost(*inputs)
-    return found["macs"], found["arena"], out
+    return macs, arena, out
 
 
 def _window(model, channels: int) -> tuple:
@@ -81,17 +85,8 @@ def _counter(layer: nn.Module) -> Callable | None:
     if known or any(True for _ in layer.children()):
         return known
     if any(p.ndim > 1 for p in layer.parameters(recurse=False)):
-        raise LitecastError(f"cost: products of {type(layer).__name__} are unknown; "
-                            "let it define own_macs(*inputs) -> int")
+        raise LitecastError(f"cost of {type(layer).__name__} is unknown: let it define own_macs(*inputs) -> int")
     return lambda layer, inputs, output: 0
-
-
-def _hook(counter: Callable, found: dict) -> Callable:
-    def hook(layer, inputs, output):
-        found["macs"] += counter(layer, inputs, output)
-        found["arena"] = max(found["arena"], _elements((inputs, output)))
-
-    return hook
 
 
 def _elements(nested) -> int:

@@ -5,7 +5,7 @@ Errors and bytes of a row always come from the file on disk, never from the netw
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from litecast.runtimes import onnx
 PARTS = ("val", "test")
 FEW_WINDOWS = 200  # train windows (of one series) below which a deep network is not worth fitting
 NEAR_BEST = 0.01  # the chosen width may lose this share of the best validation WAPE
+COSTS = tuple(column.name for column in fields(cost.Cost))
+SPENT = ("train_macs", "train_s", "train_peak_mb")
 RETRAIN_RATE = 0.5  # of the learning rate of the first training: the network starts from a good place
 
 
@@ -53,21 +55,20 @@ def store(run, model, codecs: dict, data, row: dict, dense: Measured | None = No
     path = run.file(results.slug(results.row_id(row)) + ".safetensors")
     size = modelfile.save(path, model, codecs, card(data))
     file = modelfile.load(path)
-    loaded, counted = file.model, cost.profile(file.model)
-    row |= {
-        "artefact": path, "bytes": size, "params": counted.params, "live_params": counted.live_params,
-        "nonzero_params": counted.nonzero_params, "macs": counted.macs, "arena_bytes": counted.arena_bytes,
-        "resident_bytes": counted.resident_bytes, **coverage(file, row["variant"]),
-    }  # fmt: skip
-    yhat = {part: training.predict(loaded, data, data.origins(part)) for part in PARTS}
-    return Measured(loaded, add(run, data, row, yhat, dense, keep), yhat)
+    row |= {"artefact": path, "bytes": size, **asdict(cost.profile(file.model)), **coverage(file, row["variant"])}
+    yhat = _forecasts(file.model, data)
+    return Measured(file.model, add(run, data, row, yhat, dense, keep), yhat)
 
 
 def reopen(run, data, row_id: str) -> Measured:
     """A finished row of this or an earlier call: its file loaded, its forecasts made again."""
     row = run.get(row_id)
     loaded = modelfile.load(paths.study_dir(run.study) / row["artefact"]).model
-    return Measured(loaded, row, {part: training.predict(loaded, data, data.origins(part)) for part in PARTS})
+    return Measured(loaded, row, _forecasts(loaded, data))
+
+
+def _forecasts(model, data) -> dict[str, np.ndarray]:
+    return {part: training.predict(model, data, data.origins(part)) for part in PARTS}
 
 
 def coverage(loaded: modelfile.Loaded, storage: str) -> dict:
@@ -98,17 +99,17 @@ def sweep(run, data, name: str, widths, budget: training.Budget, seed: int, stor
     Yields (row of the first storage, Fit or None when the width was already there) per width.
     """
     for width in widths:
-        base = {"model": name, "technique": "width", "level": width, "seed": seed}
+        base = {"dataset": data.header.name, "model": name, "technique": "width", "level": width, "seed": seed}
         rows = [base | {"variant": s, "role": "dense" if s == "float32" else "compressed"} for s in storages]
         fit = None
-        if not all(run.has(results.row_id({"dataset": data.header.name} | row)) for row in rows):
+        if not all(run.has(results.row_id(row)) for row in rows):
             model = models.build(name, width, data, seed)
             fit = training.fit(model, data, budget, seed)
             first = None
             for row in rows:
                 done = store(run, model, modelfile.storage(row["variant"]), data, row | spent(fit), first)
                 first = first or done
-        yield run.get(results.row_id({"dataset": data.header.name} | rows[0])), fit
+        yield run.get(results.row_id(rows[0])), fit
 
 
 def smallest_width(rows: list[dict]) -> int:
@@ -141,9 +142,7 @@ def promote(run, data, name: str, width: int, seed: int) -> Measured:
     """The row of the chosen width as *the* dense network: technique 'dense', the sweep's file, test forecasts kept."""
     base = {"dataset": data.header.name, "model": name, "level": width, "variant": "float32", "seed": seed}
     found = reopen(run, data, results.row_id(base | {"technique": "width"}))
-    shared = ("artefact", "format", "runtime", "params", "live_params", "nonzero_params", "macs", "train_macs",
-              "train_s", "train_peak_mb", "arena_bytes", "resident_bytes", "coverage_weights",
-              "coverage_macs")  # fmt: skip
+    shared = (*COSTS, *SPENT, "artefact", "format", "runtime", "coverage_weights", "coverage_macs")
     row = base | {"technique": "dense", "role": "dense"} | {key: found.row[key] for key in shared}
     return Measured(found.model, add(run, data, row, found.yhat, keep=True), found.yhat)
 
@@ -175,8 +174,7 @@ def dense(run, data, name: str, seed: int, budget: training.Budget) -> Measured:
         for row in filter(_is_dense, place.rows):
             return reopen(place, data, row["row_id"])
     if run.planned:
-        raise RunError(f"{run.dir} needs the dense {name}: run {models.stage(name)} of the same dataset, model and "
-                       "seed first")
+        raise RunError(f"{run.dir} needs the dense {name}: run {models.stage(name)} of its dataset and seed first")
     widths = models.module(name).WIDTHS
     width = widths[len(widths) // 2]
     print(f"No dense {name} in study '{run.study}': training one of width {width} here.")
@@ -199,8 +197,12 @@ def levels(run, technique, start: Measured, data, wanted, variant: str, budget, 
         if all(run.has(results.row_id(row)) for row in rows):
             step = reopen(run, data, results.row_id(rows[0]))
         else:
-            compressed, made = _compress(run, technique, parent, start, data, rows, level, variant, budget, seed)
-            step = made[0]
+            began = time.perf_counter()
+            compressed = technique.compress(parent.model, level, variant, data, budget, seed)
+            took = (parent.row.get("compress_s") or 0.0) + time.perf_counter() - began
+            shared = spent(compressed.fit, parent.row) | {"compress_s": took, "parent_id": parent.row["row_id"]}
+            step, *_ = [store(run, compressed.model, codecs, data, row | shared, start)
+                        for row, codecs in zip(rows, compressed.storages.values(), strict=True)]
         yield step, compressed
         parent = step if chain else start
 
@@ -220,28 +222,13 @@ def control(run, technique, kind: str, like: Measured, start: Measured, data, bu
         model, fit = compress.scratch(like.model, data, fresh, like.row["train_macs"], parent_macs, seed)
         codecs, before = technique.storages()[storage], None
     else:
-        times = max(1, round((like.row["train_macs"] - parent_macs) / _step_macs(like, budget)))
+        once = training.BACKWARD * budget.steps * budget.batch * like.row["macs"]  # MACs of one retraining
+        times = max(1, round((like.row["train_macs"] - parent_macs) / once))
         longer = budget.of_steps(budget.steps * times)
         made = technique.compress(start.model, level, "random", data, longer, seed)
         model, fit, codecs, before = made.model, made.fit, made.storages[storage], start.row
     row |= spent(fit, before) | {"parent_id": start.row["row_id"], "compress_s": time.perf_counter() - began}
     return store(run, model, codecs, data, row, start)
-
-
-def _step_macs(like: Measured, budget) -> int:
-    """Training MACs of one retraining of `budget`."""
-    return training.BACKWARD * budget.steps * budget.batch * like.row["macs"]
-
-
-def _compress(run, technique, parent, start, data, rows, level, variant, budget, seed):
-    began = time.perf_counter()
-    compressed = technique.compress(parent.model, level, variant, data, budget, seed)
-    took = {"compress_s": (parent.row.get("compress_s") or 0.0) + time.perf_counter() - began}
-    shared = spent(compressed.fit, parent.row) | took | {"parent_id": parent.row["row_id"]}
-    made = []
-    for row, codecs in zip(rows, compressed.storages.values(), strict=True):
-        made.append(store(run, compressed.model, codecs, data, row | shared, start))
-    return compressed, made
 
 
 def _level_row(technique, start: Measured, level: float, variant: str, seed: int) -> dict:
@@ -252,22 +239,23 @@ def _level_row(technique, start: Measured, level: float, variant: str, seed: int
 
 
 def to_time(rows, dataset: str, model: str) -> list[dict]:
-    """Rows whose files are timed: dense and all selected ones of a dataset and model, the first seed of each."""
+    """Rows whose files are timed: dense and all selected ones of a dataset and model, the first seed of each.
+
+    The dense network in fewer bits is decoded to the same network: it is not timed again.
+    """
     mine = rows[(rows.dataset == dataset) & (rows.model == model) & (rows.format == "litecast") & (rows.control == "")]
     mine = mine[(mine.selected == 1) | (mine.technique == "dense")].sort_values("seed")
     if mine.empty:
-        raise RunError(f"no finished network of {model} on {dataset} to time: run 21_deep or 22_compact of this study "
-                       "first")
-    return mine.drop_duplicates(["technique", "variant"]).to_dict("records")
+        raise RunError(f"no finished network of {model} on {dataset} to time: run 21_deep or 22_compact first")
+    same = (mine.technique == "width") & mine.level.isin(mine.level[mine.technique == "dense"])
+    return mine[~same].drop_duplicates(["technique", "variant"]).to_dict("records")
 
 
 def in_both_runtimes(run, data, row: dict):
     """(network, ONNX Runtime session) of a row's file; the ONNX file becomes a row with errors of its own runtime."""
     net = modelfile.load(paths.study_dir(run.study) / row["artefact"]).model
     path = run.file(results.slug(row["row_id"]) + ".onnx")
-    copied = ("model", "technique", "level", "variant", "seed", "role", "params", "live_params", "nonzero_params",
-              "macs", "train_macs", "train_s", "train_peak_mb", "compress_s", "arena_bytes",
-              "resident_bytes")  # fmt: skip
+    copied = ("dataset", "model", "technique", "level", "variant", "seed", "role", *COSTS, *SPENT, "compress_s")
     claimed = 1.0 if row["variant"].endswith("float32") else 0.0  # the ONNX file holds and runs float32 throughout
     onnx_row = {key: row[key] for key in copied} | {
         "format": "onnx", "runtime": "onnxruntime", "parent_id": row["row_id"], "artefact": path,
@@ -275,7 +263,7 @@ def in_both_runtimes(run, data, row: dict):
     }  # fmt: skip
     size = onnx.export(net, path)
     session = onnx.session(path)
-    if not run.has(results.row_id({"dataset": data.header.name} | onnx_row)):
+    if not run.has(results.row_id(onnx_row)):
         yhat = {part: onnx.predict(session, data, data.origins(part)) for part in PARTS}
         add(run, data, onnx_row | {"bytes": size}, yhat)
     return net, session

@@ -7,17 +7,17 @@ checked: size, checksum, header, description (inflated to at most 1 MiB), versio
 stream, and then that the network of the description has exactly these tensors; only then is anything decoded.
 """
 
+import itertools
 import json
 import math
-import os
 import zlib
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import pydantic
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +25,10 @@ from safetensors.numpy import save as container
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from litecast import codecs, models
+from litecast.atomic import replacing
+from litecast.data import calendar
+from litecast.data.frame import FREQUENCIES, TRANSFORMS
+from litecast.data.windows import fill
 from litecast.errors import DataError, ModelFileError
 from litecast.models.base import Forecaster
 
@@ -117,8 +121,6 @@ class Loaded:
 
     def _inputs(self, raw: np.ndarray) -> np.ndarray:
         """(L, C) float32, scaled, gaps filled as in training."""
-        from litecast.data.windows import fill
-
         card = self.card
         if raw.ndim != 2 or raw.shape[1] != len(card.series) or len(raw) < card.L:
             raise DataError(f"{self.path.name} needs values of at least {card.L} steps x {len(card.series)} series, "
@@ -134,8 +136,6 @@ class Loaded:
         """(L + H, F) float32, or None for a network without known inputs."""
         if not self.model.n_known:
             return None
-        from litecast.data import calendar
-
         if times is None or len(times) != count:
             raise DataError(f"{self.path.name} reads the calendar: give the time of each of the {count} rows")
         return calendar.features(_span(times, self.card), self.card.frequency, self.card.country)
@@ -168,7 +168,8 @@ def save(path, model, codecs: dict[str, dict], card: Card) -> int:
         stream, meta = _encode(name, tensor, codecs)
         entries.append([name, list(tensor.shape), meta, len(stream)])
         streams.append(stream)
-    content = {"version": VERSION, "model": models.describe(model), "tensors": entries, "card": _short(card)}
+    kept = pydantic.TypeAdapter(Card).dump_python(card, exclude=ELSEWHERE, exclude_defaults=True)
+    content = {"version": VERSION, "model": models.describe(model), "tensors": entries, "card": kept}
     _write(path, _pack(content) + b"".join(streams))
     return path.stat().st_size
 
@@ -226,9 +227,6 @@ def _encode(name: str, tensor: torch.Tensor, specs: dict) -> tuple[bytes, dict]:
 
 def _check_card(card: Card, model) -> None:
     """Raise ModelFileError unless the card is one that `forecast` can work with."""
-    from litecast.data import calendar
-    from litecast.data.frame import FREQUENCIES, TRANSFORMS
-
     mean, std = np.asarray(card.mean, np.float32), np.asarray(card.std, np.float32)
     if not len(mean) == len(std) == len(card.series) > 0 or not np.isfinite([mean, std]).all() or std.min() <= 0:
         raise ModelFileError("the card needs a finite mean and a std above 0 for each of its series, one at least")
@@ -242,12 +240,6 @@ def _check_card(card: Card, model) -> None:
         raise ModelFileError(f"its network reads {model.n_known} known inputs, the calendar has {known}: update")
 
 
-def _short(card: Card) -> dict:
-    """Fields of the card that are not their default and do not stand elsewhere in the file."""
-    kept = {f.name: f.default for f in fields(Card) if f.name not in ELSEWHERE}
-    return {name: getattr(card, name) for name, default in kept.items() if getattr(card, name) != default}
-
-
 def _pack(content: dict) -> bytes:
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     if len(text) > DESCRIPTION:
@@ -259,13 +251,8 @@ def _pack(content: dict) -> bytes:
 
 def _write(path: Path, body: bytes) -> None:
     content = container({"body": np.frombuffer(body, np.uint8), "crc": np.zeros(4, np.uint8)})[:-4]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # ---- reading, in the order of the checks
@@ -364,21 +351,15 @@ def _check_widths(value) -> None:
         raise _damaged(f"its network would be {str(value)[:40]} wide, at most {WIDEST}")
 
 
-@contextmanager
 def _at_most(layers: int):
-    """Stop building a network that has more layers than the file can fill."""
-    made = []
+    """A context that stops the building of a network that has more layers than the file can fill."""
+    left = itertools.count(layers, -1)
 
     def hook(*_):
-        made.append(None)
-        if len(made) > layers:
+        if next(left) == 0:
             raise _damaged("its network has more layers than the file has tensors for")
 
-    handle = register_module_module_registration_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return register_module_module_registration_hook(hook)
 
 
 def _card(stored: dict, scaler: bytes, config) -> Card:
@@ -393,8 +374,6 @@ def _card(stored: dict, scaler: bytes, config) -> Card:
 
 def _span(times, card: Card):
     """The last L times and the next H, one step apart; business days follow a trading day (holidays are not known)."""
-    import pandas as pd
-
     times = pd.DatetimeIndex(times)
     if card.frequency == "trading-day":
         fits = times.is_monotonic_increasing and times.is_unique

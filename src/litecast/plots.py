@@ -287,7 +287,7 @@ def _lines(axes, lines: dict[str, float], bottom: float, top: float, beyond: lis
     above = [f"{k.replace('_', ' ')} {100 * v:.1f} %" for k, v in lines.items() if v >= top] + beyond
     beneath = [f"{k.replace('_', ' ')} {100 * v:.1f} %" for k, v in lines.items() if v <= bottom]
     told = "; ".join(f"{word}: {', '.join(names)}" for word, names in (("above", above), ("below", beneath)) if names)
-    axes.text(0.99, 0.99, told, ha="right", va="top", transform=axes.transAxes, fontsize=7.5, color="#666666")
+    axes.text(1, 1.02, told, ha="right", va="bottom", transform=axes.transAxes, fontsize=7.5, color="#666666")
     axes.set_ylim(bottom, top)
 
 
@@ -584,6 +584,9 @@ def learning_curves(logs: dict) -> Figure:
         best = log.val_loss.idxmin()
         ax.plot(log.step, log.val_loss, color=colour, marker="o", markevery=[log.index.get_loc(best)],
                 label=f"{name}: best at step {log.step[best]:g}")
+    later = pd.concat([log[["train_loss", "val_loss"]].iloc[2:] for log in logs.values()]).stack()
+    if len(later):  # the first looks, far above, would press all lines into one
+        ax.set_ylim(later.min() - 0.1 * np.ptp(later), later.max() + 0.1 * np.ptp(later))
     ax.set(xlabel="optimiser step", ylabel="loss (scaled)")
     figure.legend(loc="outside right upper", title="validation (broken: training)")
     return figure

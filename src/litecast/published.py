@@ -44,7 +44,7 @@ def reproduce(run, frame, name: str, H: int, seed: int, steps: int = 0) -> dict:
         yhat = {part: naive(data, part) for part in measure.PARTS}
         return measure.add(run, data, row | {"role": "naive"}, yhat)
     model = _network(name, recipe, data, seed)
-    budget = training.Budget(steps or recipe["steps"], BATCH, recipe["lr"], None, "mse", patience=training.CHECKS)
+    budget = training.Budget(steps or recipe["steps"], BATCH, recipe["lr"], None, "mse")
     fit = training.fit(model, data, budget, seed)
     row |= {"variant": "float32", "role": "dense"} | measure.spent(fit)
     return measure.store(run, model, modelfile.storage("float32"), data, row).row

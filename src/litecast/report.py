@@ -6,9 +6,10 @@ pandoc and Typst, which come as wheels. Errors of either are raised as RunError 
 """
 
 import html
-import os
 import re
 import tempfile
+from collections import Counter
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 from itertools import count
@@ -24,10 +25,9 @@ from matplotlib.figure import Figure
 from nbconvert.exporters import MarkdownExporter, TemplateExporter
 from nbconvert.filters import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from nbconvert.preprocessors import Preprocessor
-from traitlets import default
 from traitlets.config import Config
 
+from litecast.atomic import replacing
 from litecast.errors import RunError
 from litecast.paths import ROOT
 from litecast.plots import font_dir, style, svg
@@ -36,6 +36,7 @@ TEMPLATES = ROOT / "reports" / "templates"
 MARK = "litecast"  # key of the output metadata that makes an output a numbered figure or table
 UNBROKEN = 30  # lines of a table that stays on one page
 COLUMNS = 10  # what a page has room for in legible type
+NUMBER = re.compile(r"–?|[+−-]?[\d.,]+(e[+-]?\d+)?( ?[%×])?")  # cells that are set to the right
 
 
 def run_link(folder: str, base: str = "") -> str | None:
@@ -78,10 +79,12 @@ def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = No
     if links is not None and len(links) != len(frame):
         raise ValueError(f"{len(links)} links for the {len(frame)} lines of table {caption!r}")
     cells = [[_cell(value) for value in line] for line in frame.itertuples(index=False, name=None)]
-    right = [_is_number(column) for column in zip(*cells, strict=True)] or [False] * frame.shape[1]
-    links = links or [None] * len(cells)
-    heads = [str(c) for c in frame.columns]
-    text = _markdown_table(heads, cells, right, links)
+    right = [all(map(NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)] or [False] * frame.shape[1]
+    lines = [[_escape(str(name)) for name in frame.columns], ["--:" if r else ":--" for r in right]]
+    for line, link in zip(cells, links or [None] * len(cells), strict=True):
+        first, *others = map(_escape, line)
+        lines.append([f"[{first}]({link})" if link else first, *others])
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return Shown("table", caption, {"text/html": markdown(text), "text/markdown": text,
                                     "text/plain": frame.to_string(index=False)})
 
@@ -94,20 +97,6 @@ def _cell(value) -> str:
     return " ".join(str(value).split())
 
 
-def _is_number(column: tuple[str, ...]) -> bool:
-    return all(re.fullmatch(r"–?|[+−-]?[\d.,]+(e[+-]?\d+)?( ?[%×])?", cell) for cell in column)
-
-
-def _markdown_table(heads, cells, right, links) -> str:
-    lines = [[_escape(h) for h in heads], ["--:" if r else ":--" for r in right]]
-    for line, link in zip(cells, links, strict=True):
-        texts = [_escape(c) for c in line]
-        if link and texts:
-            texts[0] = f"[{texts[0]}]({link})"
-        lines.append(texts)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _escape(text: str) -> str:
     """Text that Markdown leaves as it is."""
     return re.sub(r"([\\`*_{}\[\]<>$|#@^~])", r"\\\1", text)
@@ -116,68 +105,55 @@ def _escape(text: str) -> str:
 # ---------------------------------------------------------------- the exporters
 
 
-class _Numbered(Preprocessor):
-    """Turns marked outputs into numbered pieces of the target's own format; drops what a report does not show."""
+def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.NotebookNode, dict[str, str]]:
+    """A copy whose marked outputs are numbered pieces of the target's own format, and the files beside it.
 
-    def __init__(self, target: str, **options):
-        super().__init__(**options)
-        self.target = target
+    Without `streams` it has no printed lines and progress bars: a report shows tables, figures and sentences.
+    """
+    nb, counts, files = deepcopy(nb), Counter(), {}
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if streams or o.output_type != "stream"]
+        for output in cell.get("outputs", []):
+            mark = output.get("metadata", {}).get(MARK)
+            if mark:
+                counts[mark["kind"]] += 1
+                output["data"] = turn(output["data"], counts[mark["kind"]], files, **mark)
+    return nb, files
 
-    def preprocess(self, nb, resources):
-        nb, counts = deepcopy(nb), {"figure": 0, "table": 0}
-        resources["files"] = {}
-        for cell in nb.cells:
-            for output in cell.get("outputs", []):
-                mark = output.get("metadata", {}).get(MARK)
-                if mark:
-                    counts[mark["kind"]] += 1
-                    turn = self._html if self.target == "html" else self._pdf
-                    output["data"] = turn(output["data"], counts[mark["kind"]], resources["files"], **mark)
-        return nb, resources
 
-    def _html(self, data, number, files, kind, caption):
-        head = f"<figcaption><b>{kind.capitalize()} {number}.</b> {markdown(caption, inline=True)}</figcaption>"
-        if kind == "table":
-            body = f'{head}<div class="scroll">{data["text/html"]}</div>'
-        else:
-            body = inline_svg(data["image/svg+xml"], f"fig{number}-", caption) + head
-        return {"text/html": f'<figure class="{kind}" id="{kind}-{number}">{body}</figure>'}
+def _as_html(data, number, files, kind, caption) -> dict[str, str]:
+    head = f"<figcaption><b>{kind.capitalize()} {number}.</b> {markdown(caption, inline=True)}</figcaption>"
+    if kind == "table":
+        body = f'{head}<div class="scroll">{data["text/html"]}</div>'
+    else:
+        body = inline_svg(data["image/svg+xml"], f"fig{number}-", caption) + head
+    return {"text/html": f'<figure class="{kind}" id="{kind}-{number}">{body}</figure>'}
 
-    def _pdf(self, data, number, files, kind, caption):
-        if kind == "table":
-            text = f"\n{data['text/markdown']}\n\n: {caption}\n"
-            if text.count("\n") <= UNBROKEN:
-                text = f"\n```{{=typst}}\n#block(breakable: false)[\n```\n{text}\n```{{=typst}}\n]\n```\n"
-            return {"text/markdown": text}
-        files[f"figure-{number}.svg"] = data["image/svg+xml"]
-        return {"text/markdown": f"\n![{caption}](figure-{number}.svg){{width=100%}}\n"}
+
+def _as_markdown(data, number, files, kind, caption) -> dict[str, str]:
+    if kind == "table":
+        text = f"\n{data['text/markdown']}\n\n: {caption}\n"
+        if text.count("\n") <= UNBROKEN:
+            text = f"\n```{{=typst}}\n#block(breakable: false)[\n```\n{text}\n```{{=typst}}\n]\n```\n"
+        return {"text/markdown": text}
+    files[f"figure-{number}.svg"] = data["image/svg+xml"]
+    return {"text/markdown": f"\n![{caption}](figure-{number}.svg){{width=100%}}\n"}
 
 
 class HTMLReport(TemplateExporter):
-    """One HTML file: no code, contents, numbered figures and tables, formulas as MathML, nothing fetched."""
+    """One HTML file: contents, numbered figures and tables, formulas as MathML, nothing fetched; no code by default."""
 
     export_from_notebook = "Report (HTML)"
     output_mimetype = "text/html"
-    show_code = False
-
-    @default("file_extension")
-    def _file_extension_default(self):
-        return ".html"
-
-    @default("template_name")
-    def _template_name_default(self):
-        return "litecast-html"
-
-    @default("extra_template_basedirs")
-    def _default_extra_template_basedirs(self):
-        return [str(TEMPLATES)]
 
     @property
     def default_config(self):
         kinds = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png", "image/jpeg", "text/plain"]
         config = super().default_config.copy()
         config.merge(Config({"NbConvertBase": {"display_data_priority": kinds},
-                             "TemplateExporter": {"exclude_input": not self.show_code}}))
+                             "TemplateExporter": {"file_extension": ".html", "template_name": "litecast-html",
+                                                  "extra_template_basedirs": [str(TEMPLATES)], "exclude_input": True}}))
         return config
 
     def default_filters(self):
@@ -190,17 +166,11 @@ class HTMLReport(TemplateExporter):
 
     def from_notebook_node(self, nb, resources=None, **options):
         """HTML text and resources. A notebook without a title goes by its file's name."""
-        nb, resources = _Numbered("html").preprocess(nb if self.show_code else _without_streams(nb), resources or {})
-        resources["litecast"] = {"code": self.show_code, "lang": "en", "title": _title(nb)}
+        code = not self.exclude_input
+        nb, _ = _numbered(nb, _as_html, streams=code)
+        resources = (resources or {}) | {"litecast": {"code": code, "lang": "en", "title": _title(nb)}}
         text, resources = super().from_notebook_node(nb, resources, **options)
         return _with_contents(text), resources
-
-
-class _RunPage(HTMLReport):
-    """A run's log as a page: the same, with the code."""
-
-    show_code = True
-    export_from_notebook = None
 
 
 class PDFReport(MarkdownExporter):
@@ -219,28 +189,17 @@ class PDFReport(MarkdownExporter):
 
     def from_notebook_node(self, nb, resources=None, **options):
         """PDF bytes and resources. Raises RunError with the message of pandoc or Typst."""
-        nb, resources = _Numbered("pdf").preprocess(_without_streams(nb), resources or {})
+        nb, files = _numbered(nb, _as_markdown)
         text, resources = super().from_notebook_node(nb, resources, **options)
         resources["output_extension"] = ".pdf"
-        return _typeset(_source(text), resources.pop("files")), resources
-
-
-def _without_streams(nb):
-    """A copy without printed lines and progress bars: a report shows tables, figures and sentences."""
-    nb = deepcopy(nb)
-    for cell in nb.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.output_type != "stream"]
-    return nb
+        return _typeset(_source(text), files), resources
 
 
 def _title(nb) -> str:
     """Text of the first heading."""
-    for cell in nb.cells:
-        found = re.search(r"^# +(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
-        if found:
-            return re.sub(r"[`*$\\]", "", found[1])
-    return "litecast"
+    text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    found = re.search(r"^# +(.+)$", text, re.MULTILINE)
+    return re.sub(r"[`*$\\]", "", found[1]) if found else "litecast"
 
 
 # ---------------------------------------------------------------- HTML
@@ -335,16 +294,18 @@ def _typeset(source: str, files: dict[str, str]) -> bytes:
 
 
 @cache
-def _run_page() -> _RunPage:
-    """One exporter for all runs of a process: building its templates costs more than using them."""
-    return _RunPage()
+def _run_page() -> HTMLReport:
+    """The exporter of runs, with their code, one for a process: building its templates costs more than using them."""
+    return HTMLReport(exclude_input=False)
 
 
 def render_run(notebook: Path | str) -> Path:
     """Writes notebook.html, with code, beside an executed run's notebook and returns its path."""
-    notebook = Path(notebook)
-    text, _ = _run_page().from_notebook_node(_read(notebook))
-    return _write({notebook.with_suffix(".html"): text.encode()})[0]
+    page = Path(notebook).with_suffix(".html")
+    text, _ = _run_page().from_notebook_node(_read(Path(notebook)))
+    with replacing(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return page
 
 
 def export(notebook: Path | str, study_dir: Path | str) -> tuple[Path, Path]:
@@ -355,9 +316,11 @@ def export(notebook: Path | str, study_dir: Path | str) -> tuple[Path, Path]:
     nb = _read(Path(notebook))
     page, _ = HTMLReport().from_notebook_node(nb)
     pdf, _ = PDFReport().from_notebook_node(nb)
-    folder = Path(study_dir)
-    html_path, pdf_path = _write({folder / "report.html": page.encode(), folder / "report.pdf": pdf})
-    return html_path, pdf_path
+    paths = Path(study_dir) / "report.html", Path(study_dir) / "report.pdf"
+    with replacing(paths[0]) as new_page, replacing(paths[1]) as new_pdf:
+        new_page.write_text(page, encoding="utf-8")
+        new_pdf.write_bytes(pdf)
+    return paths
 
 
 def _read(path: Path):
@@ -365,17 +328,3 @@ def _read(path: Path):
         return nbformat.read(path, as_version=4)
     except (OSError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
         raise RunError(f"{path}: not a notebook that can be rendered: {error}") from error
-
-
-def _write(files: dict[Path, bytes]) -> list[Path]:
-    """Writes all under temporary names first, then renames: a reader never meets half a file."""
-    waiting = {path.with_name(f".{path.name}.{os.getpid()}"): path for path in files}
-    try:
-        for name, path in waiting.items():
-            name.write_bytes(files[path])
-        for name, path in waiting.items():
-            os.replace(name, path)
-    finally:
-        for name in waiting:
-            name.unlink(missing_ok=True)
-    return list(files)

@@ -329,8 +329,7 @@ def collect(study: str) -> pd.DataFrame:
         return _typed(pd.DataFrame())
     rows = pd.concat(filter(len, frames), ignore_index=True)
     for identifier, twice in rows[rows.row_id.duplicated(keep=False)].groupby("row_id").run:
-        raise RunError(f"Row {identifier} was written by {' and '.join(twice)}: each row has one run. "
-                       f"Remove one of these folders.")
+        raise RunError(f"Row {identifier} was written by {' and '.join(twice)}: remove one of these folders.")
     rows["dense_id"] = rows.row_id.map(reference(rows)).astype(str)
     rows["ratio"] = 4 * rows.dense_id.map(rows.set_index("row_id").live_params) / rows.bytes
     rows = _timed(rows, [run / "latency.csv" for run in runs if (run / "latency.csv").exists()])
@@ -416,16 +415,15 @@ def select(rows: pd.DataFrame) -> pd.Series:
     """
     reference_wape = rows.row_id.map(reference(rows)).map(rows.set_index("row_id").val_wape)
     mean = reference_wape.groupby([rows.dataset, rows.model]).transform("mean")
-    table = rows[[*GROUP, "level", "bytes", "val_wape"]].assign(reference=reference_wape.fillna(mean))
-    table = table[is_valid(rows) & (rows.control == "")]
+    may = is_valid(rows) & (rows.control == "")
+    table = rows[[*GROUP, "level", "bytes", "val_wape"]].assign(reference=reference_wape.fillna(mean))[may]
     levels = table.groupby([*GROUP, "level"], as_index=False).mean()
     levels["near"] = levels.val_wape <= (1 + TOLERANCE) * levels.reference
     levels["size"] = levels.bytes.where(levels.near, np.inf)  # far from the reference, size does not count
     order = ["near", "size", "val_wape", "level"]
     best = levels.sort_values(order, ascending=[False, True, True, True]).drop_duplicates(GROUP)
     chosen = pd.MultiIndex.from_frame(best[[*GROUP, "level"]])
-    return pd.Series(pd.MultiIndex.from_frame(rows[[*GROUP, "level"]]).isin(chosen), index=rows.index) & (
-        is_valid(rows) & (rows.control == ""))
+    return may & pd.MultiIndex.from_frame(rows[[*GROUP, "level"]]).isin(chosen)
 
 
 def has_skill(rows: pd.DataFrame) -> pd.Series:
@@ -462,7 +460,8 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _headline(dataset: str, rows: pd.DataFrame, skill: pd.Series) -> dict:
-    skilled = {model for (name, model), good in skill.items() if name == dataset and good}
+    networks = set(rows.model[rows.technique == "dense"])  # without one that has skill there is nothing to compress
+    skilled = {model for (name, model), good in skill.items() if name == dataset and good and model in networks}
     if not skilled:
         return {"dataset": dataset, "skill": False}
     plain = (rows.technique == "classical") | (rows.role == "naive")

@@ -63,7 +63,12 @@ def prepare(path: str | Path, data: str | None = None) -> study.Plan:
     """
     from litecast.data import resolve
 
-    files = _own(data) if data else None
+    files = None
+    if data:
+        from litecast.data import files as own
+
+        own.read(data)  # a bad file is refused before anything is planned or written
+        files = {own.slug(data): str(Path(data).resolve())}
     checked = study.load(path, files)
     lock = resolve(checked.datasets, files or {n: str((paths.ROOT / f).resolve()) for n, f in checked.files.items()})
     made = study.plan(checked, lock)
@@ -75,14 +80,6 @@ def prepare(path: str | Path, data: str | None = None) -> study.Plan:
     for note in made.notes:
         print(f"note: {note}")
     return made
-
-
-def _own(data: str) -> dict[str, str]:
-    """{dataset: file}. The file is read here once: a bad one is refused before anything is planned or written."""
-    from litecast.data import files
-
-    files.read(data)
-    return {files.slug(data): str(Path(data).resolve())}
 
 
 def _exclusive(folder: Path):

@@ -4,7 +4,7 @@ Importing this module registers it as 'litecast'. It imports papermill and IPyth
 """
 
 import io
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import papermill
 from IPython.core.displayhook import DisplayHook
@@ -84,14 +84,10 @@ class InProcess(Engine):
     def execute_managed_notebook(cls, nb_man, kernel_name, **_):
         quiet = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
         shell = Shell.instance(config=quiet)
-        before = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = Stream("stdout", shell), Stream("stderr", shell)
-        try:
+        with redirect_stdout(Stream("stdout", shell)), redirect_stderr(Stream("stderr", shell)):
             for index, cell in enumerate(nb_man.nb.cells):
                 if cell.cell_type == "code" and not cls._run(nb_man, shell, cell, index):
                     break
-        finally:
-            sys.stdout, sys.stderr = before
 
     @staticmethod
     def _run(nb_man, shell, cell, index) -> bool:

@@ -100,7 +100,9 @@ def plan(study: Study, lock: dict[str, dict]) -> Plan:
     fallback's name, equal runs merge; one that cannot be had is noted and its runs are not planned.
     """
     names = {name: lock[name]["name"] for name in study.datasets if "error" not in lock[name]}
-    book = _expand(study, names, [name for name in names if _untabled(lock[name])])
+    # one's own file has no published table, unless it is cut as the benchmarks of ETT are
+    untabled = [name for name in names if lock[name]["source"] == "files" and lock[name].get("split") != "ett"]
+    book = _expand(study, names, untabled)
     gone = [f"{name} cannot be had ({lock[name]['error']}): its runs are not planned"
             for name in study.datasets if name not in names]
     stood_in = [f"{asked} cannot be had ({lock[asked].get('reason', 'no reason given')}): {name} stands in for it"
@@ -134,11 +136,6 @@ def state(made: Plan, run: Run) -> tuple[str, str]:
 
 
 # ---- expansion ---------------------------------------------------------------------------------------------------
-
-
-def _untabled(entry: dict) -> bool:
-    """One's own file has no published table, unless it is cut as the benchmarks of ETT are."""
-    return entry["source"] == "files" and entry.get("split") != "ett"
 
 
 def _expand(study: Study, names: dict[str, str], untabled: list[str] = ()) -> "_Book":

@@ -173,7 +173,7 @@ def test_retraining_starts_from_the_cut_and_leaves_the_original_alone(family):
     data = prepare(from_wide(Header("made-up", "items", "h", 24, 24, 6), pd.DataFrame(values, times, ["a", "b"])))
     model = models.build(family, 8, data)
     before = {n: v.clone() for n, v in model.state_dict().items()}
-    budget = Budget(steps=6, batch=16, patience=99)
+    budget = Budget(steps=6, batch=16)
     made = pruning.compress(model, 0.5, "l2", data, budget, 0)
     assert all(torch.equal(before[n], v) for n, v in model.state_dict().items())
     assert widths(made.model) == [n // 2 for n in widths(model)]

@@ -11,7 +11,7 @@ from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.training import Budget
 
-BUDGET = Budget(steps=6, batch=16, lr=1e-3, patience=99)
+BUDGET = Budget(steps=6, batch=16, lr=1e-3)
 
 
 @pytest.fixture(scope="module")

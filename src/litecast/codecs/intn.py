@@ -23,8 +23,7 @@ def encode(tensor: np.ndarray, bits: int = 8, axis: int | None = None, symmetric
     Raises ModelFileError on bits, axis or scale that do not exist, and on values that are not finite.
     """
     if type(bits) is not int or not 2 <= bits <= 8 or axis not in (None, 0) or scale not in ("float16", "float32"):
-        raise ModelFileError(f"codec intn: bits 2..8, axis None or 0, scale float16 or float32; got {bits} bits, "
-                             f"axis {axis}, scale {scale}")
+        raise ModelFileError(f"codec intn: bits 2..8, axis None|0, scale float16|float32; not {bits}, {axis}, {scale}")
     _bits.check_finite(tensor, "intn", LARGEST)
     counts = _counts(tensor.shape, axis) if counts is None else counts
     weights = tensor.astype(np.float64).ravel()
@@ -46,11 +45,10 @@ def decode(stream: bytes, meta: dict, shape: tuple, counts: np.ndarray | None = 
     axis = _bits.integer(meta, "axis", 0, 0) if "axis" in meta else None
     zero = _bits.integer(meta, "zero", 1, 1) if "zero" in meta else 0
     width = _bits.integer(meta, "scale", 4, 4) if "scale" in meta else 2
-    channels = len(counts) if counts is not None else _channels(shape, axis)
-    count = _bits.size(shape)
+    counts, count = _counts(shape, axis) if counts is None else counts, _bits.size(shape)
+    channels = len(counts)
     head = channels * (width + zero)
     _bits.check_length(stream, head + _bits.packed_bytes(count, bits), "intn")
-    counts = _counts(shape, axis) if counts is None else counts
     steps = np.frombuffer(stream, f"<f{width}", channels).astype(np.float32)
     zeros = np.frombuffer(stream, np.uint8, channels, channels * width) if zero else None
     offset = np.repeat(zeros, counts) if zero else np.uint8(_middle(bits))
@@ -65,15 +63,11 @@ def _middle(bits: int) -> int:
     return 2 ** (bits - 1) - 1
 
 
-def _channels(shape: tuple, axis: int | None) -> int:
-    if _bits.size(shape) == 0:
-        return 0
-    return shape[0] if axis == 0 and len(shape) > 1 else 1
-
-
 def _counts(shape: tuple, axis: int | None) -> np.ndarray:
-    channels = _channels(shape, axis)
-    return np.full(channels, _bits.size(shape) // max(channels, 1))
+    """Elements of each channel, (K,): one number seen K times, so that a false shape takes no memory."""
+    size = _bits.size(shape)
+    channels = min(size, shape[0] if axis == 0 and len(shape) > 1 else 1)  # none where there is no element
+    return np.broadcast_to(size // max(channels, 1), channels)
 
 
 def _grid(weights: np.ndarray, counts: np.ndarray, bits: int, symmetric: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import torch
 import torch_pruning
 from torch import nn
 
-from litecast import models, training
+from litecast import modelfile, models, training
 from litecast.compress import RANDOM_CHOICE_SEED, Compressed, clone
 
 FAMILIES = ("gru", "lstm", "nbeats", "patchtst", "patchtst_wide", "resnet1d")
@@ -41,7 +41,8 @@ def slice_units(model, level: float, variant: str = "l2"):
     """Exact removal of the units that the model names: what is left computes as if they had been zero."""
     state, config = dict(model.state_dict()), asdict(model.config)
     for units in model.units():
-        kept = _kept(_scores(state, units, variant), level)
+        best = _scores(state, units, variant).argsort(descending=True, stable=True)
+        kept = best[: _count(units.size, level)].sort().values
         for name, dim, blocks in units.members:
             state[name] = state[name].index_select(dim, _positions(kept, units.size, blocks, state[name].shape[dim]))
         config = _with(config, units.field, len(kept))
@@ -108,8 +109,6 @@ def _ratios(model, level: float) -> dict:
 
 
 def storages() -> dict[str, dict]:
-    from litecast import modelfile
-
     return {name: modelfile.storage(name) for name in STORAGES}
 
 
@@ -122,10 +121,6 @@ def _scores(state: dict, units, variant: str) -> torch.Tensor:
         rows = state[name].movedim(dim, 0)[: blocks * units.size]
         total += rows.reshape(blocks, units.size, -1).square().sum((0, 2))
     return total.sqrt()
-
-
-def _kept(scores: torch.Tensor, level: float) -> torch.Tensor:
-    return scores.argsort(descending=True, stable=True)[: _count(len(scores), level)].sort().values
 
 
 def _count(size: int, level: float) -> int:

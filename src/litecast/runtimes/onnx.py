@@ -1,6 +1,5 @@
 """ONNX Runtime: the same network as one ONNX file, one thread."""
 
-import os
 import warnings
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import onnxruntime
 import torch
 
 from litecast import training
+from litecast.atomic import replacing
 from litecast.errors import RunError
 
 TOLERANCE = 1e-4  # of the largest output: exporters have changed functions silently before
@@ -25,8 +25,7 @@ def export(model, path: Path) -> int:
     inputs, names = ((x, z), ["x", "z"]) if model.n_known else ((x,), ["x"])
     windows = {0: "batch", 2: "series"}
     axes = {name: {0: "batch"} for name in names} | {"x": windows, "y": windows}
-    temporary = path.with_suffix(".tmp")
-    try:
+    with replacing(path) as temporary:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(
@@ -34,9 +33,6 @@ def export(model, path: Path) -> int:
             )
         _strip(temporary)
         _check(model, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path.stat().st_size
 
 
@@ -56,11 +52,9 @@ def run(open_session, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
 
 def predict(open_session, data, origins: np.ndarray) -> np.ndarray:
     """Forecasts (N, H, C), scaled units, as `training.predict` gives them."""
-    out = [
-        run(open_session, x.contiguous().numpy(), None if z is None else z.numpy())
-        for x, z in training.batches(data, origins)
-    ]
-    return np.concatenate(out)
+    windows = training.batches(data, origins)
+    return np.concatenate([run(open_session, x.contiguous().numpy(), None if z is None else z.numpy())
+                           for x, z in windows])
 
 
 def example(model, batch: int) -> tuple[torch.Tensor, torch.Tensor | None]:
