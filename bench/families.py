@@ -14,7 +14,8 @@ import torch
 from litecast import models, training
 from litecast.data import load, windows
 
-DATA, BATCH, STEPS, TURNS = "sample-traffic", 256, 60, 5
+DATA, BATCH, TURNS = "sample-traffic", 256, 5
+SPAN, FEW, MANY = 1.0, 30, 600  # seconds that a training of so many steps should take
 FORECAST = 2048  # windows per call of a forecast
 WANTED = 3000  # forecast windows per second and core that a default network has to reach
 SLOWEST, SHOWN = 2, 6  # families profiled, and their operations shown
@@ -38,8 +39,10 @@ def main() -> None:
 def family(name: str, data) -> float:
     """Prints the line of a family at its largest width; returns forecast windows per second."""
     width = max(models.module(name).WIDTHS)
-    model, budget = models.build(name, width, data), training.Budget(STEPS, BATCH)
+    model = models.build(name, width, data)
     batch = _batch(model, data, BATCH)
+    steps = int(min(MANY, max(FEW, SPAN / _seconds(_stepper(model, batch)))))
+    budget = training.Budget(steps, BATCH)
     x, z, *_ = _batch(model, data, FORECAST)
     forecast, step, loop, whole = [], [], [], []
     for _ in range(TURNS):
@@ -47,10 +50,10 @@ def family(name: str, data) -> float:
         with torch.inference_mode():
             forecast.append(_seconds(lambda: model(x, z)))
         model.train()
-        step.append(_seconds(_stepper(model, batch), STEPS) / STEPS)
+        step.append(_seconds(_stepper(model, batch), steps) / steps)
         with patch.object(training, "_loss", lambda *_: 1.0):
-            loop.append(training.fit(model, data, budget, 0).seconds / STEPS)
-        whole.append(training.fit(model, data, budget, 0).seconds / STEPS)
+            loop.append(training.fit(model, data, budget, 0).seconds / steps)
+        whole.append(training.fit(model, data, budget, 0).seconds / steps)
     overhead = statistics.median(a / b for a, b in zip(loop, step, strict=True))
     looks = statistics.median(1 - a / b for a, b in zip(loop, whole, strict=True))
     per_second = FORECAST / statistics.median(forecast)

@@ -53,14 +53,14 @@ def build(source: Path, *options: str, name: str = "") -> Built:
 def union(tmp_path_factory) -> Built:
     """All blocks of all study files as one toy study: every model, technique, variant and control.
 
-    Where a file asks for a second seed or for squared errors, one model on the stocks does.
+    Where a file asks for a second seed or for squared errors, one deep and one compact model on the stocks do.
     """
     folder, blocks = tmp_path_factory.mktemp("union"), toy.blocks(*toy.FILES)
     names = toy.models(blocks)
     csv = toy.demand(folder / "demand.csv", days=40, series=2, own="unit: crates\nL: 48\nH: 24\n")
     everything = {"name": "everything", "datasets": ["demand"], "models": names, "widths": toy.widths(names),
                   "techniques": toy.techniques(blocks, names)}  # fmt: skip
-    squared = {"name": "squared", "datasets": ["sample-stocks"], "models": ONE, "widths": toy.widths(ONE),
+    squared = {"name": "squared", "datasets": ["sample-stocks"], "models": SMALL, "widths": toy.widths(SMALL),
                "seeds": [0, 1], "budget": {"loss": "mse"}, "techniques": toy.plain(blocks, ONE)}  # fmt: skip
     ett = toy.demand(folder / "ett.csv", days=600, series=1, own="split: ett\nL: 48\nH: 24\n")
     tables = {"name": "tables", "datasets": ["ett"], "classical": False, "published": toy.published(blocks)}
@@ -208,7 +208,8 @@ def test_exactly_one_level_is_selected_everywhere(union):
     mine = rows[rows.control == ""]
     chosen = mine[mine.selected == 1].groupby(results.GROUP)["level"].nunique()
     assert (chosen == 1).all()
-    assert set(chosen.index) == set(mine.groupby(results.GROUP).size().index)
+    ranked = mine[mine.technique != "published"]
+    assert set(chosen.index) == set(ranked.groupby(results.GROUP).size().index)
     assert (rows.selected[rows.control != ""] == 0).all()
     two = mine[(mine.selected == 1) & (mine.dataset == "sample-stocks") & (mine.technique == "magnitude_pruning")]
     assert (two[two.runtime == "torch"].groupby(results.GROUP)["seed"].nunique() == 2).all(), "one level, for all seeds"
@@ -352,6 +353,7 @@ def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
     default = next(path for path in toy.FILES if path.stem == "default")
     made = [{"name": block["name"], "datasets": block["datasets"], "models": ["nbeats"], "widths": {"nbeats": [8]},
              "techniques": toy.plain([block], ["nbeats"])} for block in toy.blocks(default)]  # fmt: skip
+    made[-1]["published"] = {"models": ["nlinear"], "horizons": [24], "steps": 2}
     (tmp_path / "own").mkdir()
     csv = tmp_path / "own" / "My ETT.csv"
     toy.demand(csv, days=600, series=7, own="split: ett\nL: 48\nH: 24\n", column="date")
@@ -364,7 +366,8 @@ def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
     assert seen["windows"]["test"] == 2880 - 24 + 1
     rows = built.rows
     assert set(rows.dataset) == {"my-ett"} and {"nbeats", "arima", "naive"} <= set(rows.model)
-    assert {"magnitude_pruning", "channel_pruning"} <= set(rows.technique)
+    assert {"magnitude_pruning", "channel_pruning", "published"} <= set(rows.technique)
+    assert set(rows.model[rows.technique == "published"]) == {"naive", "nlinear"}
     assert set(rows.data_source) == {"files"} and (built.folder / "report.pdf").exists()
 
 
