@@ -120,7 +120,7 @@ def _front(files: pd.DataFrame) -> pd.Series:
 
 def _comparisons(path: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(claims, rivals) of comparisons.csv: skilled files against dense, forecasters against simple ones."""
-    columns = ["row", "reference", "margin", "delta", "low", "high", "verdict", "mde", "p_holm"]
+    columns = ["row", "reference", "margin", "delta", "low", "high", "verdict", "mde", "p_dm", "p_holm"]
     frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=columns)
     known = files.drop_duplicates("row_id").set_index("row_id")
     known = known[[*KEYS, "role", "group", "label", "good", "run"]]
@@ -315,6 +315,8 @@ def _standing(study: Study, dataset: str) -> Iterator[str]:
         how = "not compared with" if line is None else "not shown to be better than" if not line.p_holm < PROVEN else \
             "better than" if line.delta < 0 else "worse than"
         text += f"; {how} {_words([rival])}" + (f" ({_against(line)})" if line is not None else "")
+        if how.startswith("not shown") and line.p_dm < PROVEN:  # by itself it would be
+            text += f", though p = {line.p_dm:.3f} before the adjustment for {_count(len(tests), 'test')}"
     yield text + "."
 
 

@@ -350,7 +350,8 @@ def bubbles(rows: pd.DataFrame, dataset: str | None = None, link: Callable[[dict
     dots = [Line2D([], [], linestyle="", marker="o", color=COLOURS[kind], label=f"{kind} networks")
             for kind in sorted(set(family))]
     sizes = {"100": 1e2, "1 k": 1e3, "10 k": 1e4, "100 k": 1e5, "1 M": 1e6, "10 M": 1e7}
-    sizes = {name: n for name, n in sizes.items() if nets.params.min() / 3 <= n <= 3 * nets.params.max()}
+    near = [name for name, n in sizes.items() if nets.params.min() / 3 <= n <= 3 * nets.params.max()]
+    sizes = {name: sizes[name] for name in near[:: max(1, -(-len(near) // 3))]}  # three at most fit the page
     dots += [Line2D([], [], linestyle="", label="parameters:")]
     dots += [Line2D([], [], linestyle="", marker="o", markersize=n**0.25, color="#bbbbbb", label=size)
              for size, n in sizes.items()]
