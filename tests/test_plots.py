@@ -291,3 +291,12 @@ def test_a_compact_network_gets_a_panel_of_its_own_only_when_it_is_compressed():
     ridge = table.iloc[[2]].assign(model="ridge", bytes=5e3, run="runs/20_classical/n=1")
     last = plots.error_against(pd.concat([table, ridge]), "bytes").axes[-1]
     assert {"ridge", "dlinear"} <= {t.get_text() for t in last.texts}
+
+
+@pytest.mark.parametrize("models", [3, 8, 14])
+def test_many_panels_still_fit_on_a_page(models):
+    one = networks()[lambda r: (r.model == "lstm") & (r.role == "dense")]
+    rows = pd.concat([one.assign(model=f"lstm{i}") for i in range(models)] + [networks()], ignore_index=True)
+    rows = rows.assign(val_wape=rows.test_wape, bytes=4 * rows.params, selected=1.0, level="1")
+    figure = plots.error_against(rows)
+    assert len(figure.axes) > models and figure.get_figheight() <= plots.TALLEST

@@ -27,6 +27,7 @@ from litecast.errors import LitecastError
 from litecast.paths import PACKAGE
 
 WIDTH = 6.7  # inches: the text width of the PDF's A4 page
+TALLEST = 8.4  # inches: what such a page holds beside a caption
 FONT = "NanumGothic"
 AXES = {
     "bytes": ("file size (kB)", 1e-3),
@@ -119,7 +120,7 @@ def _grid(names: list[str], height: float, single: float, wide: list[str] = (), 
             for i in range(0, len(names), 2)] + [[name] * 2 for name in wide]
     ratios = [1.0] * (len(rows) - len(wide)) + [1.6] * len(wide)
     style()
-    tall = single if len(rows) == 1 else 0.75 + height * sum(ratios)
+    tall = single if len(rows) == 1 else min(TALLEST, 0.75 + height * sum(ratios))
     figure = Figure(figsize=(WIDTH, tall), layout="constrained")
     panels = figure.subplot_mosaic(rows, height_ratios=ratios, **options)
     for name, ax in panels.items():
