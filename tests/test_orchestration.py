@@ -32,6 +32,7 @@ MODULES = {
             return {name: {"name": name, "source": "toy", "sha256": "1"} for name in names}
     """,
     "data/toy.py": 'DATASETS = ("toy",)\n',
+    "data/store.py": "def names():\n    return {}\n",
     "models/__init__.py": "",
     "models/net.py": "WIDTHS = (4, 8)\n",
     "compress/__init__.py": "",

@@ -1,7 +1,7 @@
 """What a run is made of: the literals of a module and the files a notebook imports, read from the text, never imported.
 
 Three packages find their members by file, so an import of the package alone does not say which file a run uses:
-`models` adds the run's model, `data` the source module of the run's dataset, `codecs` all of them.
+`models` adds the run's model, `data` the module of the run's dataset, `codecs` all of them.
 """
 
 import ast
@@ -67,23 +67,24 @@ def third_party(files: list[Path]) -> set[str]:
     return {name for path in files for name in _imported(path) if name.split(".")[0] != "litecast"}
 
 
-def _chosen(params: dict) -> dict[str, Path]:
-    """Package -> the one member a run uses; absent where it may use any. Who lists no dataset reads one's own files."""
+def _chosen(params: dict) -> dict[str, set[Path]]:
+    """Package -> the members a run uses; absent where it may use any. A dataset that no module lists is one's own file
+    or was collected."""
     chosen = {}
     if params.get("model"):
-        chosen["models"] = paths.PACKAGE / "models" / f"{params['model']}.py"
+        chosen["models"] = {paths.PACKAGE / "models" / f"{params['model']}.py"}
     if params.get("dataset"):
         data = paths.PACKAGE / "data"
-        listing = [path for path in data.glob("*.py") if params["dataset"] in literals(path).get("DATASETS", ())]
-        chosen["data"] = listing[0] if listing else data / "files.py"
+        listing = {path for path in data.glob("*.py") if params["dataset"] in literals(path).get("DATASETS", ())}
+        chosen["data"] = listing or {data / "files.py", data / "store.py"}
     return chosen
 
 
-def _members(package: str, chosen: dict[str, Path]) -> set[Path]:
+def _members(package: str, chosen: dict[str, set[Path]]) -> set[Path]:
     if package not in DISCOVERED:
         return set()
     members = set((paths.PACKAGE / package).glob("*.py"))
-    return members & {chosen[package]} if package in chosen else members
+    return members & chosen[package] if package in chosen else members
 
 
 @cache

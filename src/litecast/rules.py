@@ -119,11 +119,13 @@ class Catalogue:
 
     models: dict[str, dict]
     techniques: dict[str, dict]
-    datasets: dict[str, dict]
+    datasets: dict[str, str]  # name -> kind
     notebooks: dict[str, Path]
 
     @classmethod
     def read(cls) -> "Catalogue":
+        from litecast.data import store  # what was collected, by its manifests
+
         notebooks = {}
         for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):  # 20_classical.ipynb is called 'classical'
             other = notebooks.setdefault(path.stem.partition("_")[2], path)
@@ -132,7 +134,8 @@ class Catalogue:
         techniques = {t: v for t, v in _members("compress") if {"FAMILIES", "LEVELS", "VARIANTS"} <= set(v)}
         return cls({m: v for m, v in _members("models") if "WIDTHS" in v},
                    {t: v for t, v in techniques.items() if t in notebooks},
-                   {d: v for _, v in _members("data") for d in v.get("DATASETS", ())}, notebooks)
+                   store.names() | {d: v.get("KIND", {}).get(d, "other") for _, v in _members("data")
+                                    for d in v.get("DATASETS", ())}, notebooks)
 
     def notebook(self, name: str) -> Path:
         if name not in self.notebooks:
@@ -144,8 +147,8 @@ class Catalogue:
         return self.models[model].get("KIND", "deep")
 
     def kind(self, dataset: str) -> str:
-        """'stocks', 'traffic', …: literal KIND of the dataset's source module; 'other' for one's own file."""
-        return self.datasets.get(dataset, {}).get("KIND", {}).get(dataset, "other")
+        """'stocks', 'traffic', …: literal KIND of the dataset's module, or of what was collected; else 'other'."""
+        return self.datasets.get(dataset, "other")
 
 
 def _members(package: str) -> Iterable[tuple[str, dict]]:

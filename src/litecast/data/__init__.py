@@ -33,9 +33,13 @@ def _literal(module: str, name: str):
 
 
 def dataset_names() -> dict[str, str]:
-    """Name of every dataset -> the module of this folder that holds it (its literal DATASETS names it)."""
+    """Name of every dataset -> the module of this folder that holds it (its literal DATASETS names it, or it was
+    collected into the store)."""
+    from . import store
+
     modules = sorted(path.stem for path in _HERE.glob("*.py") if path.stem != "__init__")
-    return {name: module for module in modules for name in _literal(module, "DATASETS") or ()}
+    return dict.fromkeys(store.names(), "store") | {
+        name: module for module in modules for name in _literal(module, "DATASETS") or ()}  # fmt: skip
 
 
 def _module(source: str):
