@@ -110,7 +110,7 @@ def test_no_key_is_ever_shown(server, caplog):
     assert seen[0].params == {"serviceKey": KEY}, "the provider gets the key as it is"
     everything = f"{answer} {caught.value} {caplog.text} {[record.__dict__ for record in caplog.records]}"
     assert "SECRETKEY" not in everything
-    assert "***" in answer.request and "***" in caplog.text
+    assert answer.request.count("***") == 2
 
 
 def test_a_token_of_the_way_is_a_secret_too(server):

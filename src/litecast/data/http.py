@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json as jsons
 import logging
-import threading
 import urllib.parse
 import xml.etree.ElementTree as xml
 from collections.abc import Callable, Iterable
@@ -18,7 +17,6 @@ from ..errors import DataError
 
 KEPT = "What was collected so far is kept: run the same command again"
 _BUSY = (429, 502, 503, 504)
-_QUIET = threading.local()  # secrets of the clients of this thread, for the filter of the log
 
 
 class Again(Exception):  # noqa: N818 (no error yet: the contract allows another try)
@@ -85,7 +83,7 @@ def plain(answer: Answer) -> None:
 class Client:
     """Requests to one provider. pace_s: least seconds between two requests; tries: how often one is sent at most.
 
-    clock needs now(), monotonic() and sleep(s). Secrets are cut out of requests, answers, errors and the log of httpx.
+    clock needs now(), monotonic() and sleep(s). Secrets are cut out of requests, answers and errors; httpx logs nothing.
     """
 
     base: str
@@ -102,10 +100,8 @@ class Client:
         self._http = httpx.Client(timeout=self.timeout_s, follow_redirects=False, trust_env=True)
         self._last: float | None = None  # when the last request was sent
         self._pause: float | None = None  # what the last answer asked to wait
-        _QUIET.secrets = self.secrets
-        logger = logging.getLogger("httpx")
-        if not any(isinstance(known, _Redact) for known in logger.filters):
-            logger.addFilter(_Redact())
+        for name in ("httpx", "httpcore"):  # they log whole addresses, and some providers want the key in there
+            logging.getLogger(name).setLevel(logging.WARNING)
 
     def __enter__(self) -> Client:
         return self
@@ -190,11 +186,3 @@ def _forms(secrets: Iterable[str]) -> list[str]:
     for secret in filter(None, secrets):
         found |= {secret, quote(secret, safe=""), quote(secret), unquote(secret), jsons.dumps(secret)[1:-1]}
     return sorted(found, key=len, reverse=True)
-
-
-class _Redact(logging.Filter):
-    """httpx writes every address into its log, and some providers want the key in the address."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage(), getattr(_QUIET, "secrets", ())), ()
-        return True
