@@ -1,4 +1,4 @@
-"""Embedded synthetic data, so that everything runs without network: a seeded street and a seeded stock market.
+"""Embedded synthetic data, so that everything runs without network: a seeded street, stock market and warehouses.
 
 The numbers are made up and never carry a real name. They are whole numbers, so that platforms whose exp() differs in
 the last bit still agree on every value.
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..errors import DataError
 
-DATASETS = ("sample-traffic", "sample-stocks")
-KIND = {"sample-traffic": "traffic", "sample-stocks": "stocks"}  # which notebook collects it
+DATASETS = ("sample-traffic", "sample-stocks", "sample-warehouse")
+KIND = {"sample-traffic": "traffic", "sample-stocks": "stocks", "sample-warehouse": "traffic"}  # its notebook
 SEED = 20240201
 
 # Dates are written out, not computed: a new holiday table must not change the data (10 April is an election day).
@@ -22,6 +22,18 @@ TRAFFIC_HOLIDAYS = ("2024-02-09", "2024-02-10", "2024-02-11", "2024-02-12", "202
 SITES = {"시청 Inner": (1900, 0.6), "강변 Express": (4200, 0.35), "교외 Suburb": (900, 1.0), "시장 Market": (520, 0.15)}
 STOCKS = ("AURORA", "BOREAL", "CIRRUS", "DELTA", "EMBER")  # no such companies
 STOCK_START, STOCK_DAYS = "2021-01-04", 700
+
+WAREHOUSE_START, WAREHOUSE_DAYS = "2023-01-02", 730
+WAREHOUSES = {"인천 Harbour": 1.6, "평택 Plain": 1.2, "이천 Hills": 1.0, "칠곡 Valley": 0.7, "양산 South": 0.5}
+DESTINATIONS = 12
+LATE_STARTERS = {7: 21, 22: 45, 38: 190, 53: 400}  # lane: first day; the last two start too late to be kept
+WAREHOUSE_HOLIDAYS = (
+    "2023-01-21", "2023-01-22", "2023-01-23", "2023-01-24", "2023-03-01", "2023-05-05", "2023-05-27", "2023-05-29",
+    "2023-06-06", "2023-08-15", "2023-09-28", "2023-09-29", "2023-09-30", "2023-10-03", "2023-10-09", "2023-12-25",
+    "2024-01-01", "2024-02-09", "2024-02-10", "2024-02-11", "2024-02-12", "2024-03-01", "2024-04-10", "2024-05-05",
+    "2024-05-06", "2024-05-15", "2024-06-06", "2024-08-15", "2024-09-16", "2024-09-17", "2024-09-18", "2024-10-03",
+    "2024-10-09", "2024-12-25")  # fmt: skip
+HARVEST_MOON = ("2023-09-29", "2024-09-17", "2023-01-22", "2024-02-10")  # orders grow in the fortnight before
 
 
 def locate(name: str) -> dict:
@@ -34,7 +46,7 @@ def locate(name: str) -> dict:
 def load(name: str, entry: dict | None = None):
     """SeriesFrame of a sample; the same values on every call and machine."""
     sha256 = locate(name)["sha256"]
-    return {"sample-traffic": _traffic, "sample-stocks": _stocks}[name](sha256)
+    return {"sample-traffic": _traffic, "sample-stocks": _stocks, "sample-warehouse": _warehouse}[name](sha256)
 
 
 def _header(name: str, sha256: str, **fields):
@@ -146,3 +158,43 @@ def _garch(rng, T: int, C: int):  # noqa: N803
         variance[t] = 0.03 * 0.018**2 + 0.10 * returns[t - 1] ** 2 + 0.87 * variance[t - 1]
         returns[t] = np.sqrt(variance[t]) * shocks[t]
     return returns, np.sqrt(variance)
+
+
+def _warehouse(sha256: str):
+    """Pallets that leave 5 warehouses for 12 destinations, daily over 2 years: a weekly cycle, closed on Sundays and
+    holidays, rushes before the great ones, lanes with an order now and then only, and lanes that open late."""
+    import numpy as np
+    import pandas as pd
+
+    from .frame import from_wide
+
+    rng = np.random.default_rng([SEED, 3])
+    times = pd.date_range(WAREHOUSE_START, periods=WAREHOUSE_DAYS, freq="D")
+    lanes = [f"{house} → D{n:02}" for house in WAREHOUSES for n in range(1, DESTINATIONS + 1)]
+    size = np.outer(list(WAREHOUSES.values()), 45 * 0.72 ** np.arange(DESTINATIONS)).ravel()
+    size *= np.exp(rng.normal(0, 0.35, len(lanes)))
+    shape = np.array([1.25, 1.05, 1.0, 1.0, 1.15, 0.5, 0.0])[times.day_of_week]
+    shape = np.where(times.isin(pd.DatetimeIndex(WAREHOUSE_HOLIDAYS)), 0.0, shape) * _rush(times)
+    year = 1 + 0.12 * np.sin(2 * np.pi * (times.day_of_year.to_numpy() - 80) / 365.25)
+    mood = _persistent(rng, len(times), len(lanes), 0.7, 0.15) + _persistent(rng, len(times), 1, 0.9, 0.08)
+    pallets = size * (shape * year)[:, None] * np.exp(mood + rng.normal(0, 0.12, mood.shape))
+    often = np.clip(size / 12, 0.15, 1.0)  # share of days with an order; small lanes save theirs up
+    ordered = rng.random(mood.shape) < often
+    values = np.where(ordered, np.maximum(np.round(pallets / often), pallets > 0), 0.0)
+    for lane, first in LATE_STARTERS.items():
+        values[:first, lane] = np.nan
+    _lose(rng, values, often=1)
+    header = _header("sample-warehouse", sha256, unit="pallets/day", frequency="D", season=7, L=56, H=14,
+                     kind="traffic",
+                     note="Synthetic. Pallets sent from a warehouse to a destination. Zero is a zero: closed, or no "
+                          "order. Empty before a lane opened, and where the books have a gap.")  # fmt: skip
+    return from_wide(header, pd.DataFrame(values, index=times, columns=lanes))
+
+
+def _rush(times):
+    """Factor (T,) by which orders grow in the fortnight before the great holidays, at most 1.35."""
+    import numpy as np
+    import pandas as pd
+
+    ahead = [(pd.Timestamp(day) - times).days.to_numpy() for day in HARVEST_MOON]
+    return 1 + sum(0.35 * np.exp(-((d - 6) ** 2) / 18.0) * (d > 0) for d in ahead)
