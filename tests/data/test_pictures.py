@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from litecast.data import pictures, sample
+from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 
 
@@ -79,3 +80,20 @@ def test_series_are_picked_from_large_to_small():
     wide = pd.DataFrame({f"s{c}": [float(c)] for c in range(9)})
     assert pictures.pick(wide, 3) == ["s8", "s4", "s0"]
     assert pictures.pick(wide, 99) == [f"s{c}" for c in range(8, -1, -1)]
+
+
+def test_beside_shows_demand_that_falls_with_rain():
+    """Demand is twice the usual in dry hours and the usual in wet ones; the picture's lines say so."""
+    times = pd.date_range("2024-01-01", periods=24 * 70, freq="h")
+    rain = pd.DataFrame({"a": (np.arange(len(times)) // 24) % 10 / 1.0}, index=times)
+    wide = pd.DataFrame({"a": 100.0 - 5 * rain["a"]}, index=times)
+    header = Header("rainy", "bikes/h", "h", 168, 168, 24)
+    figure = pictures.beside(from_wide(header, wide, {"rain": rain}))
+    line = figure.axes[0].lines[0].get_ydata()
+    assert len(line) == 10 and (np.diff(line) < 0).all()
+    assert line[0] / line[-1] == pytest.approx(100 / 55, rel=0.01)
+
+
+def test_beside_says_when_nothing_was_observed():
+    figure = pictures.beside(sample.load("sample-traffic"))
+    assert "nothing was observed" in figure.axes[0].texts[0].get_text()

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from . import calendar
+from .frame import SeriesFrame
 from .windows import PARTS, Dataset, fill
 
 WIDTH = 6.7  # inches, the text width of an A4 page
@@ -137,6 +138,50 @@ def holidays(wide: pd.DataFrame, country: str | None) -> Figure:
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set(title="Public holidays against the median of the same weekday", ylabel="share of usual level")
     return figure
+
+
+def beside(frame: SeriesFrame, most: int = 4, bins: int = 10) -> Figure:
+    """Observed inputs, such as weather, beside demand: level against what is usual, over tenths of each input.
+
+    Usual is the median of the same place in the week (or the year), per series; the line is the mean over series, the
+    band the middle 80 % of single values. A value that fills several tenths (no rain) is a bin of its own.
+    """
+    wide, observed = frame.wide(), [name for name, kind in frame.kinds.items() if kind == "observed"][:most]
+    if not observed:
+        return _says("nothing was observed beside this demand")
+    usual = wide.groupby(_places(wide.index, frame.header.frequency)).transform("median")
+    level = (wide / usual.where(usual > 0)).to_numpy().ravel()
+    figure, axes = _grid(len(observed), sharey=True)
+    for ax, name in zip(axes, observed, strict=True):
+        values = frame.wide(name).to_numpy().ravel()
+        groups = pd.DataFrame({"at": values, "level": level}).groupby(_tenths(values, bins))
+        at, groups = groups["at"].mean(), groups["level"]
+        ax.fill_between(at, groups.quantile(0.1), groups.quantile(0.9), color="#0072B2", alpha=0.15, linewidth=0)
+        ax.plot(at, groups.mean(), color="#0072B2", marker="o", markersize=3)
+        ax.axhline(1, color="#333333", linewidth=0.9)
+        ax.set(title=name)
+        ax.xaxis.set_major_formatter(FuncFormatter(_short))
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    figure.supylabel("share of usual level", fontsize="medium")
+    return figure
+
+
+def _tenths(values: np.ndarray, bins: int) -> np.ndarray:
+    """Bin of each value, of about as many values each; -1 = the commonest one, if it would fill two or more."""
+    common, count = next(iter(pd.Series(values).value_counts().items()))
+    rest = np.where(values == common, np.nan, values) if count > 2 * len(values) / bins else values
+    cut = pd.qcut(rest, bins if rest is values else bins // 2, labels=False, duplicates="drop")
+    return np.where(np.isnan(values), np.nan, np.where(np.isnan(cut), -1, cut))
+
+
+def _places(index: pd.Index, frequency: str):
+    """Place of each time in its week (hours, days) or its year; one and the same for steps without a calendar."""
+    if frequency == "step":
+        return np.zeros(len(index), int)
+    times = pd.DatetimeIndex(index)
+    if frequency in ("W", "MS"):
+        return times.month
+    return times.day_of_week * 1440 + times.hour * 60 + times.minute
 
 
 def distribution(wide: pd.DataFrame, unit: str, log: bool = False, most: int = 12) -> Figure:
