@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
             if $$p -c "$(SUPPORTED)" >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help report quick test lab audit bench lock lint clean
+.PHONY: help report quick data test lab audit bench lock lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ report: $(READY) ## run a study and report on it: reports/<study>/report.html an
 
 quick: ## the quick study: synthetic data, a few minutes
 	@$(MAKE) --no-print-directory report STUDY=quick
+
+data: $(READY) ## only the data of a study: collected, checked, one page per dataset [STUDY=default]
+	@$(BIN)/python -m litecast.runner params/$(STUDY).yaml --stage 1 $(if $(JOBS),--jobs $(JOBS))
 
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest
@@ -33,8 +36,10 @@ lab: $(READY) ## the notebooks in JupyterLab
 audit: $(READY) ## load every file of a study again, compare bytes and errors with its rows [STUDY=default]
 	@$(BIN)/python -m litecast.audit $(STUDY)
 
-bench: $(READY) ## pace of every family, and what orchestration costs [STUDY=quick, which must have been made]
+bench: $(READY) ## pace of every family and of collecting, and what orchestration costs [STUDY=quick, which must have been made]
 	@$(BIN)/python bench/families.py
+	@$(BIN)/python bench/collecting.py
+	@$(BIN)/python bench/collecting_od.py
 	@$(BIN)/python bench/orchestration.py $(if $(filter command% environment%,$(origin STUDY)),$(STUDY),quick)
 
 lock: ## resolve pyproject.toml afresh into requirements.lock, in a throw-away environment

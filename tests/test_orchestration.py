@@ -105,10 +105,10 @@ class House:
         return subprocess.Popen(command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
 
-    def make(self, expected: int = 0) -> tuple[list[str], str]:
+    def make(self, *options: str, expected: int = 0) -> tuple[list[str], str]:
         """Run the study. Returns the stages that were started, and the output."""
         before = len(self.started())
-        process = self.start()
+        process = self.start(*options)
         output = process.communicate(timeout=60)[0]
         assert process.returncode == expected, output + self.log()
         return sorted(self.started()[before:]), output
@@ -171,6 +171,18 @@ def test_failed_runs_stop_nothing_else_are_reported_and_retried(house):
     for switch in switches:
         switch.unlink()
     assert house.make()[0] == ["20_classical", "30_shrink", "50_timing", "60_compare", "70_report"]
+
+
+def test_one_stage_by_itself_and_then_the_rest(house):
+    switch = house.switch("fail-10_collect_traffic")
+    started, output = house.make("--stage", "1", expected=1)
+    assert started == ["10_collect_traffic"] and "failed: 10_collect_traffic/dataset=toy: ValueError" in output
+    switch.unlink()
+    started, output = house.make("--stage", "1")
+    assert started == ["10_collect_traffic"] and "1 of 1 runs are done" in output
+    assert house.make("--stage", "1")[0] == []
+    assert house.make("--stage", "4", expected=2)[0] == []
+    assert set(house.make()[0]) == ALL - {"10_collect_traffic"}
 
 
 def test_kill_9_in_the_middle_repeats_no_finished_run(house):

@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", metavar="CSV", help="your own series instead of the study's datasets")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
     parser.add_argument("--plan", action="store_true", help="check, resolve and plan only")
+    parser.add_argument("--stage", default="", metavar="1", help="only runs of notebooks whose number begins so")
     args = parser.parse_args(argv)
     engine.environment("litecast.runner", argv)  # children inherit it
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.plan:
             print(f"reports/{made.study}/plan.json: {len(made.runs)} runs, {len(_due(made, late=False))} to be made")
             return 0
-        return _study(made, args.jobs)
+        return _part(made, args.jobs, args.stage) if args.stage else _study(made, args.jobs)
     except LitecastError as error:
         print(f"litecast: {error}", file=sys.stderr)
         return 2
@@ -108,7 +109,7 @@ def _study(made: study.Plan, jobs: int) -> int:
     server = Server(made, Progress(made, jobs))
     try:
         if early := _due(made, late=False):
-            server.call("runs", jobs, early + late)
+            server.call(["runs"], jobs, early + late)
         for run in late:
             made.refresh(run)
         if due := _due(made, late=True):
@@ -116,20 +117,38 @@ def _study(made: study.Plan, jobs: int) -> int:
             due = [run for run in late if run in due or _place(run) > first]
             _forget(made, due)
             made.write()
-            server.call("late", jobs, due)
+            server.call(["late"], jobs, due)
     finally:
         server.close()
         server.progress.record()
-    return _summary(study.read(made.study))
+    made = study.read(made.study)
+    return _summary(made, made.runs)
+
+
+def _part(made: study.Plan, jobs: int, stage: str) -> int:
+    """The early runs of one stage, and what they need; no comparison, no report. Exit code."""
+    wanted = [run for run in made.runs if run.stage.startswith(stage) and not run.late]
+    if not wanted:
+        there = ", ".join(sorted({run.stage for run in made.runs if not run.late}))
+        raise RunError(f"study {made.study} plans no run of stage '{stage}'; there are {there}")
+    due = [run for run in wanted if study.state(made, run)[0] != "done"]
+    if due:
+        server = Server(made, Progress(made, jobs))
+        try:
+            server.call([f"{run.dir}/done.json" for run in due], jobs, due)
+        finally:
+            server.close()
+            server.progress.record()
+    return _summary(made, wanted)
 
 
 def _place(run: study.Run) -> int:
     return next(place for place, word in enumerate(study.LATE) if run.stage.endswith(word))
 
 
-def _summary(made: study.Plan) -> int:
-    """Say what is missing and why; 0 if nothing is."""
-    states = [(run, *study.state(made, run)) for run in made.runs]
+def _summary(made: study.Plan, runs: list[study.Run]) -> int:
+    """Say what is missing of these runs and why; 0 if nothing is."""
+    states = [(run, *study.state(made, run)) for run in runs]
     missing = [(run, what, why) for run, what, why in states if what != "done"]
     page = made.folder / "report.html"
     print(f"{len(states) - len(missing)} of {len(states)} runs are done" + (f"; {page}" if page.exists() else ""))
@@ -169,10 +188,10 @@ class Server:
         self.snakemake: subprocess.Popen | None = None
         self.children: list[Child] = []
 
-    def call(self, target: str, jobs: int, runs: list[study.Run]) -> None:
-        """Let Snakemake make a target of the Snakefile, serving its clients until it ends. runs: what is to come."""
+    def call(self, targets: list[str], jobs: int, runs: list[study.Run]) -> None:
+        """Let Snakemake make rules or files, serving its clients until it ends. runs: what is to come."""
         self.progress.expect(runs)
-        command = [sys.executable, "-m", "snakemake", target, "--snakefile", str(paths.ROOT / "Snakefile"),
+        command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", str(paths.ROOT / "Snakefile"),
                    "--directory", str(self.made.folder), "--cores", str(jobs), "--keep-going", "--ignore-incomplete",
                    "--nolock", "--rerun-triggers", "mtime", "--scheduler", "greedy", "--latency-wait", "2"]
         is_first, self.snakemake = self.snakemake is None, subprocess.Popen(
