@@ -15,7 +15,7 @@ import toy
 
 from litecast import paths, results, study
 from litecast.closure import literals
-from litecast.data import dataset_names
+from litecast.data import dataset_names, store
 
 SMALL, ONE = ["lstm", "dlinear"], ["lstm"]  # a deep and a compact family, where not all are needed
 
@@ -380,3 +380,33 @@ def test_the_control_trained_longer_gets_as_many_steps_as_the_longest_chain_of_r
             own = literals(paths.PACKAGE / "compress" / f"{name}.py")
             cuts = len((wish or {}).get("levels", own["LEVELS"])) if own["CHAIN"] else 1
             assert cuts * budget["retrain_steps"] <= budget["extra_steps"], (block["name"], name)
+
+
+# ---- what was collected
+
+
+def shares(days: int) -> None:
+    """A collection of prices, as if its source had just been asked."""
+    close = pd.Series(1000.0 + np.arange(days) % 17)
+    table = pd.DataFrame({"time": pd.bdate_range("2023-01-02", periods=days), "series": "000001", "open": close,
+                          "high": close, "low": close, "close": close, "volume": close * 3, "value": np.nan})  # fmt: skip
+    one = store.Collection("toy-shares")
+    one.describe(source="krx-files", kind="stocks", provider="nobody", licence="none", unit="KRW", note="", country="KR",
+                 frequency="trading-day", split="chronological", request={})  # fmt: skip
+    one.put("000001", table, {"made_of": str(days), "request": {}, "notes": {"rows given twice": 2}, "time": ""})
+
+
+def test_what_was_collected_reaches_a_study_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("LITECAST_DATA", str(tmp_path / "data"))
+    shares(600)
+    mine = {"name": "mine", "datasets": ["toy-shares-volume"], "models": ["dlinear"]}
+    made = build(toy.write(tmp_path, "mine", [mine]), "--stage", "1")
+    assert list(made.done()) == [str(made.folder / "runs" / "11_collect_stocks" / "dataset=toy-shares-volume")]
+    entry = json.loads((made.folder / "data.lock").read_text(encoding="utf-8"))["toy-shares-volume"]
+    assert (entry["source"], entry["sha256"]) == ("store", store.Collection("toy-shares").sha256)
+    page = next(made.folder.glob("runs/11_*/*/notebook.html")).read_text(encoding="utf-8")
+    assert "1 series of 600 steps (trading-day), in shares" in page and "rows given twice: 2" in page
+    assert "[  1/1]" not in build(made.source, "--stage", "1").said, "nothing has changed"
+    before = made.done()
+    shares(700)
+    assert "[  1/1] 11_collect_stocks" in build(made.source, "--stage", "1").said and made.done() != before

@@ -180,8 +180,9 @@ def test_prices_are_datasets_by_what_they_hold():
     assert (price.header.unit, price.header.transform, price.header.L) == ("KRW", "log", 60)
     assert (volume.header.unit, list(volume.kinds)) == ("shares", ["close"])
     assert volume.wide()["000660"].iloc[1] == 2 * price.wide()["000660"].iloc[1] == 2002
-    with pytest.raises(DataError, match="ask for my-shares-price, my-shares-volume"):
-        store.load("my-shares")
+    for ask in (store.load, data.load):
+        with pytest.raises(DataError, match="ask for my-shares-price, my-shares-volume"):
+            ask("my-shares")
     with pytest.raises(DataError, match="did you mean"):
         data.resolve(["my-shares-prices"])
 
@@ -214,6 +215,7 @@ def test_planning_reads_no_heavy_library():
     import subprocess
     import sys
 
-    code = "import sys; from litecast.data import store; store.names(); print({'pandas', 'pydantic'} & set(sys.modules))"
+    heavy = "{'pandas', 'pydantic'} & set(sys.modules)"
+    code = f"import sys; from litecast.data import store; store.names(); print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import importlib
 import json
 import warnings
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +28,18 @@ class Unreachable(DataError):
 
 def _literal(module: str, name: str):
     """A literal assigned at the top of data/<module>.py, read without importing it; None where there is none."""
-    for node in ast.parse((_HERE / f"{module}.py").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and any(getattr(target, "id", None) == name for target in node.targets):
-            return ast.literal_eval(node.value)
-    return None
+    return _literals((_HERE / f"{module}.py").read_text(encoding="utf-8")).get(name)
+
+
+@cache
+def _literals(text: str) -> dict:
+    """Name -> value of the literals in capitals that a module assigns at its top."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper():
+            with contextlib.suppress(ValueError):
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
 
 
 def dataset_names() -> dict[str, str]:
@@ -60,6 +70,7 @@ def resolve(names: list[str], files: dict[str, str] | None = None) -> dict[str, 
             found[name] = own | _module("files").locate(files[name])
             continue
         if name not in known:
+            _no_series(name)
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(known))}"
             raise DataError(f"no dataset is called '{name}'{hint}")
@@ -70,6 +81,14 @@ def resolve(names: list[str], files: dict[str, str] | None = None) -> dict[str, 
                 silent.add(known[name])
             found[name] = _stand_in(name, known, str(error))
     return found
+
+
+def _no_series(name: str) -> None:
+    """DataError that says why something that was collected is no dataset, if it is one of these."""
+    from . import store
+
+    if name in [one.name for one in store.collections()]:
+        store.locate(name)
 
 
 def _located(name: str, source: str, silent: bool = False) -> dict:

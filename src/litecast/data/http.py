@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json as jsons
 import logging
+import ssl
 import urllib.parse
 import xml.etree.ElementTree as xml
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from ..errors import DataError
 
 KEPT = "What was collected so far is kept: run the same command again"
+SHORTEST = 8  # characters of a key that is worth hiding
 _BUSY = (429, 502, 503, 504)
 
 
@@ -83,7 +86,7 @@ def plain(answer: Answer) -> None:
 class Client:
     """Requests to one provider. pace_s: least seconds between two requests; tries: how often one is sent at most.
 
-    clock needs now(), monotonic() and sleep(s). Secrets are cut out of requests, answers and errors; httpx logs nothing.
+    clock needs now(), monotonic() and sleep(s). Secrets are cut out of requests, answers, errors; httpx logs nothing.
     """
 
     base: str
@@ -97,7 +100,7 @@ class Client:
     def __post_init__(self):
         import httpx
 
-        self._http = httpx.Client(timeout=self.timeout_s, follow_redirects=False, trust_env=True)
+        self._http = httpx.Client(timeout=self.timeout_s, verify=_certificates())
         self._last: float | None = None  # when the last request was sent
         self._pause: float | None = None  # what the last answer asked to wait
         for name in ("httpx", "httpcore"):  # they log whole addresses, and some providers want the key in there
@@ -167,6 +170,14 @@ class Client:
         self._last = self.clock.monotonic()
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Read once: it takes longer than many a request."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text without secrets, whether written plainly or encoded for an address or for JSON."""
     for form in _forms(secrets):
@@ -183,6 +194,8 @@ def _redacted(body: bytes, secrets: Iterable[str]) -> bytes:
 def _forms(secrets: Iterable[str]) -> list[str]:
     """Longest first, so that no form leaves the rest of a longer one behind."""
     quote, unquote, found = urllib.parse.quote, urllib.parse.unquote, set()
-    for secret in filter(None, secrets):
+    for secret in secrets:
+        if len(secret) < SHORTEST:  # a public trial key such as "sample": cutting it out would damage answers
+            continue
         found |= {secret, quote(secret, safe=""), quote(secret), unquote(secret), jsons.dumps(secret)[1:-1]}
     return sorted(found, key=len, reverse=True)

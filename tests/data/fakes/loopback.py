@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import urllib.parse
@@ -99,6 +100,7 @@ class Loopback:
 def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else every answer waits 40 ms
 
         def do_GET(self):  # noqa: N802
             self._serve()
@@ -135,6 +137,10 @@ def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
 
         def log_message(self, *_):
             pass
+
+        def handle(self):
+            with contextlib.suppress(ConnectionError):  # a client that was killed
+                super().handle()
 
     return Handler
 
