@@ -391,8 +391,8 @@ def shares(days: int) -> None:
     table = pd.DataFrame({"time": pd.bdate_range("2023-01-02", periods=days), "series": "000001", "open": close,
                           "high": close, "low": close, "close": close, "volume": close * 3, "value": np.nan})  # fmt: skip
     one = store.Collection("toy-shares")
-    one.describe(source="krx-files", kind="stocks", provider="nobody", licence="none", unit="KRW", note="", country="KR",
-                 frequency="trading-day", split="chronological", request={})  # fmt: skip
+    one.describe(source="krx-files", kind="stocks", provider="nobody", licence="none", unit="KRW", note="",
+                 country="KR", frequency="trading-day", split="chronological", request={})  # fmt: skip
     one.put("000001", table, {"made_of": str(days), "request": {}, "notes": {"rows given twice": 2}, "time": ""})
 
 

@@ -11,10 +11,9 @@ import glob
 import importlib
 import os
 import shlex
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -22,11 +21,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from ..errors import DataError
 from . import _literal, dataset_names, http, store
+from .clock import Clock
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_KOREA = timezone(timedelta(hours=9))  # no summer time since 1988
 
 
 # --- what options are made of
@@ -60,19 +59,6 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
     SAME: ClassVar[tuple[str, ...]] = ()  # options that say what a series means: one answer for a whole collection
-
-
-class Clock:
-    """Korean time, without a zone as everywhere in litecast; tests bring their own."""
-
-    def now(self) -> datetime:
-        return datetime.now(_KOREA).replace(tzinfo=None)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 @dataclass
