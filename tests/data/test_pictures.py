@@ -97,3 +97,16 @@ def test_beside_shows_demand_that_falls_with_rain():
 def test_beside_says_when_nothing_was_observed():
     figure = pictures.beside(sample.load("sample-traffic"))
     assert "nothing was observed" in figure.axes[0].texts[0].get_text()
+
+
+def test_a_closed_day_is_a_zero_and_a_lane_without_a_usual_level_is_left_out():
+    times = pd.date_range("2024-01-01", periods=400, freq="D")
+    closed = pictures.calendar.holidays(times, "KR") | (times.day_of_week == 6)
+    wide = pd.DataFrame({"busy": np.where(closed, 0.0, 10.0), "rare": (np.arange(400) % 5 == 0) * 3.0}, index=times)
+    levels = pictures.holiday_levels(wide, "KR")
+    assert np.isfinite(levels).all() and (levels[levels.index.day_of_week < 6] == 0).all() and len(levels) > 10
+
+
+def test_coverage_of_a_whole_table_says_so():
+    wide = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=pd.date_range("2024-01-01", periods=2, freq="D"))
+    assert pictures.coverage(wide).axes[0].texts[0].get_text() == "nothing is missing: 2 series of 2 steps"

@@ -39,6 +39,8 @@ def coverage(wide: pd.DataFrame, dropped: list[tuple[str, str]] = (), most: int 
     """
     missing = wide.isna()
     total = missing.mean()
+    if not total.any():
+        return _says(f"nothing is missing: {wide.shape[1]} series of {len(wide):,} steps")
     shown = sorted(total.sort_values(ascending=False, kind="stable").index[:most], key=list(wide.columns).index)
     bins = np.arange(len(wide)) * min(len(wide), 180) // len(wide)
     raster = missing[shown].groupby(bins).mean().to_numpy().T
@@ -47,9 +49,8 @@ def coverage(wide: pd.DataFrame, dropped: list[tuple[str, str]] = (), most: int 
                         extent=(0, len(wide), len(shown) - 0.5, -0.5))
     gone = {name for name, _ in dropped}
     left.set_yticks(range(len(shown)), [f"{name} *" if str(name) in gone else str(name) for name in shown])
-    _time_ticks(left, wide.index)
-    share = f"{total.mean():.1%} of all" if total.any() else "none"
-    left.set_title(f"Missing values: {share}" + (" (* = dropped)" if gone else ""))
+    _time_ticks(left, wide.index, most=4)
+    left.set_title(f"Missing values: {total.mean():.1%} of all" + (" (* = dropped)" if gone else ""))
     left.grid(False)
     right.barh(range(len(shown)), total[shown], color=_SHADES[1], height=0.7)
     right.set(xlabel="missing in all", xlim=(0, max(0.02, 1.15 * total[shown].max())))
@@ -122,7 +123,8 @@ def holiday_levels(wide: pd.DataFrame, country: str | None) -> pd.Series:
     days = wide.resample("D").mean().dropna(how="all")
     free = calendar.holidays(days.index, country)
     usual = days[~free].groupby(days.index[~free].day_of_week).median()
-    return (days[free] / usual.reindex(days.index[free].day_of_week).to_numpy()).mean(axis=1)
+    usual = usual.where(usual > 0)  # a series that is mostly zero on that weekday has no usual level
+    return (days[free] / usual.reindex(days.index[free].day_of_week).to_numpy()).mean(axis=1).dropna()
 
 
 def holidays(wide: pd.DataFrame, country: str | None) -> Figure:
@@ -155,9 +157,11 @@ def beside(frame: SeriesFrame, most: int = 4, bins: int = 10) -> Figure:
     for ax, name in zip(axes, observed, strict=True):
         values = frame.wide(name).to_numpy().ravel()
         groups = pd.DataFrame({"at": values, "level": level}).groupby(_tenths(values, bins))
-        at, groups = groups["at"].mean(), groups["level"]
-        ax.fill_between(at, groups.quantile(0.1), groups.quantile(0.9), color="#0072B2", alpha=0.15, linewidth=0)
-        ax.plot(at, groups.mean(), color="#0072B2", marker="o", markersize=3)
+        told = pd.DataFrame({"at": groups["at"].mean(), "mean": groups["level"].mean(),
+                             "low": groups["level"].quantile(0.1), "high": groups["level"].quantile(0.9)})  # fmt: skip
+        told = told.sort_values("at")
+        ax.fill_between(told["at"], told["low"], told["high"], color="#0072B2", alpha=0.15, linewidth=0)
+        ax.plot(told["at"], told["mean"], color="#0072B2", marker="o", markersize=3)
         ax.axhline(1, color="#333333", linewidth=0.9)
         ax.set(title=name)
         ax.xaxis.set_major_formatter(FuncFormatter(_short))
