@@ -1,6 +1,7 @@
 """Splits, filling, scaling and cutting: known counts, and nothing later reaches anything earlier."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -314,3 +315,12 @@ def test_what_is_observed_per_series_or_not_at_all_stays_out():
     assert both.observed_names == ["rain"]
     for field in ("x", "z", "mean", "std"):  # networks see what they saw
         np.testing.assert_array_equal(getattr(both, field), getattr(plain, field))
+
+
+@pytest.mark.parametrize("kind, names", [("traffic", ["rain"]), ("stocks", []), ("other", [])])
+def test_beside_a_single_series_the_kind_of_data_tells_weather_from_its_own(kind, names):
+    """The weather over one count of bikes is weather; the volume beside one price is its own."""
+    base = frame(noise(600, 1))
+    rain = pd.DataFrame(np.arange(600.0), base.wide().index, base.wide().columns)
+    one = from_wide(replace(base.header, kind=kind), base.wide(), {"rain": rain})
+    assert prepare(one).observed_names == names

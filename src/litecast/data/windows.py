@@ -184,13 +184,14 @@ def fill(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
 def _observed(frame: SeriesFrame, index: pd.Index, train: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Columns of kind "observed" that all series share: (T, W), scaled and filled as inputs are, and their names.
 
-    What differs from series to series (the close beside a volume) is left out: it belongs to its series.
+    What differs from series to series (the close beside a volume) is left out: it belongs to its series. Beside a
+    single series nothing differs; there the kind of data tells: what stands beside traffic is its weather.
     """
-    shared = {}
+    alone, shared = frame.header.kind == "traffic", {}
     for name in (name for name, kind in frame.kinds.items() if kind == "observed"):
         wide = frame.wide(name)
         low, high = wide.min(axis=1), wide.max(axis=1)
-        if wide.shape[1] > 1 and low.equals(high) and low.notna().any():
+        if (wide.shape[1] > 1 or alone) and low.equals(high) and low.notna().any():
             shared[name] = low.reindex(index)
     if not shared:
         return np.empty((len(index), 0), np.float32), []
