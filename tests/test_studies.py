@@ -388,8 +388,9 @@ def test_the_control_trained_longer_gets_as_many_steps_as_the_longest_chain_of_r
 def shares(days: int) -> None:
     """A collection of prices, as if its source had just been asked."""
     close = pd.Series(1000.0 + np.arange(days) % 17)
-    table = pd.DataFrame({"time": pd.bdate_range("2023-01-02", periods=days), "series": "000001", "open": close,
-                          "high": close, "low": close, "close": close, "volume": close * 3, "value": np.nan})  # fmt: skip
+    table = pd.DataFrame({"time": pd.bdate_range("2023-01-02", periods=days), "series": "000001",
+                          **dict.fromkeys(["open", "high", "low", "close"], close), "volume": close * 3,
+                          "value": np.nan})  # fmt: skip
     one = store.Collection("toy-shares")
     one.describe(source="krx-files", kind="stocks", provider="nobody", licence="none", unit="KRW", note="",
                  country="KR", frequency="trading-day", split="chronological", request={})  # fmt: skip

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,27 @@ def test_an_index_has_a_code_and_fields_of_its_own():
     assert run(fake, "codes=U001") == 0
     assert fake.requests[0][0] == "U001" and fake.requests[0][5] == [0, 2, 3, 4, 5, 8, 9]
     assert len(rows(code="U001")) == 2
+    assert data.load("my-stocks-price").header.unit == "index points"
+
+
+def test_one_collection_has_one_unit_one_meaning_and_one_source(capsys):
+    run(program({"U001": SAMSUNG}), "codes=U001")
+    before = snapshot()
+    fake = program()
+    assert "an index is in points" in failed(capsys, fake, "codes=005930")
+    assert "was collected with hours=1, not 3" in failed(capsys, fake, "codes=U001", "hours=3")
+    store.Collection("rest").raw.keep("kiwoom 005930 raw since all base 20250908", [("asked", "now", b"[]")])
+    assert cybos.main(["rest", "codes=005930"], fake.dispatch, fake.clock) == 1
+    assert "comes from kiwoom, not from cybos" in capsys.readouterr().err
+    assert cybos.main(["samsung", "codes=005930"], fake.dispatch, fake.clock) == 1
+    assert "name of a public dataset" in capsys.readouterr().err
+    assert fake.requests == [] and snapshot() == before
+
+
+def test_a_code_given_twice_is_asked_for_once(capsys):
+    fake = program()
+    assert run(fake, "codes=000660,000660") == 0
+    assert len(fake.requests) == 2 and "1 of 1 stocks" in capsys.readouterr().out
 
 
 # --- paging
@@ -136,10 +158,19 @@ def test_every_way_of_paging_brings_every_day(words, rules):
     assert closes(rows()) == truth(LONG)
 
 
-def test_a_count_is_kept_though_continue_stays_set():
+def test_a_count_is_how_much_is_asked_for_at_once_and_no_end():
     fake = program(sticky=True)
     run(fake, "codes=005930", "paging=count", "count=200")
-    assert len(rows()) == 200 and len(fake.requests) == 2
+    assert closes(rows()) == truth(LONG)  # 250 days: "since all" is what it says
+    assert [asked[2] for asked in fake.requests[:3]] == [20250909, 20250909, int(f"{LONG.days[50][0]:%Y%m%d}")]
+
+
+@pytest.mark.parametrize("paging", ["continue", "count"])
+def test_where_continue_is_not_available_days_are_asked_for_by_date(paging):
+    """As the official page has it. The first block alone would look like a stock listed a hundred days ago."""
+    fake = program(no_continue=True)
+    assert run(fake, "codes=005930", f"paging={paging}") == 0
+    assert closes(rows()) == truth(LONG)
 
 
 class Relative(Cybos):
@@ -168,20 +199,31 @@ def test_blocks_of_the_dates_way_must_agree_where_they_meet(capsys):
 
 
 @pytest.mark.parametrize("kind", ["empty", "repeat"])
-def test_an_empty_or_repeated_block_ends_a_chain_and_is_said(kind, capsys):
+@pytest.mark.parametrize("paging", ["continue", "count"])
+def test_after_an_empty_or_repeated_block_the_rest_is_asked_for_by_date(kind, paging):
     fake = program()
-    fake.fault(kind, after=2)
+    fake.fault(kind, after=1)
+    assert run(fake, "codes=005930", f"paging={paging}") == 0
+    assert closes(rows()) == truth(LONG)
+
+
+def test_a_block_that_lost_rows_is_noticed():
+    fake = program(block=50)
+    fake.fault("short", after=2)
+    assert run(fake, "codes=005930") == 0 and len(rows()) == 247
+    assert store.Collection("my-stocks").parts["005930"]["notes"] == {"short pages amid others: are days missing?": 1}
+
+
+def test_numbers_that_com_gives_as_decimals_are_kept():
+    fake = program({"005930": Stock([(day[0], *day[1:6], Decimal(day[6])) for day in SAMSUNG.days])})
     assert run(fake, "codes=005930") == 0
-    assert "ended by an empty or repeated page" in capsys.readouterr().out
-    assert len(rows()) == 200
-    notes = store.Collection("my-stocks").parts["005930"]["notes"]
-    assert [count for what, count in notes.items() if "empty or repeated" in what] == [1]
+    assert closes(rows()) == truth(SAMSUNG)
 
 
 def test_the_quota_is_waited_for_and_no_call_ever_hangs():
     fake = program(block=2)
     assert run(fake, "codes=005930") == 0
-    assert len(fake.requests) == 125 and fake.blocked == 0
+    assert len(fake.requests) == 126 and fake.blocked == 0  # 125 blocks, and one that finds nothing older
     assert fake.clock.passed == 30.0  # twice the window of 15 s
     hasty = program(block=2).dispatch("CpUtil.CpCybos")
     for _ in range(61):
@@ -248,12 +290,12 @@ def failed(capsys, fake, *words, status=1):
 
 
 @pytest.mark.parametrize("kind, words", [
-    ("failed", ["005930", "status -1", "통신 오류"]), ("code1", ["005930", "could not be sent"]),
+    ("failed", ["005930", "status error", "통신 오류"]), ("code1", ["005930", "could not be sent"]),
 ])  # fmt: skip
 def test_a_stock_that_fails_is_said_and_the_next_one_collected(capsys, kind, words):
     fake = program()
     fake.fault(kind, after=1)
-    said = failed(capsys, fake)
+    said = failed(capsys, fake, "codes=005930,000660")
     assert all(word in said for word in words)
     assert set(collecting.collect("cybos", "my-stocks", {}).parts) == {"000660"}
     assert run(fake) == 0  # the same command again
@@ -307,6 +349,9 @@ def test_fields_in_another_order_are_refused(capsys):
     (["codes=005930", "since=yesterday"], "since=yesterday cannot be"), (["since=20200101"], "codes must be given"),
     (["codes=005930", "base=20250910"], "must not lie after today"), (["codes=005930", "paging=none"], "paging=none"),
     (["codes=005930", "adjusted=maybe"], "adjusted=maybe"), (["codes=005930", "05930"], "say: python -m"),
+    (["codes=A005930"], "no leading A"), (["codes=u001"], "'u001' is none"), (["codes=5930"], "'5930' is none"),
+    (["codes=005930 000660"], "several by commas"), (["codes=U001,005930"], "U001: an index is in points"),
+    (["codes=005930", "count=0"], "count=0"),
 ])  # fmt: skip
 def test_settings_that_are_not_right_are_said(capsys, words, said):
     fake = program()
@@ -368,7 +413,7 @@ def test_killed_in_a_chain_and_run_again_gives_the_same_bytes():
     assert [unit.split()[1] for unit in raw.units()] == ["000660"]  # of the other one block was there: nothing is kept
     again = program()
     assert run(again, "codes=000660,005930") == 0
-    assert {asked[0] for asked in again.requests} == {"A005930"} and len(again.requests) == 3
+    assert {asked[0] for asked in again.requests} == {"A005930"} and len(again.requests) == 4
     run(program(), "codes=000660,005930", name="whole")
     killed, whole = (collecting.collect("cybos", name, {}, Clock()) for name in ("my-stocks", "whole"))
     for code in ("000660", "005930"):

@@ -286,6 +286,7 @@ def broken(fake, before, *words, **options):
     ("8010", ["another IP address", "8010", "register this machine's address"]),
     ("8030", ["real and mock", "8030", "mock=true"]),
     ("1634", ["too long a batch", "1634"]),
+    ("long batch", ["too long a batch", "HTTP 429"]),
     ("7777", ["not in our list", "7777"]),
     ("empty", ["an empty page that promises more"]),
     ("repeat", ["a page was sent twice", "run the same command again"]),
@@ -305,6 +306,41 @@ def test_other_errors_leave_the_store_as_it_was(serve, kind, words):
     assert "005930" in fake.collect().parts  # the next call makes it good
 
 
+@pytest.mark.parametrize("kind, at, days, note", [
+    ("short", 1, 147, "short pages amid others: are days missing?"),
+    ("empty", 2, 120, "empty last pages: is the first day right?"),
+])  # fmt: skip
+def test_pages_that_lost_rows_are_noticed(serve, kind, at, days, note):
+    fake = serve()
+    fake.fault(kind, after=at)
+    collection = fake.collect(base="20250908")
+    assert len(collection.part("005930")) == days and collection.parts["005930"]["notes"] == {note: 1}
+
+
+@pytest.mark.parametrize("kind", ["cut", "refused", "status:503"])
+def test_a_line_that_stays_broken_is_said_and_the_store_stays(serve, server, kind):
+    fake = serve(least_s=0)
+    fake.collect(codes="000660")
+    before = snapshot(store())
+    server.fault(kind, times=4, after=2)
+    broken(fake, before, "4 times in a row", "run the same command again")
+
+
+@pytest.mark.parametrize("wrong", [{"token": ""}, {"expires_dt": "20251399000000"}, {"expires_dt": None}])
+def test_an_answer_without_a_token_or_its_end_is_refused(serve, server, wrong):
+    fake = serve()
+
+    def odd(request):
+        reply = fake.token(request)
+        reply.body |= wrong
+        return reply
+
+    server.routes["/oauth2/token"] = odd
+    with pytest.raises(DataError, match="without token or expires_dt"):
+        fake.collect()
+    assert not store().exists()
+
+
 @pytest.mark.parametrize("kind, words", [("html", ["no JSON", "HTML page"]), ("garbage", ["not text"]),
                                          ("empty", ["no JSON", "empty"])])  # fmt: skip
 def test_what_is_no_answer_is_said(serve, server, kind, words):
@@ -316,7 +352,8 @@ def test_what_is_no_answer_is_said(serve, server, kind, words):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"codes": ""}, "no stock is named"), ({"codes": "A005930"}, "no leading A"), ({"codes": "5930"}, "six digits"),
+    ({"codes": ""}, "no stock is named"), ({"codes": "A005930"}, "no leading A"), ({"codes": "00104k"}, "capitals"),
+    ({"codes": "5930"}, "six digits"),
     ({"base": "2025-09-10"}, "is not over in Korea"), ({"since": "2025-09-09", "base": "2025-09-08"}, "after the base"),
     ({"codes": "005930_NX", "mock": "true"}, "KRX only"), ({"code": "x"}, "did you mean codes"),
     ({"codes": "005935"}, "no such stock"),
@@ -335,6 +372,9 @@ def test_a_stock_without_a_row_is_refused(serve):
 def test_other_venues_and_the_mock_host(serve):
     stocks = {"005930_AL": SAMSUNG, "005930_NX": SAMSUNG}
     assert set(serve(stocks).collect(codes="005930_AL,005930_NX").parts) == set(stocks)
+    silent = serve(stocks)
+    silent.fault("venue")  # whether the answer repeats the venue is not documented
+    assert len(silent.collect("silent", codes="005930_NX").part("005930_NX")) == 2
     fake = serve(stocks, mock=True)
     with pytest.raises(DataError, match="no such market.*1901"):  # real host's option, mock host's rule
         fake.collect("mock", codes="005930_NX")

@@ -150,6 +150,7 @@ def test_refused_to_the_end_it_says_so(capsys):
     assert run(ocx, "codes=005930", "windows=5/18,25/90") == 1
     said = capsys.readouterr().err
     assert "too many requests (code -200)" in said and "windows" in said and len(ocx.requests) == 3
+    assert "waiting 90 s" in said and "waiting 18 s" not in said  # nobody wonders what it waits for
 
 
 def test_without_windows_of_its_own_the_sixth_in_a_second_is_refused():
@@ -194,6 +195,7 @@ def test_since_ends_the_pages():
     ocx = control()
     run(ocx, "codes=005930", "since=2025-08-01", "adjusted=0")
     assert len(ocx.requests) == 1 and rows(adjusted=False)["time"].min().date() == date(2025, 8, 1)
+    assert store.Collection("my-stocks").parts["005930"]["notes"] == {}  # ended because it was asked to
 
 
 def test_collecting_twice_asks_nothing_and_changes_nothing():
@@ -229,6 +231,7 @@ def test_the_login_is_waited_for_and_its_failures_have_meanings(capsys):
     ("-203", ["no data (code -203)", "check the code"]),
     ("-205", ["could not be received (code -205)"]),
     ("-999", ["not in our list (code -999)"]),
+    ("-105", ["a wrong argument (code -105)"]),
 ])  # fmt: skip
 def test_a_stock_that_fails_is_said_and_the_next_one_collected(capsys, kind, words):
     ocx = control()
@@ -240,6 +243,17 @@ def test_a_stock_that_fails_is_said_and_the_next_one_collected(capsys, kind, wor
     again = control()
     assert run(again) == 0 and {asked["종목코드"] for asked in again.requests} == {"005930"}
     assert closes(rows()) == truth(LONG)
+
+
+@pytest.mark.parametrize("kind, at, days, note", [
+    ("short", 1, 247, "short pages amid others: are days missing?"),
+    ("empty", 2, 200, "empty last pages: is the first day right?"),
+])  # fmt: skip
+def test_pages_that_lost_rows_are_noticed(kind, at, days, note):
+    ocx = control()
+    ocx.fault(kind, after=at)
+    assert run(ocx, "codes=005930") == 0 and len(rows()) == days
+    assert store.Collection("my-stocks").parts["005930"]["notes"] == {note: 1}
 
 
 def test_a_late_answer_is_not_taken_for_another_stock():
@@ -278,7 +292,8 @@ def test_an_error_inside_a_handler_does_not_leave_it(capsys):
 
 @pytest.mark.parametrize("words, said", [
     (["windows=5/0"], "windows=5/0"), (["windows=5"], "windows=5"), (["screen=0000"], "screen=0000"),
-    (["screen=101"], "screen=101"), (["timeout=5"], "did you mean timeout_s"),
+    (["screen=101"], "screen=101"), (["timeout=5"], "did you mean timeout_s"), (["timeout_s=0"], "timeout_s=0"),
+    (["codes=A005930"], "no leading A"), (["codes=00593a"], "capital letters"),
 ])  # fmt: skip
 def test_settings_that_are_not_right_are_said(capsys, words, said):
     ocx = control()

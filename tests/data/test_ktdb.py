@@ -145,6 +145,23 @@ def test_freight_has_a_title_above_its_header(tmp_path):
     assert row(one, 3, 4) == {"small": 1340, "medium": 1341, "large": 1342, "total": 4023}
 
 
+@pytest.mark.parametrize("first", ["2023년", "Sheet1"])
+def test_freight_of_future_years_stands_in_a_sheet_each(tmp_path, first):
+    path = written(tmp_path, "배포용 (기준년도 2023년) 화물자동차OD_2025.11.28.xlsx", fake.freight(first, "2030년"))
+    assert list(collect(path).parts) == ["freight_2023", "freight_2030"]
+    assert row(od.load("toy", year=2023), 3, 4)["total"] == 4023 and od.load("toy").header.base_year == 2023
+    assert row(od.load("toy", year=2030), 3, 4)["total"] == 4023 + 3 * 70_000
+
+
+@pytest.mark.parametrize(("name", "cover"), [
+    ("2023년 기준", [["통행/일"]]), ("설명", [["항목", "출발", "도착", "출근"], ["뜻", "O", "D", "통행"]]),
+    ("존", [["대존", "소존", "250존체계"], [1, "가", 1]])])  # fmt: skip
+def test_a_first_sheet_that_is_no_data_is_passed_over(tmp_path, name, cover):
+    flows = fake.flows(fake.REGION, lambda o, d: [o, d], 5, 2025)
+    made = collect(written(tmp_path, "부산울산권_목적통행.xlsx", fake.workbook({name: cover, "2025년": flows})))
+    assert list(made.parts) == ["purpose_2025"] and row(od.load("toy", year=2025), 3, 4)["home"] == 1343 + 20_000
+
+
 @pytest.mark.parametrize("titles", [None, fake.LARGE_TITLES])
 def test_old_stacked_matrices(tmp_path, titles):
     collect(written(tmp_path, "2019년~2050년 목적별OD(250).xlsx", fake.large(titles)))
@@ -217,6 +234,18 @@ def test_packages_of_one_area_go_together_and_are_added_later(tmp_path):
     collection = collect(second, leave_out="사회경제지표")
     assert {"purpose_2023", "mode_2023"} <= set(collection.parts) and od.load("toy", kind="mode").Z == 5
     assert od.load("toy").header.kind == "purpose"
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_one_cell_changes_one_trip(tmp_path, place):
+    """Columns are not mixed up, nor rows."""
+    before = collect(written(tmp_path, "ODTRIP23_F.OUT", fake.text(5))).part("purpose_2023")
+    content = fake.text(5).decode().replace(f"{fake.trips(4, 2, place)}.25", f"{fake.trips(4, 2, place)}.75")
+    after = collect(written(tmp_path, "ODTRIP23_F.OUT", content.encode()), "other").part("purpose_2023")
+    name = ["home", "work", "school", "business", "other"][place]
+    changed = after.compare(before)
+    assert changed.columns.get_level_values(0).unique().tolist() == [name] and len(changed) == 1
+    assert after.loc[changed.index[0], ["origin", "destination"]].tolist() == [4, 2]
 
 
 def test_summary_sheets_beside_the_zones_they_sum_up_are_left_out(tmp_path):
@@ -379,6 +408,9 @@ def test_what_does_not_belong_together(tmp_path):
     hole = fake.workbook({"a": [["대존", "소존", "250존체계"], [1, "가", 1], [1, "나", 3]]})
     with pytest.raises(DataError, match="zone ids must be 1 to 2, each once"):
         collect(written(tmp_path, "zones.xlsx", hole), "b")
+    bare = fake.workbook({"a": [["시군구", "행정동", "존체계_읍면동"]]})
+    with pytest.raises(DataError, match="sheet a: no zones"):
+        collect(written(tmp_path, "bare.xlsx", bare), "b")
     stranger = fake.workbook({"총인구": [["a", "b", None, "2023년"], [1, 1, 9, 7]]})
     with pytest.raises(DataError, match="총인구: zone 9 is not in the zone system"):
         collect(fake.national(tmp_path, **{"3. 사회경제지표/전국지역간_사회경제지표.xlsx": stranger}), "c")
@@ -485,7 +517,7 @@ def test_chunks_do_not_change_the_table(tmp_path, monkeypatch):
     path = written(tmp_path, "ODTRIP23_F.OUT", fake.text(5))
     sheet = written(tmp_path, "전국 목적OD.xlsx", fake.national_purposes((2023,)))
     whole = [collect(path).part("purpose_2023"), collect(sheet, "sheet").part("purpose_2023")]
-    monkeypatch.setattr(ktdb_tables, "LINES", 7)
+    monkeypatch.setattr(ktdb_files, "LINES", 7)
     monkeypatch.setattr(ktdb_files, "ROWS", 7)
     for name, source, one in (("a", path, whole[0]), ("b", sheet, whole[1])):
         pd.testing.assert_frame_equal(collect(source, name).part("purpose_2023"), one)

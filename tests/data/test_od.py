@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litecast.data import od, od_pictures
@@ -47,6 +47,7 @@ def test_total_is_summed_where_none_is_given():
     np.testing.assert_array_equal(frame(total=False).check().matrix(), frame().matrix())
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(2, 6), st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(zones, random):
     one = frame(zones)

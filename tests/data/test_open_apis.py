@@ -1,10 +1,12 @@
 """Open APIs: one contract for all of them against providers that enforce the real rules, then what each one means."""
 
+import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ from hypothesis import strategies as st
 from litecast import data
 from litecast.data import collecting, http, store
 from litecast.data.sources import data_go_kr as rules
-from litecast.data.sources.seoul import CODES as SEOUL_CODES
+from litecast.data.sources import expressway as expressway_source
+from litecast.data.sources import gyeonggi as gyeonggi_source
+from litecast.data.sources import seoul as seoul_source
 from litecast.errors import DataError
 
 KEYS = {"SEOUL_KEY": seoul.KEY, "DATA_GO_KR_KEY": data_go_kr.KEY, "GG_KEY": gyeonggi.KEY, "EX_KEY": expressway.KEY}
@@ -66,17 +70,20 @@ CASES = [
     Case("seoul", lambda: seoul.sample(["20240101"]), "", {
         "spots": "A-01", "start": "2024-01-01", "end": "2024-01-01"},
         {"start": "2024-02-01", "end": "2024-02-01"}, _grown_seoul, 0,
-        {"key": "INFO-100, the key is not valid", "limit": "ERROR-500, server error", "error": "ERROR-600",
-         "encoding": "no XML"}, 9, 35),
+        {"key": "INFO-100, the key is not valid", "expired": "INFO-100", "limit": "ERROR-500, server error",
+         "error": "ERROR-600", "encoding": "no XML"}, 9, 35),
     Case("tms-statistics", lambda: data_go_kr.sample([(2023, 1)]), "/1613000/KictTmsStat", {
         "start": "2023-01-01", "end": "2023-01-31", "page_size": "4"}, {"end": "2023-02-01"}, _grown_statistics, 0,
-        {"key": "30, SERVICE_KEY_IS_NOT_REGISTERED", "limit": "22, LIMITED.*tomorrow", "error": "Unexpected errors",
+        {"key": "30, SERVICE_KEY_IS_NOT_REGISTERED", "expired": "31, DEADLINE.*활용연장신청",
+         "limit": "22, LIMITED.*tomorrow", "error": "Unexpected errors",
          "encoding": "not text in utf-8"}, 1, 2),
     Case("gyeonggi", lambda: gyeonggi.sample(["2024-01-01", "2024-01-02"]), "", {"page_size": "4"}, {},
-         _grown_gyeonggi, 1, {"key": "ERROR-290, the key is not valid", "limit": "ERROR-337.*tomorrow",
-                              "error": "no JSON", "encoding": "not text in utf-8"}, 2, 2),
+         _grown_gyeonggi, 1, {"key": "ERROR-290, the key is not valid", "expired": "INFO-300.*GG_KEY",
+                              "limit": "ERROR-337.*tomorrow", "error": "no JSON", "encoding": "not text in utf-8"},
+         2, 2),
     Case("expressway", lambda: expressway.sample(), "/openapi/trafficapi", {"page_size": "3"}, {}, _grown_expressway, 2,
-         {"key": "INVALID_KEY, the key is not valid", "limit": "EXCEEDED_LIMIT", "error": "no JSON",
+         {"key": "INVALID_KEY, the key is not valid", "expired": "EXPIRED_KEY, the key has expired .*new one",
+          "limit": "EXCEEDED_LIMIT", "error": "no JSON",
           "encoding": "not text in utf-8"}, 1, 1),
 ]  # fmt: skip
 
@@ -179,20 +186,20 @@ def test_faults_of_the_line_are_tried_again(api, fault):
     assert clock.slept[:2] == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("fault", ["cut", "status:503", "html", "garbage", "empty", "status:500"])
+@pytest.mark.parametrize("fault", ["timeout", "cut", "status:503", "html", "garbage", "empty", "status:500"])
 def test_what_cannot_be_recovered_is_an_error_and_leaves_the_store_as_it_was(api, fault):
     api.first()
     before = files()
     api.case.grow(api.fake)
-    api.server.fault(fault, times=4 if fault in ("cut", "status:503") else 1)
+    api.server.fault(fault, times=4 if fault in ("timeout", "cut", "status:503") else 1)
     with pytest.raises(DataError) as caught:
-        api.more()
+        api.more(timeout_s="0.05" if fault == "timeout" else "5")
     assert files() == before
     assert f"GET {api.server.url}" in str(caught.value) and "SECRETKEY" not in str(caught.value)
     assert api.more().parts  # and then it goes on
 
 
-@pytest.mark.parametrize("fault", ["key", "limit", "error", "encoding", "html"])
+@pytest.mark.parametrize("fault", ["key", "expired", "limit", "error", "encoding", "html"])
 def test_errors_of_the_provider_say_what_they_mean(api, fault):
     api.first()
     before = files()
@@ -310,6 +317,73 @@ def test_options_are_described_and_checked(api):
     assert not api.server.requests
 
 
+# --- any answer
+
+
+ODD = [None, "", [], {}, "x", 1, -1, True, [1], ["a"], {"a": 1}, [{}]]
+
+
+def _places(value, path=()):
+    yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from _places(value[key], (*path, key))
+
+
+def _changed(value, path, new):
+    """A copy with `new` at a place; without that place for `...`."""
+    if not path:
+        return None if new is ... else new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    if len(path) == 1 and new is ...:
+        del copy[path[0]]
+    else:
+        copy[path[0]] = _changed(value[path[0]], path[1:], new)
+    return copy
+
+
+def test_an_answer_of_any_other_form_is_an_error_that_names_it(api):
+    """Every part of a good answer taken away or replaced: the data as they are, or DataError, never anything else."""
+    api.first("clean")
+    good = api.fake.answer(api.server.requests[-1]).content()
+    if api.case.source == "seoul":
+        bodies = [good.replace(f"<{tag}>".encode(), b"<x>").replace(f"</{tag}>".encode(), b"</x>")
+                  for tag in ("RESULT", "CODE", "row", "spot_num", "ymd", "hh", "list_total_count", "VolInfo")]
+        bodies += [good.replace(b"<hh>23</hh>", b"<hh></hh>"), good.replace(b"<hh>23</hh>", b"<hh>x</hh>"),
+                   b'{"RESULT": "x"}', b"[1]", b'{"RESULT": []}']  # fmt: skip
+    else:
+        tree = json.loads(good)
+        bodies = [json.dumps(_changed(tree, path, new)).encode() for path in _places(tree) for new in (*ODD, ...)]
+    refused = 0
+    for body in bodies:
+        try:
+            _used(api.case.source, http.Answer(200, {}, body, "GET here"))
+        except DataError:
+            refused += 1
+    assert refused > len(bodies) // 5
+
+
+def _used(source, answer):
+    """All that is made of an answer before it is kept."""
+    if source == "seoul":
+        seoul_source.judge(answer)
+        seoul_source._read(answer, spot_num="A-01", ymd="20240101", hh="23")
+        seoul_source._lanes([answer.body], Counter())
+    elif source == "tms-statistics":
+        rules.judge(answer)
+        rules._sites(rules._read((2023, 1), answer)[0], "time_type", "here", Counter())
+    elif source == "gyeonggi":
+        gyeonggi_source.judge(answer)
+        for row in gyeonggi_source._read(gyeonggi.SERVICE, answer)[0]:
+            gyeonggi_source._day(str(row.get("YY", "")), row, "here")
+    else:
+        options = expressway_source.Options()
+        expressway_source.judge(answer)
+        expressway_source._read("trafficIc", 1000, answer)
+        for (day, time), rows in expressway_source._slots(options, [answer.body]).items():
+            expressway_source._begin(options, day, time)
+            expressway_source._sums(options, rows, Counter())
+
+
 # --- paging
 
 
@@ -409,6 +483,8 @@ def test_seoul_asks_for_all_spots_of_the_list_and_refuses_others(serve):
     with pytest.raises(DataError, match="no spot 'A-1'; near it: A-01"):
         api.collect("other", spots="A-1", start="20240101", end="20240101")
     assert files("other") == {}
+    with pytest.raises(DataError, match="seoul, end: lies before start=2024-01-02"):
+        api.collect("other", spots="A-01", start="20240102", end="20240101")
     api.collect("closed", spots="A-01,Z-99", start="20240101", end="20240101", check_spots="no")
 
 
@@ -466,7 +542,7 @@ def test_seoul_errors_in_every_form(serve, reply, words):
     api.server.routes["/"] = lambda request: reply
     with pytest.raises(DataError, match=words):
         api.first()
-    assert {"INFO-100", "ERROR-300", "ERROR-331", "ERROR-335", "ERROR-601"} <= set(SEOUL_CODES)
+    assert {"INFO-100", "ERROR-300", "ERROR-331", "ERROR-335", "ERROR-601"} <= set(seoul_source.CODES)
 
 
 def test_seoul_conflicting_rows_are_refused_and_not_kept(serve):
@@ -580,6 +656,17 @@ def test_data_go_kr_errors_in_every_form(body, status, words):
         rules.judge(answer(body, status))
 
 
+def test_data_go_kr_rows_of_two_requests_do_not_mix(serve):
+    api = serve("tms-statistics", data_go_kr.sample([(2023, 1)]))
+    with pytest.raises(DataError, match="tms-statistics, end: lies before start=2023-02-01"):
+        api.collect(start="2023-02-01", end="2023-01-01")
+    good = api.fake.answer
+    api.server.routes = dict.fromkeys(api.server.routes, lambda request: Reply(good(request).body | {"year": 2022}))
+    with pytest.raises(DataError, match="the answer is for year 2022"):
+        api.collect(start="2023-01-01", end="2023-01-01")
+    assert files() == {}
+
+
 def test_data_go_kr_has_all_codes_and_nodata_is_none_of_them():
     assert set(rules.CODES) == {f"{c:02d}" for c in (1, 2, 3, 4, 5, 10, 11, 12, 20, 21, 22, 30, 31, 32, 33, 99)}
     rules.judge(answer(data_go_kr.gateway("03", "NODATA_ERROR").body))
@@ -621,6 +708,25 @@ def test_gyeonggi_rows_that_cannot_be_are_refused_and_not_kept(serve, changes, w
     with pytest.raises(DataError, match=words):
         api.collect()
     assert files() == {}
+
+
+def test_gyeonggi_a_site_that_is_not_there_is_told(serve):
+    api = serve("gyeonggi", gyeonggi.sample(["2024-01-01"]))
+    with pytest.raises(DataError, match="the site '4302-3' is not among the 1 there are; near it: 4302-03"):
+        api.collect(spots="4302-03,4302-3")
+    assert files() == {}
+
+
+def test_gyeonggi_keeps_the_newest_snapshot_only(serve):
+    api = serve("gyeonggi", gyeonggi.sample(["2024-01-01"]))
+    for count in (3, 6):
+        made = api.collect()
+        assert made.raw.units() == [f"ORDNTMTRNSPORTGENRLTM, all {count} rows"]
+        api.fake.rows += gyeonggi.sample([f"2024-0{count}-01"]).rows
+    api.fake.rows = []
+    with pytest.raises(DataError, match="no row of the years"):
+        api.collect()
+    assert made.raw.units() == ["ORDNTMTRNSPORTGENRLTM, all 6 rows"]
 
 
 def test_gyeonggi_without_rows_or_with_two_different_ones(serve):
@@ -689,6 +795,25 @@ def test_expressway_chooses_rows_itself(serve):
     assert made.parts["2024-05"]["notes"]["rows not asked for"] == 5
     every = values(api.collect("every", operator="").part("2024-05"))
     assert every["00-101 in", "05-02 13:00"] == 1240 and every["01-101 in", "05-02 13:00"] == 77
+
+
+def test_expressway_offices_have_three_digits_and_must_be_there(serve):
+    fake = expressway.sample()
+    fake.rows["trafficIc"].append(expressway.row("013", 0, 1, "77"))
+    api = serve("expressway", fake)
+    with pytest.raises(DataError, match="the office '777' is not among the 3 there are; near it: 013"):
+        api.collect(offices="13,777")
+    assert files() == {}
+    assert values(api.collect(offices="13").part("2024-05")) == {("013 in", "05-02 13:00"): 77}
+    api.fake.rows["trafficIc"], api.fake.now = fake.rows["trafficIc"][:-1], ("20240502", "1500")
+    assert len(api.collect(offices="13").part("2024-05")) == 1  # shut for an hour
+
+
+def test_expressway_a_count_that_may_be_that_of_a_page_is_refused(serve):
+    api = serve("expressway", expressway.sample())
+    with pytest.raises(DataError, match="count is 6, as many as a page holds.*another page_size"):
+        api.collect(page_size="6")
+    assert files() == {} and len(api.collect(page_size="7").part("2024-05")) == 4
 
 
 def test_expressway_all_offices_together(serve):

@@ -9,7 +9,6 @@ from fakes.clock import FakeClock
 
 from litecast import data, paths
 from litecast.data import collecting
-from litecast.data.sources.price_files import yahoo_table
 from litecast.errors import DataError
 
 MIRROR = os.environ.get("LITECAST_MIRROR")
@@ -100,7 +99,10 @@ def test_adjusted_files_are_joined_only_where_they_agree():
     with pytest.raises(DataError, match="shares no day"):
         krx("*.csv")
     assert snapshot() == kept
-    assert len(krx("*.csv", adjusted="false").part("005930")) == 4
+    with pytest.raises(DataError, match="made with adjusted=True, not False"):
+        krx("*.csv", adjusted="false")
+    plain = collecting.collect("krx-files", "plain", {"files": "*.csv", "adjusted": "false"}, FakeClock())
+    assert len(plain.part("005930")) == 4
 
 
 def test_a_split_that_was_not_adjusted_is_counted():
@@ -116,6 +118,10 @@ def test_a_split_that_was_not_adjusted_is_counted():
     (KRX.replace(",53380,", ",viel,"), "row 3 .'viel'.: open is not a number"),
     (KRX.replace("2018/04/27", "2018/04/26"), "given twice"),
     (KRX.split("\n")[0] + "\n", "no row has a close"),
+    ("", "005930.csv: no CSV .No columns"),
+    ('<html><body>\n"login, please</body>\n', "005930.csv: no CSV"),
+    (KRX + "2018/04/25,1,2,3,4,5,6,7,8,9,10,11,12\n", "no CSV .* line 6"),
+    ("PK\x03\x04\x00", "an Excel workbook; download it as CSV"),
 ])  # fmt: skip
 def test_what_is_no_export_is_refused_and_the_store_stays(text, said):
     write("005930.csv", KRX)
@@ -144,19 +150,24 @@ def test_yahoo_adjusted_scales_prices_and_nothing_else():
     assert table.loc[0, ["open", "high", "low", "close", "volume"]].tolist() == [50, 55, 45, 50, 1000]
     assert table.loc[1, ["open", "high", "low", "close", "volume"]].tolist() == [78, 81, 75, 78, 2000]
     assert data.load("mine-price").header.unit == "index points"
-    plain = yahoo("*.csv", unit="index points").part("KS11")  # another option: made again
-    assert plain["close"].tolist() == [100, 104]
+    for other in ({"adjusted": "false", "unit": "index points"}, {"adjusted": "true"}):
+        with pytest.raises(DataError, match="its series would mean two things"):
+            yahoo("*.csv", **other)
+    plain = collecting.collect("yahoo-files", "plain", {"files": "*.csv", "unit": "index points"}, FakeClock())
+    assert plain.part("KS11")["close"].tolist() == [100, 104]
 
 
 @pytest.mark.parametrize("text, said", [
     (YAHOO.replace("Adj Close", "Adjusted"), "no column Adj Close"),
     (YAHOO.replace("2011-10-05", "5 Oct 2011"), "row 4: a date is written like"),
     (YAHOO.replace("108", "high"), "row 4: .* else is a number"),
-    ("", "no CSV of Yahoo"),
+    ("", "x.csv: no CSV"), ('<html>\n"cut\n', "x.csv: no CSV"), ("PK\x03\x04", "an Excel workbook"),
 ])  # fmt: skip
 def test_what_is_no_csv_of_yahoo_is_refused(text, said):
+    write("x.csv", text, "utf-8")
     with pytest.raises(DataError, match=said):
-        yahoo_table(write("x.csv", text, "utf-8"), adjusted=True)
+        yahoo("*.csv", adjusted="true")
+    assert not (paths.data_dir() / "store/mine").exists()
 
 
 if MIRROR:

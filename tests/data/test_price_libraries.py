@@ -26,6 +26,12 @@ def own_store(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def account(monkeypatch):
+    monkeypatch.setenv("KRX_ID", ID)
+    monkeypatch.setenv("KRX_PW", PASSWORD)
+
+
 class Market:
     """Days of one stock, 1000, 1010, … KRW; a split into `parts` shares on `split`; asks: what was asked for."""
 
@@ -161,6 +167,10 @@ def test_twice_on_one_day_asks_and_changes_nothing_and_on_the_next_all_is_fetche
 def test_an_index_is_in_points_and_does_not_mix_with_stocks(monkeypatch):
     reader(Market(), monkeypatch)
     assert collect("fdr", codes="KS11").manifest["unit"] == "index points"
+    before = snapshot()
+    with pytest.raises(DataError, match="mine is in index points, these prices are in KRW: choose another name"):
+        collect("fdr", codes="005930")
+    assert snapshot() == before
     with pytest.raises(DataError, match="KS11 are in points"):
         collect("fdr", codes="KS11,005930")
     with pytest.raises(DataError, match="'AAPL' is no code of a Korean stock"):
@@ -176,6 +186,22 @@ def test_a_span_cut_by_naver_is_noticed(monkeypatch):
                ["005930"]["notes"]) == 1  # fmt: skip
 
 
+@pytest.mark.parametrize("source", FAKES)
+def test_an_answer_that_ends_early_is_noticed(source, monkeypatch):
+    FAKES[source](Market(last="2025-12-01"), monkeypatch)
+    assert collect(source).parts["005930"]["notes"]["spans that end early: delisted, or an answer that was cut?"] == 1
+
+
+def test_adjusted_and_as_traded_do_not_meet_in_one_collection(account, monkeypatch):
+    krx(Market(), monkeypatch)
+    yahoo(Market(), monkeypatch)
+    for source, name in [("pykrx", "a"), ("yfinance", "b")]:
+        asked = {"codes": "005930", "start": "2025-01-01"}
+        collecting.collect(source, name, asked, FakeClock())
+        with pytest.raises(DataError, match="made with adjusted=True, not False"):
+            collecting.collect(source, name, asked | {"adjusted": "false"}, FakeClock())
+
+
 def test_yahoo_gets_the_market_and_the_day_after_the_end(monkeypatch):
     market = Market()
     yahoo(market, monkeypatch)
@@ -186,12 +212,6 @@ def test_yahoo_gets_the_market_and_the_day_after_the_end(monkeypatch):
 
 
 # --- as traded
-
-
-@pytest.fixture
-def account(monkeypatch):
-    monkeypatch.setenv("KRX_ID", ID)
-    monkeypatch.setenv("KRX_PW", PASSWORD)
 
 
 def test_prices_as_traded_need_an_account_carry_value_and_show_the_split(monkeypatch):
@@ -221,7 +241,9 @@ def test_only_new_years_are_asked_for_again(account, monkeypatch):
 def test_years_before_the_listing_are_empty_but_a_gap_is_a_failure(account, monkeypatch):
     market = Market(first="2024-03-04")
     stock = krx(market, monkeypatch)
-    assert collect("pykrx", adjusted="false").part("005930")["time"].min() == pd.Timestamp("2024-03-04")
+    collection = collect("pykrx", adjusted="false")
+    assert collection.part("005930")["time"].min() == pd.Timestamp("2024-03-04")
+    assert collection.raw.units() == [f"005930 as traded, {year}" for year in (2024, 2025)]  # an empty year may be lost
     before, good = snapshot(), stock.get_market_ohlcv
     stock.get_market_ohlcv = lambda first, *rest, **more: (
         pd.DataFrame() if first == "20260101" else good(first, *rest, **more))  # fmt: skip

@@ -1,8 +1,11 @@
 """Rows of three broker interfaces become the same rows: KRW, shares, KRW; what does not fit is refused."""
 
+import json
+import os
 import subprocess
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,15 +199,29 @@ def test_a_chain_is_found_by_its_unit_again(tmp_path):
     assert chains.kept(raw, "kiwoom ") == []
 
 
-def test_the_32_bit_side_needs_the_standard_library_only():
-    """The collectors run in a bare Python: nothing that is not part of it, or of litecast, may be loaded."""
-    code = (
-        "import sys; import litecast.data.collectors.cybos, litecast.data.collectors.kiwoom_ocx;"
-        "print(sorted({name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names) - {'litecast'}))"
-    )
-    bare = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {_source()!r}; {code}"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
-    assert bare.stdout.strip() in ("[]", "['__main__']"), bare.stdout
+BARE = """
+import sys
+from fakes import cybos_com, kiwoom_ocx as ocx, market
+from litecast.data.collectors import cybos, kiwoom_ocx
+clock = market.Clock()
+com, control = cybos_com.Cybos({"005930": market.SAMSUNG}, clock), ocx.Ocx({"005930": market.SAMSUNG}, clock)
+done = [cybos.main(["one", "codes=005930"], com.dispatch, clock),
+        kiwoom_ocx.main(["two", "codes=005930"], lambda: kiwoom_ocx.Transport(control, control.pump, clock))]
+print(done, sorted({name.split(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - {"litecast", "fakes"}))
+"""
+
+
+def test_the_32_bit_side_needs_the_standard_library_only(tmp_path):
+    """The collectors run in a bare Python, beside collections made elsewhere: nothing else may be loaded."""
+    other = tmp_path / "store" / "other"
+    other.mkdir(parents=True)
+    (other / "manifest.json").write_text(json.dumps({
+        "source": "fdr", "kind": "stocks", "unit": "KRW", "frequency": "trading-day", "provider": "x", "licence": "x",
+        "parts": {"005930": {"file": "005930.parquet", "columns": ["price"], "sha256": "x"}}}))  # fmt: skip
+    code = f"import sys; sys.path[:0] = {[*_source(), str(Path(__file__).parent)]!r}\n{BARE}"
+    bare = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True,
+                          env=os.environ | {"LITECAST_DATA": str(tmp_path)})  # fmt: skip
+    assert bare.stdout.splitlines()[-1:] in (["[0, 0] []"], ["[0, 0] ['__main__']"]), bare.stdout + bare.stderr
 
 
 def _source() -> list[str]:

@@ -161,6 +161,19 @@ def test_rows_of_another_month_are_taken_once_and_the_months_own_file_is_right(d
     assert len(made.part("2024-02")) == 3 * 24 * 4
 
 
+def test_a_copy_without_operator_and_toll_form_is_not_added_to_the_file_itself(down):
+    rows = fake.toll_rows("2024-01-01", ("101",), [0])
+    fake.toll(down / "a.zip", rows)
+    lines = fake.toll_text([[*row[:5], *row[7:]] for row in rows]).splitlines()[1:]
+    header = ",".join([*fake.TOLL[:5], *fake.TOLL[7:], ""])
+    (down / "copy.csv").write_bytes("\n".join([header, *lines]).encode("cp949"))
+    made = collect("toll-files", f"{down}/*")
+    assert wide(made).iloc[0].tolist() == [101 + 201 + 10, 1101 + 1201 + 10]
+    assert notes(made) == {"rows of a copy without operator and toll form, left out": 4}
+    alone = collect("toll-files", down / "copy.csv", "alone")
+    assert table(alone).equals(table(made)) and notes(alone) == {}
+
+
 def test_operators_and_toll_forms_of_an_office_are_summed(down):
     rows = fake.toll_rows("2024-01-01", ("101",), [0])
     second = [[*row[:5], "01", *row[6:]] for row in rows]
@@ -211,7 +224,7 @@ def test_a_new_file_costs_its_own_reading_and_the_months_it_touches(down, monkey
     changed = {path.name for path, time in stamps(made).items() if before.get(path) != time}
     assert opened == ["late.zip"] and len(made.part("2024-02")) == 3 * 96
     assert {"2024-02.parquet", "manifest.json"} < changed and "2024-01.parquet" not in changed and len(changed) == 3
-    assert late.name in made.parts["2024-02"]["request"]["files"].values()
+    assert f"down/{late.name}" in made.parts["2024-02"]["request"]["files"].values()
 
 
 def test_files_of_earlier_calls_stay_part_of_the_collection(down):
@@ -237,7 +250,15 @@ def test_a_new_edition_of_a_file_takes_the_place_of_the_old_one(down):
     collect("toll-files", fake.toll(down / "b.zip", fake.toll_rows("2024-01-02")))
     made = collect("toll-files", fake.toll(down / "a.zip", fake.toll_rows("2024-01-01")))
     assert wide(made).loc["2024-01-01 00:00", "101 in"] == 101 + 201 + 10 and len(wide(made)) == 48
-    assert sorted(made.parts["2024-01"]["request"]["files"].values()) == ["a.zip", "b.zip"]
+    assert sorted(made.parts["2024-01"]["request"]["files"].values()) == ["down/a.zip", "down/b.zip"]
+
+
+def test_files_of_one_name_in_two_folders_are_two(down):
+    for office in ("101", "103"):
+        (down / office).mkdir()
+        fake.toll(down / office / "2024.zip", fake.toll_rows("2024-01-01", (office,), [0]))
+    collect("toll-files", down / "*" / "2024.zip")
+    assert list(wide(collect("toll-files", down / "101" / "2024.zip"))) == ["101 in", "101 out", "103 in", "103 out"]
 
 
 def test_other_offices_or_directions_need_no_file_again(down, monkeypatch):
@@ -310,6 +331,22 @@ collecting.collect("toll-files", "mine", {{"files": sys.argv[1]}})
 
 
 # --- faults
+
+
+def test_all_bad_files_are_named_at_once_and_the_good_ones_are_not_read_again(down, monkeypatch):
+    for month in range(1, 13):
+        fake.toll(down / f"{month:02}.zip", fake.toll_rows(f"2024-{month:02}-01", ("101",), [0]))
+    cut(down / "03.zip")
+    (down / "07.zip").write_text(fake.LOGIN, "utf-8")
+    says = r"(?s)03\.zip: is cut off.*07\.zip: is a web page.*2 bad files.*10 good"
+    with pytest.raises(DataError, match=says) as told:
+        collect("toll-files", down / "*.zip")
+    assert len(str(told.value).splitlines()) == 3 and parquet(store.Collection("mine")) == {}
+    for month in (3, 7):
+        fake.toll(down / f"{month:02}.zip", fake.toll_rows(f"2024-{month:02}-01", ("101",), [0]))
+    opened, read = [], sheets.blocks
+    monkeypatch.setattr(sheets, "blocks", lambda path, *rest: opened.append(path.name) or read(path, *rest))
+    assert len(collect("toll-files", down / "*.zip").parts) == 12 and opened == ["03.zip", "07.zip"]
 
 
 def cut(path: Path) -> None:
@@ -436,6 +473,12 @@ def test_both_directions_are_the_sum_of_two_or_the_count_of_both(down):
     assert counts.loc["2023-01-31 03:00", "4202-01 0"] == 113 + 31
     assert notes(made)["stations without two directions, left out"] == 1
     assert notes(made)["cells blank or '-', read as missing"] == 1
+
+
+def test_a_wrong_spot_is_told_with_those_near_it(down):
+    rows = [fake.national_rows(f"42{i:02}-01", 2023, 1, 1, 1, 7) for i in range(40)]
+    with pytest.raises(DataError, match=r"no file has the spot 4221-1; there are 40: 4221-01, .* …"):
+        collect("tms-files", as_page(down / "a.xls", rows), spots="4221-1")
 
 
 def test_counts_of_both_directions_alone_stay_what_they_are(down):
@@ -649,6 +692,12 @@ def test_dates_in_every_dress():
     assert set(block(cells).dates(0).astype(str)) == {"2024-01-31"}
     assert block([20240131.0, pd.Timestamp("2024-01-31").to_pydatetime()]).dates(0).astype(str).tolist() == [
         "2024-01-31"] * 2  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ["2024013", "202413", "2024-0131", "2024-01-31-01", "24-01-31", "2024-02-30", "-", ""])
+def test_a_date_that_is_cut_off_is_no_date(cell):
+    with pytest.raises(DataError, match=r"a\.csv, row 3, column x: '.*' is no date"):
+        block(["20240131", cell]).dates(0)
 
 
 def test_cells_over_rows_and_columns_of_a_page_stand_in_each(tmp_path):

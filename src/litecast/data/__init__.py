@@ -87,8 +87,9 @@ def _no_series(name: str) -> None:
     """DataError that says why something that was collected is no dataset, if it is one of these."""
     from . import store
 
-    if name in [one.name for one in store.collections()]:
-        store.locate(name)
+    for one in store.collections():
+        if name == one.name or (one.damage and name in [f"{one.name}-{view}" for view in store.VIEWS]):
+            store.locate(name)
 
 
 def _located(name: str, source: str, silent: bool = False) -> dict:

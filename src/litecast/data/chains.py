@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import chain as chain_of
 
 from ..errors import DataError
 from . import prices
@@ -84,7 +85,7 @@ class Chain:
         """
         layout = prices.LAYOUTS[self.source]
         if krw:
-            layout = prices.Layout(**{**vars(layout), "krw": krw})
+            layout = replace(layout, krw=krw)
         before = [] if self.adjusted else _kept_pages(self.earlier(raw), raw)
         found, notes = _added_up([*before, (self, pages or raw.pages(self.unit) or [])], read, layout)
         if not found:
@@ -120,15 +121,23 @@ def _added_up(
     found, notes = [], Counter()
     for chain, pages in chains:
         where = f"{chain.source}, {chain.code}"
-        delivered = (row for page in pages for row in read(page))
-        rows, said = prices.rows(delivered, layout, where, newest=chain.base)
+        delivered = [read(page) for page in pages]
+        rows, said = prices.rows(chain_of.from_iterable(delivered), layout, where, newest=chain.base)
         wanted = [row for row in rows if (not chain.since or row.date >= chain.since)]
         final = [row for row in wanted if chain.settled or row.date < chain.base]
-        notes += said
+        notes += said + _doubts([len(page) for page in delivered])
         notes["base day left out, not over when fetched"] = len(wanted) - len(final)  # of the newest chain
         found = prices.joined(found, final, where)
     notes["halted days (no open, high, low)"] = sum(row.open is None for row in found)
     return found, notes
+
+
+def _doubts(sizes: list[int]) -> Counter:
+    """What no interface calls an error: a provider's pages are of one size, and the last one has rows."""
+    full = max(sizes[:-1], default=0)
+    return Counter({
+        "short pages amid others: are days missing?": sum(size < full for size in sizes[:-1]),
+        "empty last pages: is the first day right?": int(len(sizes) > 1 and sizes[-1] == 0)})  # fmt: skip
 
 
 def _date(text: str) -> date:

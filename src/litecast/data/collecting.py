@@ -6,11 +6,13 @@ made of (raw answers, files), so collecting twice changes nothing and a killed c
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import importlib
 import os
 import shlex
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -19,13 +21,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from ..errors import DataError
+from ..errors import DataError, LitecastError
 from . import _literal, dataset_names, http, store
 from .clock import Clock
 
 if TYPE_CHECKING:
     import pandas as pd
-
 
 
 # --- what options are made of
@@ -45,7 +46,9 @@ def _files(value) -> list[Path]:
     hits = {Path(hit) for pattern in patterns for hit in glob.glob(os.path.expanduser(pattern), recursive=True)}
     found = sorted(path for path in hits if path.is_file())
     if not found:
-        raise ValueError(f"no file matches {', '.join(patterns)} (seen from {Path.cwd()})")
+        folders = [pattern for pattern in patterns if Path(pattern).expanduser().is_dir()]
+        hint = f"; that is a folder, its files are {folders[0].rstrip('/')}/*" if folders else ""
+        raise ValueError(f"no file matches {', '.join(patterns)} (seen from {Path.cwd()}){hint}")
     return found
 
 
@@ -83,7 +86,10 @@ class Job:
     collection: store.Collection
     clock: Clock
     quiet: bool = True
-    secrets: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list, repr=False)
+
+    def __post_init__(self):
+        self.secrets += _secrets(self.source)
 
     def describe(self, *, unit: str, frequency: str, provider: str, licence: str, note: str = "",
                  country: str | None = "KR", split: str = "chronological", **more) -> None:
@@ -144,6 +150,11 @@ def keys(source: str) -> dict[str, str]:
     return (_literal(_file(source), "KEYS") or {}).get(source, {})
 
 
+def _secrets(source: str) -> list[str]:
+    """The keys of a source that are set."""
+    return [value for name in keys(source) if (value := os.environ.get(name, "").strip())]
+
+
 def options_of(source: str) -> type[Options]:
     """The options a source takes."""
     module = _module(source)
@@ -183,7 +194,8 @@ def checked(source: str, given: dict) -> Options:
             rule = f"must be given ({shape.model_fields[name].description})"
         else:
             rule = f"{first['msg'].removeprefix('Value error, ')} (found {given.get(name)!r})"
-        raise DataError(f"{source}, {name}: {rule}. Options: {', '.join(shape.model_fields)}") from None
+        said = http.redact(f"{source}, {name}: {rule}", _secrets(source))
+        raise DataError(f"{said}. Options: {', '.join(shape.model_fields)}") from None
 
 
 # --- collecting
@@ -195,39 +207,64 @@ def collect(source: str, name: str, options: dict | None = None, clock: Clock | 
 
     Raises DataError; parts that were finished before stay, nothing else is changed.
     """
-    collection, options = store.Collection(name), checked(source, options or {})
-    _fits(collection, source, options)
-    job = Job(source, name, options, collection, clock or Clock(), quiet)
-    try:
-        for part in _parts(job):
-            if not collection.current(part.name, part.made_of):
-                _make(job, part)
-    except DataError as error:
-        raise DataError(http.redact(str(error), job.secrets)) from None
-    if not collection.parts:
-        raise DataError(f"{source} gave nothing for {name}; look at the span and the codes you asked for")
-    collection.save()
+    options = checked(source, options or {})
+    with store.held(name) as collection:
+        _fits(collection, source, options)
+        job = Job(source, name, options, collection, clock or Clock(), quiet)
+        try:
+            with contextlib.closing(_parts(job)) as parts:  # a source that logged in logs out now
+                for part in parts:
+                    if not collection.current(part.name, part.made_of):
+                        _make(job, part)
+        except Exception as error:
+            raise _clean(job, error) from None
+        if not collection.parts:
+            raise DataError(f"{source} gave nothing for {name}; look at the span and the codes you asked for")
+        collection.save()
     return collection
+
+
+def _clean(job: Job, error: Exception) -> Exception:
+    """An error as it may be shown: without keys. One that nobody foresaw keeps its traceback, in words if need be."""
+    if isinstance(error, LitecastError):
+        return DataError(http.redact(str(error), job.secrets))
+    if isinstance(error, OSError):
+        return DataError(http.redact(f"{job.source}: {error}. {http.KEPT}", job.secrets))
+    said = "".join(traceback.format_exception(error))
+    if (clean := http.redact(said, job.secrets)) == said:
+        return error
+    return DataError(f"{job.source} failed in a way that nobody foresaw; please report it:\n{clean}")
 
 
 def _fits(collection: store.Collection, source: str, options: Options) -> None:
     """A collection has one source and one meaning, and no name of somebody else's data."""
     name, said = collection.name, collection.manifest
-    taken = [known for known, module in dataset_names().items() if module != "store"]
-    if name in taken or any(f"{name}-{view}" in taken for view in store.VIEWS):
+    if collection.damage:
+        raise DataError(collection.damage)
+    taken = {known for known, module in dataset_names().items() if module != "store"}
+    if taken & {name, *_views(name)}:
         raise DataError(f"'{name}' is the name of a public dataset or a sample; choose another for the collection")
+    for other in store.collections():
+        if other.kind == "stocks" and name in _views(other.name) or (
+                kind(source) == "stocks" and other.name in _views(name)):  # fmt: skip
+            raise DataError(f"'{name}' beside the collection {other.name}: a dataset would have two meanings; choose "
+                            "another name")  # fmt: skip
     if collection.parts and said["source"] != source:
         raise DataError(f"the collection {name} comes from {said['source']}, not from {source}: choose another name")
-    asked = options.model_dump(mode="json")
+    asked, before = options.model_dump(mode="json"), said.get("request", {})
     for key in options.SAME if collection.parts else ():
-        if said["request"].get(key) != asked[key]:
-            raise DataError(f"the collection {name} was made with {key}={said['request'].get(key)}, not {asked[key]}: "
-                            "choose another name, its series would mean two things")
+        if key in before and before[key] != asked[key]:
+            raise DataError(f"the collection {name} was made with {key}={before[key]}, not {asked[key]}: choose "
+                            "another name, its series would mean two things")
+
+
+def _views(name: str) -> set[str]:
+    return {f"{name}-{view}" for view in store.VIEWS}
 
 
 def _parts(job: Job) -> Iterator[Part]:
     module = _module(job.source)
-    return (module.PARTS[job.source] if hasattr(module, "PARTS") else module.parts)(job)
+    yield from (module.PARTS[job.source] if hasattr(module, "PARTS") else module.parts)(job)
 
 
 def _make(job: Job, part: Part) -> None:
@@ -239,12 +276,24 @@ def _make(job: Job, part: Part) -> None:
 
 
 def command(line: str) -> store.Collection:
-    """Collect as the command line says it: "seoul my-spots spots=A-01 start=2024-01-01 end=2024-01-31"."""
-    return collect(*parsed(shlex.split(line)), quiet=False)
+    """Collect as the command line says it: "seoul my-spots spots=A-01 start=2024-01-01 end=2024-01-31".
+
+    Words with spaces stand in quotes; a backslash is a backslash (a path of Windows).
+    """
+    reader = shlex.shlex(line, posix=True)
+    reader.whitespace_split, reader.escape, reader.commenters = True, "", ""
+    try:
+        words = list(reader)
+    except ValueError:
+        raise DataError(f"a quotation mark is not closed in: {line}") from None
+    return collect(*parsed(words), quiet=False)
 
 
 def parsed(words: list[str]) -> tuple[str, str, dict[str, str]]:
-    """Source, name and options of the words of a command; DataError if it is not of the form."""
+    """Source, name and options of the words of a command; DataError if it is not of the form or says a thing twice."""
     if len(words) < 2 or any("=" not in word for word in words[2:]) or "=" in "".join(words[:2]):
-        raise DataError("say: SOURCE NAME option=value …, e.g. toll-files my-tolls files=downloads/*.zip")
-    return words[0], words[1], dict(word.split("=", 1) for word in words[2:])
+        raise DataError("say: SOURCE NAME option=value …, e.g. toll-files my-tolls 'files=downloads/*.zip'")
+    pairs = [word.split("=", 1) for word in words[2:]]
+    for key in {key for key, _ in pairs if [name for name, _ in pairs].count(key) > 1}:
+        raise DataError(f"{key}= is given twice; several values stand in one, by commas: {key}=a,b")
+    return words[0], words[1], dict(pairs)

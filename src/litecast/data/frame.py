@@ -108,7 +108,7 @@ class SeriesFrame:
 
         table, frequency = self.table, self.header.frequency
         wide = table.pivot(index="time", columns="series", values=column).astype("float64")
-        wide = wide[list(dict.fromkeys(table["series"]))].sort_index()
+        wide = wide[table["series"].unique()].sort_index()
         if frequency not in IRREGULAR:
             step = "7D" if frequency == "W" else frequency  # weeks keep the weekday they start on
             wide = wide.reindex(pd.date_range(wide.index[0], wide.index[-1], freq=step, name="time"))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json as jsons
 import logging
+import re
 import ssl
 import urllib.parse
 import xml.etree.ElementTree as xml
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -91,7 +93,7 @@ class Client:
 
     base: str
     clock: object
-    secrets: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list, repr=False)
     pace_s: float = 0.0
     timeout_s: float = 20.0
     tries: int = 4
@@ -179,7 +181,7 @@ def _certificates() -> ssl.SSLContext:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text without secrets, whether written plainly or encoded for an address or for JSON."""
+    """The text without secrets, whether written plainly or encoded: for an address (once, twice), JSON, base64."""
     for form in _forms(secrets):
         text = text.replace(form, "***")
     return text
@@ -197,5 +199,8 @@ def _forms(secrets: Iterable[str]) -> list[str]:
     for secret in secrets:
         if len(secret) < SHORTEST:  # a public trial key such as "sample": cutting it out would damage answers
             continue
-        found |= {secret, quote(secret, safe=""), quote(secret), unquote(secret), jsons.dumps(secret)[1:-1]}
+        quoted = [quote(secret, safe=""), quote(secret), quote(quote(secret, safe=""), safe="")]
+        small = [re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), text) for text in quoted]
+        base64 = b64encode(secret.encode()).decode().rstrip("=")
+        found |= {secret, unquote(secret), jsons.dumps(secret)[1:-1], base64, *quoted, *small}
     return sorted(found, key=len, reverse=True)

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import TYPE_CHECKING
 
+from pydantic import Field, field_validator
+
 from ..errors import DataError
-from . import http
+from . import collecting, http
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MISSING = ("", "-", "null", "none")
+
+
+class Span(collecting.Options):
+    """Options of a source that is asked for days."""
+
+    start: collecting.Day = Field(description="first day (of tables by month or year: any day of it)")
+    end: collecting.Day = Field(description="last day (of tables by month or year: any day of it)")
+
+    @field_validator("end")
+    @classmethod
+    def _after_start(cls, end: date, info) -> date:
+        if "start" in info.data and end < info.data["start"]:
+            raise ValueError(f"lies before start={info.data['start']}")
+        return end
 
 
 class Incomplete(DataError):
@@ -76,6 +94,23 @@ def whole(value, answer: http.Answer, name: str) -> int:
         return int(str(value).strip().replace(",", ""))
     except ValueError:
         raise DataError(f"{answer.request}: no {name} in the answer. The provider may have changed its form") from None
+
+
+def records(value, where: str) -> list[dict]:
+    """Rows of an answer: a list of objects, or one object, or nothing. DataError for all else."""
+    rows = [value] if isinstance(value, dict) else value or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{where}: '{str(value)[:40]}' instead of rows. The provider may have changed its form")
+    return rows
+
+
+def unknown(asked: list[str], there: Iterable[str], what: str) -> None:
+    """DataError with near ones, if one of those asked for is not there."""
+    there = sorted(there)
+    for one in asked:
+        if one not in there:
+            near = difflib.get_close_matches(one, there, 3) or there[:8]
+            raise DataError(f"{what} '{one}' is not among the {len(there)} there are; near it: {', '.join(near)}")
 
 
 def digest(parts: Iterable[bytes | str]) -> str:

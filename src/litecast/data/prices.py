@@ -85,6 +85,13 @@ def rows(
     return result, notes
 
 
+def one_unit(collection, unit: str) -> None:
+    """DataError if a collection (store.Collection) has prices in another unit: KRW and index points do not mix."""
+    if collection.parts and collection.manifest["unit"] != unit:
+        raise DataError(f"the collection {collection.name} is in {collection.manifest['unit']}, these prices are in "
+                        f"{unit}: choose another name")  # fmt: skip
+
+
 def joined(older: list[Row], newer: list[Row], where: str) -> list[Row]:
     """Unadjusted rows fetched later appended to those held. Both oldest first.
 

@@ -104,6 +104,12 @@ def files(name: str) -> list[str]:
     return _FILES.get(name) or [f"stocks/rltrader_v1/{code}.csv" for code in STOCKS]
 
 
+def at_hand(name: str) -> bool:
+    """Whether a dataset can be had without network: it lies in the cache, or a mirror is named."""
+    wanted = [_DERIVED[name]] if name in _DERIVED and _whole(_DERIVED[name]) else files(name)
+    return bool(os.environ.get("LITECAST_MIRROR")) or all(map(_whole, wanted))
+
+
 def locate(name: str, network: bool = True) -> dict:
     """{"sha256"} of a dataset whose files are now all in the cache: of its one file, or over the list of several.
 

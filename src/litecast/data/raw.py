@@ -7,8 +7,8 @@ transaction, so a killed collection holds whole units and nothing else.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..errors import DataError
@@ -39,8 +39,8 @@ class Raw:
 
     def units(self, prefix: str = "") -> list[str]:
         """Names of the units kept that begin so, sorted."""
-        rows = self._read("SELECT DISTINCT unit FROM answers WHERE substr(unit, 1, ?) = ? ORDER BY unit",
-                          len(prefix), prefix)  # fmt: skip
+        rows = self._read("SELECT DISTINCT unit FROM answers WHERE unit >= ? AND substr(unit, 1, ?) = ? ORDER BY unit",
+                          prefix, len(prefix), prefix)  # fmt: skip
         return [unit for (unit,) in rows]
 
     def keep(self, unit: str, pages: Iterable[tuple[str, str, bytes]]) -> None:
@@ -48,8 +48,7 @@ class Raw:
         rows = [(unit, page, *answer) for page, answer in enumerate(pages)]
         if not rows:
             raise DataError(f"{self.path.parent.name}: '{unit}' has no answer to keep")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._open()) as base, base:
+        with self._said("written"), closing(self._open()) as base, base:
             base.execute(_TABLE)
             base.execute("DELETE FROM answers WHERE unit = ?", (unit,))
             base.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", rows)
@@ -57,21 +56,33 @@ class Raw:
     def drop(self, unit: str) -> None:
         """Forget a unit."""
         if self.path.exists():
-            with closing(self._open()) as base, base:
+            with self._said("written"), closing(self._open()) as base, base:
                 base.execute("DELETE FROM answers WHERE unit = ?", (unit,))
 
     def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(self.path, timeout=30)
 
     def _read(self, query: str, *values) -> list[tuple]:
         if not self.path.exists():
             return []
-        try:
-            with closing(self._open()) as base:
+        with self._said("read"), closing(self._open()) as base:
+            try:
                 return base.execute(query, values).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):  # killed while the first unit was being written
-                return []
-            raise DataError(f"{self.path} cannot be read ({error}); is it being written by another call?") from None
+            except sqlite3.OperationalError as error:
+                if "no such table" in str(error):  # killed while the first unit was being written
+                    return []
+                raise
+
+    @contextmanager
+    def _said(self, done: str) -> Iterator[None]:
+        """Errors of SQLite and of the disk as DataError with what to do."""
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:
+            raise DataError(f"{self.path} cannot be {done} ({error}). Is the disk full, may you write there, is "
+                            "another call writing it? What was kept before is whole") from None
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):  # a fault of the caller, not of the file
+            raise
         except sqlite3.DatabaseError as error:
             raise DataError(f"{self.path} is damaged ({error}); delete it and collect again") from None

@@ -18,8 +18,8 @@ class Cybos:
     """The program: connection, quota of quotes on a clock, charts.
 
     block: rows of one BlockRequest. sticky: Continue stays 1 in count mode. no_continue: it is never 1, as the official
-    page has it. fault(kind, after=n): "failed" (GetDibStatus -1), "code1", "empty", "repeat", "lost", "gone" (raises
-    what `gone` holds), "kill" hit the n-th BlockRequest from now on.
+    page has it. fault(kind, after=n): "failed" (GetDibStatus -1), "code1", "empty", "repeat", "short" (rows
+    are lost at the end), "lost", "gone" (raises what `gone` holds), "kill" hit the n-th BlockRequest from now on.
     """
 
     def __init__(self, stocks: dict[str, Stock], clock: Clock, *, block: int = 2499, connected: bool = True,
@@ -110,6 +110,7 @@ class StockChart:
         if kind != "repeat":
             self._shown = [] if kind == "empty" else self._rows[self._at : self._at + self._cybos.block]
             self._at += self._cybos.block
+        self._shown = self._shown[:-3] if kind == "short" else self._shown
         counted = chr(self._inputs[1]) == "2"
         if counted and self._cybos.sticky and not self._shown:
             self._shown = self._rows[-self._cybos.block :]  # the last block again

@@ -35,6 +35,10 @@ class Statistics(Switches):
         if asked.get("serviceKey") != KEY or fault in ("key", "echo"):
             said = f"bad key {asked.get('serviceKey')}" if fault == "echo" else "SERVICE ERROR"
             return gateway("30", "SERVICE_KEY_IS_NOT_REGISTERED_ERROR", 403 if fault == "echo" else 200, said)
+        if fault == "expired":
+            return gateway("31", "DEADLINE_HAS_EXPIRED_ERROR")
+        if asked.get("output") != "json":
+            return Reply("<response/>", type="text/xml")
         if fault == "limit":
             return gateway("22", "LIMITED_NUMBER_OF_SERVICE_REQUESTS_EXCEEDS_ERROR")
         if fault == "error":

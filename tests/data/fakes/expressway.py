@@ -29,6 +29,8 @@ class Expressway(Switches):
         if asked.get("key") != KEY or fault in ("key", "echo"):
             said = f"인증키 {asked.get('key') if fault == 'echo' else ''}"
             return Reply({"code": "INVALID_KEY", "message": said, "count": 0})
+        if fault == "expired":
+            return Reply({"code": "EXPIRED_KEY", "message": "인증키 기간 만료", "count": 0})
         if fault == "limit":
             return Reply({"code": "EXCEEDED_LIMIT", "message": "요청 제한을 초과", "count": 0})
         if fault == "error" or asked.get("type") != "json":

@@ -27,6 +27,8 @@ class Gyeonggi(Switches):
             return html()
         if asked.get("KEY") != KEY or fault in ("key", "echo"):
             return result("ERROR-290", f"인증키가 유효하지 않습니다. {asked.get('KEY') if fault == 'echo' else ''}")
+        if fault == "expired":
+            return result("INFO-300", "관리자에 의해 인증키 사용이 제한되었습니다.")
         if fault == "limit":
             return result("ERROR-337", "일별 트래픽 제한을 넘은 호출입니다.")
         if fault == "error":  # XML though JSON was asked for

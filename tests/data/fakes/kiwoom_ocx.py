@@ -31,8 +31,8 @@ class Ocx:
 
     login: what OnEventConnect will say, None = the window stays open. signed: prices carry + or -. end: the prevnext of
     the last page, "0" or "". fault(kind, after=n): a code ("-200", "-106", …: refused), "silent" (no event), "late"
-    (the event of this request comes with the next one), "empty", "repeat", "blank" (every second row without numbers),
-    "dropped" (OnEventConnect -106 instead of data), "kill".
+    (the event of this request comes with the next one), "empty", "repeat", "short" (rows are lost at the end),
+    "blank" (every second row without numbers), "dropped" (OnEventConnect -106 instead of data), "kill".
     """
 
     def __init__(self, stocks: dict[str, Stock], clock: Clock, *, page: int = 600, login: int | None = 0,
@@ -122,7 +122,7 @@ class Ocx:
         shown = [self._row(day) for day in days[start : start + self.page]] or [[""] * len(COLUMNS)] * (not start)
         if shown and stock:
             shown[0][0] = inputs["종목코드"]  # in the first row only
-        shown = [] if kind == "empty" else self._last if kind == "repeat" else shown
+        shown = {"empty": [], "repeat": self._last, "short": shown[:-3]}.get(kind, shown)
         if kind == "blank":
             shown = [row if at % 2 else [row[0], "", "", "", row[4], *[""] * 10] for at, row in enumerate(shown)]
         more = "2" if start + self.page < len(days) else self.end

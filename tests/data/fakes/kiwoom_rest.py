@@ -11,6 +11,9 @@ from fakes.market import Clock, Day, Stock
 APPKEY, SECRETKEY = "SECRETKEYapp0123456789", "SECRETKEYsecret9876543210"
 ERRORS = {
     1501: (2, "API ID가 존재하지 않습니다"),
+    1512: (2, "Header 값을 읽을 수 없습니다"),
+    1514: (2, "Authorization 형식이 올바르지 않습니다"),
+    1634: (5, "요청 건수가 너무 많습니다"),
     1511: (2, "필수 입력 파라미터가 없습니다"),
     1517: (2, "입력 값 형식이 올바르지 않습니다"),
     1700: (5, "허용된 요청 개수를 초과하였습니다"),
@@ -26,8 +29,9 @@ ERRORS = {
 
 class KiwoomRest:
     """Routes on `server`. Faults by `fault(kind, after=n)`: a code ("8005", "1700", …), "429", "busy",
-    "401", "empty", "repeat", "truncated", "cp949", "other", "no rows", "odd days",
-    "no close"; they hit the n-th chart request from now on, once.
+    "401", "empty", "repeat", "short" (rows are lost at the end), "truncated", "cp949", "other",
+    "venue" (named without it), "no rows", "odd days", "no close", "long batch"; they hit the n-th chart request
+    from now on, once.
 
     least_s: seconds between two charts, else 1700. spelling: "return_code" or "returnCode". mock: KRX codes only.
     """
@@ -95,6 +99,8 @@ class KiwoomRest:
             return Reply("Too Many Requests", 429, type="text/plain")
         if kind == "429":
             return self._error(1700, status=429)
+        if kind == "long batch":  # permanent, although it comes with the status of a rate limit
+            return self._error(1634, status=429)
         if kind.isdigit():
             return self._error(int(kind), f"[{kind}:{ERRORS.get(int(kind), (1, '오류'))[1]}] Bearer {token}")
         refusal = self._refusal(request, sent, token)
@@ -108,6 +114,8 @@ class KiwoomRest:
         code = str(sent.get("stk_cd", ""))
         rules = {
             1501: request.headers.get("api-id") != "ka10081",
+            1512: not request.headers.get("content-type", "").startswith("application/json"),
+            1514: not request.headers.get("authorization", "").startswith("Bearer "),
             8005: self.tokens.get(token, datetime.min) <= self.clock.now(),
             1511: set(sent) != {"stk_cd", "base_dt", "upd_stkpc_tp"},
             1517: sent.get("upd_stkpc_tp") not in ("0", "1") or len(str(sent.get("base_dt"))) != 8,
@@ -132,10 +140,11 @@ class KiwoomRest:
             key = f"{hash((token, start)) & 0xFFFFFFFF:08x}{len(self._keys):08x}"
             self._keys[key] = (token, json.dumps(sent), start + self.page)
             more |= {"cont-yn": "Y", "next-key": key}
-        shown = [] if kind == "empty" else self._rows if kind == "repeat" else shown
+        shown = {"empty": [], "repeat": self._rows, "short": shown[:-3]}.get(kind, shown)
         self._rows = shown
         self.charts.append(sent)
-        body = {"stk_cd": "000000" if kind == "other" else sent["stk_cd"], "stk_dt_pole_chart_qry": shown}
+        code = {"other": "000000", "venue": sent["stk_cd"][:6]}.get(kind, sent["stk_cd"])
+        body = {"stk_cd": code, "stk_dt_pole_chart_qry": shown}
         if kind == "no rows":
             del body["stk_dt_pole_chart_qry"]
         if kind == "odd days":

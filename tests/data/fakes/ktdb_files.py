@@ -22,7 +22,7 @@ MODES_250 = [*OD_250[:4], "승용차", "버스", "지하철", "일반철도", "�
 REGION = ["출발", "도착", "출근", "등교", "업무", "귀가", "기타", "합계"]
 REGION_MODES = ["출발", "도착", "도보/자전거", "승용차", "버스", "일반/고속철도", "도시철도", "택시", "기타",
                 "(승용차/택시)", "(기타합계)"]  # fmt: skip
-FREIGHT = ["O_250", "대존O_17", "D_250", "대존O_17", "소형", "중형", "대형", "전체"]  # the second name is repeated
+FREIGHT = ["O_250", "대존O_17", "D_250", "대존D_17", "소형", "중형", "대형", "전체"]
 LARGE_TITLES = ["출근", "등교", "업무", "쇼핑", "귀가", "여가", "기타", "합계"]
 
 
@@ -107,10 +107,16 @@ def region_modes() -> bytes:
     return workbook({"표지": [["부산울산권"]], "2023년": flows(REGION_MODES, _ids, 7, 2023, False, sums)})
 
 
-def freight() -> bytes:
-    """배포용 (기준년도 2023년) 화물자동차OD_2025.11.28.xlsx: a title above the header."""
-    rows = flows(FREIGHT, lambda o, d: [o, 1 if o < 4 else 2, d, 1 if d < 4 else 2], 3, 2023)
-    return workbook({"Sheet1": [["전국 지역간 톤급별 화물자동차 통행량 O/D (대/일)"], *rows]})
+def freight(*sheets: str) -> bytes:
+    """배포용 (기준년도 2023년) 화물자동차OD_2025.11.28.xlsx: a title above the header; the base year, then 2030.
+
+    In the second sheet a name of the header is repeated, as copies of it do.
+    """
+    title = ["전국 지역간 톤급별 화물자동차 통행량 O/D (대/일)"]
+    headers = [FREIGHT, [*FREIGHT[:3], FREIGHT[1], *FREIGHT[4:]]]
+    ids = lambda o, d: [o, 1 if o < 4 else 2, d, 1 if d < 4 else 2]  # noqa: E731
+    years = zip(sheets or ["Sheet1"], headers, (2023, 2030), strict=False)
+    return workbook({name: [title, *flows(header, ids, 3, year)] for name, header, year in years})
 
 
 def large(titles: list[str] | None = None, years=(2019,)) -> bytes:
@@ -142,9 +148,9 @@ def zones_250() -> bytes:
 
 def zones_metropolitan(codes=tuple(CODES)) -> bytes:
     """수도권 존체계.xlsx; the last zone lies outside and has no 행정동."""
-    header = ["시도", "시군구", "행정동", "권역 존체계_읍면동", "행정기관코드_읍면동", "권역내부=1, 권역외부=2"]
-    rows = [["서울", "종로구" if z < 3 else "중구", NAMES[z - 1] if z < 5 else None, z, codes[z - 1], 1 if z < 5 else 2]
-            for z in range(1, Z + 1)]  # fmt: skip
+    header = ["시도", "시군구", "행정동", "권역", "존체계_읍면동", "행정기관코드_읍면동", "권역내부=1, 권역외부=2"]
+    rows = [["서울", "종로구" if z < 3 else "중구", NAMES[z - 1] if z < 5 else None, "수도권", z, codes[z - 1],
+             1 if z < 5 else 2] for z in range(1, Z + 1)]  # fmt: skip
     return workbook({"Sheet1": [header, *rows]})
 
 

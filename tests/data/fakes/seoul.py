@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fakes.loopback import PAGE, Loopback, Reply, Request
 
 KEY = "SECRETKEYseoul+5a"
-FAULTS = ("key", "limit", "error", "html", "encoding", "empty", "truncated", "repeated", "echo")
+FAULTS = ("key", "expired", "limit", "error", "html", "encoding", "empty", "truncated", "repeated", "echo")
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Seoul(Switches):
         fault = self.next_fault()
         if fault == "html":
             return html()
-        if key != KEY or fault in ("key", "echo"):
+        if key != KEY or fault in ("key", "expired", "echo"):  # no code of its own for an expired key
             return result("INFO-100", f"인증키가 유효하지 않습니다. {key if fault == 'echo' else ''}")
         if fault == "limit":  # the newer gateway
             return Reply({"status": 500, "code": "ERROR-500", "message": "서버 오류입니다."}, 500)

@@ -23,7 +23,8 @@ def toll_rows(date: str, offices=("101 ", "013 "), hours=range(24)) -> list[list
             for way in (0, 1):
                 for tcs in (1, 2):
                     first = 100 * tcs + 10 * hour + int(office.strip()[-1]) + 1000 * way
-                    rows.append([date, f"{hour:02}", office, way, tcs, "00", 1, first, 1, 1, 1, 1, 1, first + 5])
+                    codes = [f"{hour:02}", office, f"{way} ", f"{tcs} ", "00", " 1"]
+                    rows.append([date, *codes, first, 1, 1, 1, 1, 1, first + 5])
     return rows
 
 

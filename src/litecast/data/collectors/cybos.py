@@ -3,8 +3,10 @@
     py -3.11-32 -m litecast.data.collectors.cybos my-stocks codes=005930,000660 since=20150101
 
 Settings stand for what the sources do not agree on. paging: the official page calls continued inquiry unavailable, yet
-programs in use rely on it: `continue` asks again while Continue says so; `count` asks for so many rows; `dates` asks
-anew up to the oldest day received (that day comes twice, and must agree). hours: which after-hours trade counts.
+programs in use rely on it: `continue` and `count` ask again while Continue says so, for all days or for so many rows at
+once; `dates` asks anew up to the oldest day received. Whatever the way, a stock is whole only when asking so brings
+nothing older (that day comes twice, and must agree): Continue may stop early or never. hours: which after-hours trade
+counts in the volume. Of an index (U001) the units of volume and value are not documented.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from contextlib import contextmanager
 from datetime import date
 
 from ...errors import DataError
-from .. import prices
+from .. import prices, store
 from ..chains import Chain
 from ..clock import Clock
 from . import shared
@@ -23,8 +25,10 @@ from .shared import Lost, Page
 
 FIELDS = {0: "날짜", 2: "시가", 3: "고가", 4: "저가", 5: "종가", 8: "거래량", 9: "거래대금",
           18: "수정주가일자", 19: "수정주가비율"}  # fmt: skip
+CODE = r"[JQ]?[0-9][0-9A-Z]{5}|U[0-9]{3}"  # stock 005930, ELW J517016, ETN Q500001, index U001
 EVERYTHING = 10101  # oldest day where none is named: before any
 QUOTES = 1  # the kind of request that counts against the quota of quotes
+STATUS = {-1: "error", 1: "still waiting"}
 RESULTS = {1: "the request could not be sent", 2: "cancelled", 3: "internal error of Cybos", 4: "too many requests"}
 _LOG_IN = "start CYBOS Plus or CREON Plus as administrator, log in, start this as administrator too, and run it again"
 
@@ -39,7 +43,7 @@ def _hours(text: str) -> int:
 
 SETTINGS = shared.SETTINGS | {
     "paging": (_paging, "continue", "continue, count or dates: how to get more than one block"),
-    "count": (int, 10_000, "newest rows to ask for, with paging=count"),
+    "count": (shared.positive, 10_000, "rows to ask for at once, with paging=count"),
     "hours": (_hours, 1, "after-hours trade in the volume: 1 all, 2 after the close, 3 none, 4 before the opening"),
 }
 
@@ -48,10 +52,21 @@ def main(argv: list[str] | None = None, dispatch: Callable | None = None, clock=
     """Run the collector; dispatch(progid) -> COM object and clock are those of Windows unless given."""
 
     def work(name: str, asked: dict) -> int:
+        shared.check_codes(asked["codes"], CODE, "005930, J517016 (ELW), Q500001 (ETN) or U001 (index), no leading A")
+        _same_hours(name, asked["hours"])
         cybos = Cybos(dispatch or _windows(), clock or Clock(), asked)
         return shared.gather("cybos", name, asked, cybos.clock, cybos.pages, cybos.ready)
 
     return shared.run("cybos", SETTINGS, argv, work)
+
+
+def _same_hours(name: str, hours: int) -> None:
+    """DataError if the collection counts other hours: its volumes would mean two things."""
+    raw = store.Collection(name).raw
+    said = {request.rpartition("hours ")[2] for unit in raw.units("cybos ") for request in raw.requests(unit)[:1]}
+    if said - {str(hours)}:
+        raise DataError(f"the collection {name} was collected with hours={', '.join(said)}, not {hours}: choose "
+                        "another name, its volumes would mean two things")  # fmt: skip
 
 
 def _windows() -> Callable:
@@ -88,7 +103,8 @@ class Cybos:
     def pages(self, chain: Chain, stop: date | None) -> Iterator[Page]:
         """Blocks of a stock from the base date back to `stop` (None: to the listing), newest first.
 
-        Ends when Cybos has no more, at `stop`, with the count, or at an empty or repeated block: Continue may stay 1.
+        Ends at `stop`, or when asking up to the oldest day received brings nothing older. Continue alone does not end
+        it: it may stay 1 when all is there, and by the official page it is never 1.
         """
         with _com():
             yield from self._pages(chain, stop)
@@ -97,30 +113,27 @@ class Cybos:
         where, fields = f"cybos, {chain.code}", _fields(chain.code)
         chart = self._dispatch("CpSysDib.StockChart")  # a new one: inputs of the stock before do not stay
         self._inputs(chart, chain, stop, fields)
-        oldest, received, newest, way = None, 0, chain.base, self._asked["paging"]
+        oldest, newest, by_date, received = None, chain.base, self._asked["paging"] == "dates", 0
         while True:
             rows = self._block(chart, fields, where)
             days = [prices.day(row[0], where) for row in rows]
+            older = bool(days) and (oldest is None or min(days) < oldest)
             if not days and oldest is None:
                 raise DataError(f"{where}: no row up to {chain.base}; is the code right, and was it listed then?")
-            if not days or (oldest and min(days) >= oldest):
+            if older:
+                oldest, received = min(days), received + len(rows)
+                yield _asked(chain, newest, self._asked), {"fields": fields, "rows": rows}
+            if (stop and oldest <= stop) or (by_date and not older):
                 return
-            oldest, received = min(days), received + len(rows)
-            goes_on = self._goes_on(chart, oldest, received, stop)
-            promised = goes_on and way == "continue"
-            yield _asked(chain, newest, self._asked), {"fields": fields, "rows": rows, "more": promised}
-            if not goes_on:
-                return
+            by_date = not (older and self._goes_on(chart, received))
+            if by_date:
+                chart.SetInputValue(2, int(f"{oldest:%Y%m%d}"))  # a new inquiry
             newest = oldest
 
-    def _goes_on(self, chart, oldest: date, received: int, stop: date | None) -> bool:
+    def _goes_on(self, chart, received: int) -> bool:
+        """Whether asking again without new inputs may bring the next block."""
         way = self._asked["paging"]
-        if (stop and oldest <= stop) or (way == "count" and received >= self._asked["count"]):
-            return False
-        if way != "dates":
-            return bool(chart.Continue)
-        chart.SetInputValue(2, int(f"{oldest:%Y%m%d}"))
-        return True
+        return way != "dates" and bool(chart.Continue) and (way != "count" or received < self._asked["count"])
 
     def _inputs(self, chart, chain: Chain, stop: date | None, fields: list[int]) -> None:
         by_count = self._asked["paging"] == "count"
@@ -147,7 +160,7 @@ class Cybos:
         status, text = chart.GetDibStatus(), str(chart.GetDibMsg1()).strip()
         if result or status:
             self.ready()
-            reason = RESULTS.get(result, f"result {result}") if result else f"status {status}"
+            reason = RESULTS.get(result, f"result {result}") if result else f"status {STATUS.get(status, status)}"
             raise DataError(f"{where}: Cybos refused, {reason} ('{text}'). Check the code, and run the command again")
         names = list(chart.GetHeaderValue(2) or [])
         if chart.GetHeaderValue(1) != len(fields) or _misplaced(names, fields):

@@ -24,6 +24,8 @@ from .shared import Lost, Page
 
 TR = "opt10081"
 ITEMS = ["일자", "시가", "고가", "저가", "현재가", "거래량", "거래대금", "수정주가구분", "수정비율"]
+CODE = r"[0-9][0-9A-Z]{5}"
+LONG_S = 60  # a longer wait is said
 TOO_MANY = -200
 _AGAIN = "run the same command again"
 _LOG_IN = "log in again (start OpenAPI+ once by hand if its version is being updated), then " + _AGAIN
@@ -55,7 +57,7 @@ ERRORS = {  # code -> meaning, what to do
     -500: ("no code was given", "check codes"),
 }  # fmt: skip
 MARGIN = 0.1  # seconds: the clock of the server counts too
-CONNECTION = range(-106, -99)  # nothing else can be asked for either
+CONNECTION = (-100, -101, -102, -103, -104, -106)  # nothing else can be asked for either
 
 
 def _windows_of(text: str) -> list[tuple[int, float]]:
@@ -76,8 +78,8 @@ def _screen(text: str) -> str:
 SETTINGS = shared.SETTINGS | {
     "windows": (_windows_of, [(5, 18.0), (25, 90.0), (50, 180.0), (1000, 3600.0)],
                 "requests/seconds allowed, 5/18,25/90: each is kept, and waited for after a refusal"),
-    "timeout_s": (float, 30.0, "seconds to wait for an answer"),
-    "login_s": (float, 300.0, "seconds to wait for the login window"),
+    "timeout_s": (shared.positive, 30, "seconds to wait for an answer"),
+    "login_s": (shared.positive, 300, "seconds to wait for the login window"),
     "screen": (_screen, "0101", "screen number, 4 digits, not 0000"),
 }  # fmt: skip
 
@@ -95,6 +97,7 @@ def main(argv: list[str] | None = None, transport: Callable[[], Transport] | Non
     """Run the collector; transport() is that of Windows unless given."""
 
     def work(name: str, asked: dict) -> int:
+        shared.check_codes(asked["codes"], CODE, "005930, six digits or capital letters, no leading A")
         kiwoom = Kiwoom((transport or _windows)(), asked)
         return shared.gather("kiwoom-ocx", name, asked, kiwoom.clock, kiwoom.pages, kiwoom.ready)
 
@@ -158,7 +161,7 @@ class Kiwoom:
             if not days and oldest is None:
                 raise DataError(f"{where}: no row up to {chain.base}; is it listed, and the code right?{self._told}")
             oldest = further_back(days, oldest, where) if days else oldest
-            yield _asked(chain, more), {"fields": ITEMS, "rows": rows, "more": follows}
+            yield _asked(chain, more), {"fields": ITEMS, "rows": rows}
             if not follows or (stop and oldest <= stop):
                 return
             more = 2
@@ -170,7 +173,7 @@ class Kiwoom:
             result = self._request(chain, more)
             if result != TOO_MANY or wait is None:
                 break
-            self._until(lambda: False, wait)
+            self._wait(wait)
         if result:
             raise _error(where, result, self._told)
         done = self._until(lambda: self._answer is not None or self._login, self._settings["timeout_s"])
@@ -186,7 +189,7 @@ class Kiwoom:
 
     def _request(self, chain: Chain, more: int) -> int:
         """Send one request; every one needs its inputs anew. Returns 0 or the code of the refusal."""
-        self._until(lambda: False, self._quota.wait())
+        self._wait(self._quota.wait())
         self._quota.sent()
         inputs = {"종목코드": chain.code, "기준일자": f"{chain.base:%Y%m%d}", "수정주가구분": str(int(chain.adjusted))}
         for name, value in inputs.items():
@@ -196,6 +199,11 @@ class Kiwoom:
         self._answer, self._login, self._told = None, None, ""
         call = "CommRqData(QString, QString, int, QString)"
         return int(self._call(call, self._waiting, TR, more, self._settings["screen"]))
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > LONG_S:
+            print(f"waiting {seconds:.0f} s: the quota of requests is used up", file=sys.stderr, flush=True)
+        self._until(lambda: False, seconds)
 
     def _call(self, signature: str, *values):
         return self._control.dynamicCall(signature, *values)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime
 
 from ...errors import DataError
-from .. import store
-from ..chains import Chain
+from .. import dataset_names, store
+from ..chains import Chain, kept
+from ..raw import Raw
 
 REQUIRED = object()
 Page = tuple[str, dict]  # what was asked, what came: {"fields": [...], "rows": [[...], ...], ...}
@@ -35,6 +37,12 @@ def words(text: str) -> list[str]:
 def flag(text: str) -> bool:
     known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     return known[text.lower()]
+
+
+def positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
 def day(text: str) -> date:
@@ -81,6 +89,22 @@ def usage(settings: dict, program: str) -> str:
     return "\n".join(lines)
 
 
+def check_codes(codes: list[str], form: str, example: str) -> None:
+    """DataError for a code that is none, and for stocks beside an index: KRW and points are two collections."""
+    for code in codes:
+        if not re.fullmatch(form, code):
+            raise DataError(f"codes: {code!r} is none; say {example}, several by commas")
+    one_unit(codes)
+
+
+def one_unit(codes: Collection[str]) -> str:
+    """'KRW', or 'index points' of indices (U001); DataError where both are among the codes."""
+    indices = [code for code in codes if code.startswith("U")]
+    if indices and len(indices) < len(codes):
+        raise DataError(f"{', '.join(indices)}: an index is in points, a stock in KRW; make two collections")
+    return "index points" if indices else "KRW"
+
+
 # --- running
 
 
@@ -120,14 +144,15 @@ def gather(source: str, name: str, asked: dict, clock, chain_of_pages: Callable[
     A chain is kept whole or not at all. A stock that fails is said and the next one tried; status 1 if any failed.
     """
     raw, today, failed = store.Collection(name).raw, clock.now().date(), {}
-    base = asked["base"] or today
+    base, codes = asked["base"] or today, list(dict.fromkeys(asked["codes"]))
+    _fits(source, name, raw, codes)
     if base > today or (asked["since"] and asked["since"] > base):
         raise DataError(f"since={asked['since']}, base={base}: the base date must not lie after today ({today}), nor "
                         "before since")
-    for at, code in enumerate(asked["codes"], 1):
+    for at, code in enumerate(codes, 1):
         chain = Chain(source, code, asked["adjusted"], base, asked["since"], settled=base < today)
-        said = f"[{at}/{len(asked['codes'])}] {code}"
-        if raw.pages(chain.unit) is not None:
+        said = f"[{at}/{len(codes)}] {code}"
+        if raw.time(chain.unit):
             print(f"{said}: already here, {chain.made_of}", flush=True)
             continue
         ready()
@@ -142,24 +167,29 @@ def gather(source: str, name: str, asked: dict, clock, chain_of_pages: Callable[
             continue
         raw.keep(chain.unit, pages)
         chain.drop_earlier(raw)
-        odd = ", ended by an empty or repeated page: is its first day right?" if unfinished(pages[-1][2]) else ""
-        print(f"{said}: {len(pages)} pages, {chain.made_of}{odd}", flush=True)
-    print(f"{len(asked['codes']) - len(failed)} of {len(asked['codes'])} stocks are in {raw.path}. Next, in 64-bit "
+        print(f"{said}: {len(pages)} pages, {chain.made_of}", flush=True)
+    print(f"{len(codes) - len(failed)} of {len(codes)} stocks are in {raw.path}. Next, in 64-bit "
           f"Python: python -m litecast.data collect {source} {name}", flush=True)  # fmt: skip
     return 1 if failed else 0
 
 
+def _fits(source: str, name: str, raw: Raw, codes: list[str]) -> None:
+    """DataError where the 64-bit side would refuse what is collected here, so before hours are spent on it."""
+    public = {known for known, module in dataset_names().items() if module != "store"}
+    if public & {name, *(f"{name}-{view}" for view in store.VIEWS)}:
+        raise DataError(f"'{name}' is the name of a public dataset or a sample; choose another for the collection")
+    if others := {unit.split()[0] for unit in raw.units()} - {source}:
+        raise DataError(f"the collection {name} comes from {', '.join(others)}, not from {source}: choose another name")
+    one_unit({*codes, *(chain.code for chain in kept(raw, f"{source} "))})
+
+
 def _pages(chain: Chain, pages: Iterator[Page], clock) -> list[tuple[str, str, bytes]]:
-    kept = []
+    found = []
     for request, page in pages:
         body = {"source": chain.source, "code": chain.code, "base": f"{chain.base:%Y%m%d}", **page}
-        kept.append((request, clock.now().isoformat(timespec="seconds"), json.dumps(body, ensure_ascii=False).encode()))
-    return kept
-
-
-def unfinished(page: bytes) -> bool:
-    """Whether the last page of a chain says that more should have followed it."""
-    return bool(json.loads(page).get("more"))
+        text = json.dumps(body, ensure_ascii=False, default=str)  # COM may give a Decimal
+        found.append((request, clock.now().isoformat(timespec="seconds"), text.encode()))
+    return found
 
 
 def read(page: bytes) -> list[dict]:

@@ -13,7 +13,7 @@ from pydantic import Field
 from ...errors import DataError
 from .. import collecting, prices
 from ..chains import Chain, kept
-from ..collectors.shared import read, unfinished
+from ..collectors.shared import one_unit, read
 
 SOURCES = {
     "cybos": "Daishin Cybos Plus / CREON Plus: daily prices written by the collector on Windows",
@@ -44,7 +44,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
         if code not in chains:
             raise DataError(f"{job.source}, {code}: the collector has written no such prices. {_how(job, code)}")
     job.describe(
-        unit="KRW", frequency="trading-day", provider=PROVIDERS[job.source],
+        unit=one_unit(chains), frequency="trading-day", provider=PROVIDERS[job.source],
         licence="for the account holder's own use; see the broker's terms",
         note="Prices adjusted as of their base date." if asked.adjusted else "Unadjusted prices.")  # fmt: skip
     for code in job.progress(asked.codes or sorted(chains)):
@@ -82,8 +82,7 @@ def _part(job: collecting.Job, chain: Chain) -> collecting.Part:
 
     def make():
         found, counted = chain.rows(raw, read, job.options.value_krw)
-        odd = unfinished(raw.pages(chain.unit)[-1])
-        notes.update(counted, **{"stocks that an empty or repeated page ended: is their first day right?": int(odd)})
+        notes.update(counted)
         return prices.table(found, chain.code)
 
     return collecting.Part(chain.code, chain.made_of, make, lambda: notes, {"raw": chain.unit})

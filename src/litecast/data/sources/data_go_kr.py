@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from ...errors import DataError
 from .. import collecting, http
-from ..paging import Incomplete, both, chain, digest, number, series_table, whole
+from ..paging import Incomplete, Span, both, chain, digest, number, records, series_table, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,23 +85,28 @@ def judge(answer: http.Answer) -> None:
 
 def items(body: dict) -> tuple[list[dict], int | None]:
     """Rows and their number in all: response/body/items/item as list, single object or '', or the flat form."""
-    inner = (body.get("response") or {}).get("body") or body
+    inner = _inside(body, "response", "body") or body
     rows = inner.get("traffic", inner.get("items"))
-    if isinstance(rows, dict):
-        rows = rows.get("item", rows if "spot_id" in rows else [])
-    rows = [rows] if isinstance(rows, dict) else (rows or [])
-    return rows, inner.get("totalCount", inner.get("count"))
+    if isinstance(rows, dict) and "spot_id" not in rows:
+        rows = rows.get("item")
+    return records(rows, "data.go.kr"), inner.get("totalCount", inner.get("count"))
 
 
 def _result(body: dict) -> tuple[str | None, str]:
     """Code (None where there is none) and message, wherever the answer carries them."""
-    places = [body.get("response", {}).get("header", {}) if isinstance(body.get("response"), dict) else {}, body,
-              body.get("cmmMsgHeader") or (body.get("OpenAPI_ServiceResponse") or {}).get("cmmMsgHeader") or {}]
-    for place in places:
+    for place in (_inside(body, "response", "header"), body, _inside(body, "cmmMsgHeader"),
+                  _inside(body, "OpenAPI_ServiceResponse", "cmmMsgHeader")):  # fmt: skip
         for code, said in (("resultCode", "resultMsg"), ("returnReasonCode", "returnAuthMsg")):
             if place.get(code) is not None:
                 return str(place[code]), str(place.get(said) or "")
     return None, ""
+
+
+def _inside(body: dict, *names: str) -> dict:
+    """The object under one name after the other; an empty one where there is none."""
+    for name in names:
+        body = body.get(name) if isinstance(body.get(name), dict) else {}
+    return body
 
 
 def _quote(said: str | None, meaning: str) -> str:
@@ -111,13 +116,11 @@ def _quote(said: str | None, meaning: str) -> str:
 # --- traffic statistics
 
 
-class Options(collecting.Options):
+class Options(Span):
     """Options of tms-statistics."""
 
     SAME = ("operation", "dtype", "direction")
 
-    start: collecting.Day = Field(description="first month or year: any day of it")
-    end: collecting.Day = Field(description="last month or year: any day of it")
     operation: Literal["itmsh_monthly", "itmsh_yearly", "vt_yearly"] = Field(
         "itmsh_monthly", description="itmsh_monthly: monthly series; itmsh_yearly (by hour of the day), vt_yearly (by "
         "vehicle class): tables of a year")  # fmt: skip
@@ -128,13 +131,6 @@ class Options(collecting.Options):
     pace_s: float = Field(0.1, ge=0, description="least seconds between two requests")
     timeout_s: float = Field(30.0, gt=0, description="seconds to wait for an answer")
     url: str = Field("https://apis.data.go.kr/1613000/KictTmsStat", description="address of the service")
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, end: date, info) -> date:
-        if "start" in info.data and end < info.data["start"]:
-            raise ValueError(f"lies before start={info.data['start']}")
-        return end
 
 
 def parts(job: collecting.Job) -> Iterator[collecting.Part]:

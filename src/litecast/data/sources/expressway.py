@@ -15,13 +15,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ...errors import DataError
 from .. import collecting, http
-from ..paging import chain, digest, number, series_table, whole
+from ..paging import chain, digest, number, records, series_table, unknown, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,18 +41,19 @@ CODES = {  # texts of `code`, listed by one library only: what they mean, what t
 }  # fmt: skip
 _MINUTES = {"1": 60, "2": 15}  # by tmType
 _WAYS = {"0": "in", "1": "out"}
+_Offices = Annotated[collecting.Words, AfterValidator(lambda codes: [code.zfill(3) for code in codes])]  # 13 = 013
 
 
 class Options(collecting.Options):
     """Options of expressway."""
 
-    SAME = ("what", "interval", "operator", "offices", "in_out", "stamp")
+    SAME = ("what", "interval", "operator", "in_out", "stamp")
 
     what: Literal["trafficIc", "trafficAll"] = Field("trafficIc", description="trafficIc: per toll office; trafficAll: "
                                                      "all offices of an operator together")  # fmt: skip
     interval: Literal["1", "2"] = Field("1", description="tmType: 1 = an hour, 2 = 15 minutes")
     operator: str = Field("00", description="exDivCode: 00 = Korea Expressway; private roads 01, 02, 08 …; empty = all")
-    offices: collecting.Words = Field([], description="toll offices, e.g. 101,105; default: all")
+    offices: _Offices = Field([], description="toll offices, e.g. 101,105; default: all")
     in_out: Literal["each", "in", "out"] = Field("each", description="entries and exits, or one of them (trafficIc)")
     stamp: Literal["end", "start"] = Field("end", description="what sumTm is of its interval (not documented)")
     page_size: int = Field(1000, ge=1, le=1000, description="rows a page, at most 1000")
@@ -77,7 +78,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
     for month, units in months.items():
         notes: Counter = Counter()
         yield collecting.Part(
-            month, digest(["rules 1", options.stamp, options.in_out, *options.offices, *units]),
+            month, digest(["rules 1", options.stamp, options.in_out, *sorted(options.offices), *units]),
             functools.partial(_table, job, units, notes), functools.partial(dict, notes),
             {"what": options.what, "tmType": options.interval, "month": month})  # fmt: skip
 
@@ -99,16 +100,19 @@ def judge(answer: http.Answer) -> None:
 
 def _rows(what: str, body: dict) -> list[dict]:
     """Rows under the name of the service (older answers: `list`), a single one as object."""
-    rows = body.get(what, body.get("list")) or []
-    return [rows] if isinstance(rows, dict) else rows
+    return records(body.get(what, body.get("list")), f"expressway, {what}")
 
 
-def _read(what: str, answer: http.Answer) -> tuple[list[dict], int]:
-    """Rows of a page and how many there are in all."""
+def _read(what: str, size: int, answer: http.Answer) -> tuple[list[dict], int]:
+    """Rows of a page and how many there are in all: `count` is read so, it is written nowhere."""
     body = answer.json()
     if body["code"] == "NO_DATA":
         return [], 0
-    return _rows(what, body), whole(body.get("count"), answer, "count")
+    rows, count = _rows(what, body), whole(body.get("count"), answer, "count")
+    if len(rows) == count == size:  # of the page, or of all? The rest would be lost in silence
+        raise DataError(f"{answer.request}: count is {count}, as many as a page holds, so there may be more rows. Give "
+                        "another page_size (rather 999 than 1000)")  # fmt: skip
+    return rows, count
 
 
 # --- snapshots
@@ -123,12 +127,15 @@ def _snapshot(job: collecting.Job, prefix: str) -> None:
     with job.client(options.url, pace_s=options.pace_s, timeout_s=options.timeout_s, judge=judge) as client:
         def pages() -> list[http.Answer]:
             return chain(lambda page: client.get(options.what, params | {"pageNo": page + 1}),
-                         functools.partial(_read, options.what), options.page_size)  # fmt: skip
+                         functools.partial(_read, options.what, options.page_size), options.page_size)  # fmt: skip
 
         answers = pages()
         if len(_slots(options, [answer.body for answer in answers])) > 1:
             answers = pages()  # the interval may have turned between two pages: then only a new chain is whole
-    for (date, time), rows in _slots(options, [answer.body for answer in answers]).items():
+    slots = _slots(options, [answer.body for answer in answers])
+    if slots and not job.collection.raw.units(prefix):  # later an office may be shut for an hour
+        unknown(options.offices, {_office(row) for rows in slots.values() for row in rows}, "expressway: the office")
+    for (date, time), rows in slots.items():
         _begin(options, date, time)
         _sums(options, rows, Counter())  # what cannot be read is not kept
         job.fetched(f"{prefix}{date} {time}", lambda: answers)
@@ -156,6 +163,11 @@ def _begin(options: Options, date: str, time: str) -> datetime:
         raise DataError(f"expressway: sumDate '{date}', sumTm '{time}' is no end of an interval of {length} minutes. "
                         "The provider may have changed its fields") from None  # fmt: skip
     return at - timedelta(minutes=length if options.stamp == "end" else 0)
+
+
+def _office(row: dict) -> str:
+    """Three digits; codes come padded with spaces. '' where there is none."""
+    return _cell(row, "unitCode").zfill(3) if _cell(row, "unitCode") else ""
 
 
 def _cell(row: dict, name: str) -> str:
@@ -202,7 +214,7 @@ def _series(options: Options, row: dict) -> tuple[str, bool]:
     of_operator = options.operator in ("", operator)
     if options.what == "trafficAll":
         return operator or "all", of_operator
-    office, code = _cell(row, "unitCode"), _cell(row, "inoutType") or _cell(row, "inOutType")
+    office, code = _office(row), _cell(row, "inoutType") or _cell(row, "inOutType")
     if not office or code not in _WAYS:
         raise DataError(f"expressway: a row has unitCode '{office}', inoutType '{code}'; expected an office and 0 or 1")
     way = _WAYS[code]

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from ...errors import DataError
 from .. import collecting, http
-from ..paging import Incomplete, chain, digest, number, series_table, whole
+from ..paging import Incomplete, chain, digest, number, records, series_table, unknown, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ CODES = {  # codes of this family of portals: what they mean, what to do; the li
 class Options(collecting.Options):
     """Options of gyeonggi."""
 
-    SAME = ("direction", "spots")
+    SAME = ("direction",)
 
     years: collecting.Words = Field([], description="years, e.g. 2023,2024; default: all there are")
     spots: collecting.Words = Field([], description="sites as in SPOT_NO_INFO; default: all")
@@ -97,11 +97,17 @@ def judge(answer: http.Answer) -> None:
 def _code(body) -> tuple[str, str]:
     """Code and message, at the top or in the head of the service."""
     if isinstance(body, dict):
-        blocks = [block for value in body.values() if isinstance(value, list) for block in value]
-        for place in [body, *(one for block in blocks for one in block.get("head", []))]:
-            if result := place.get("RESULT"):
+        for place in [body, *(one for service in body for one in _blocks(service, body, "head"))]:
+            if isinstance(result := place.get("RESULT"), dict):
                 return str(result.get("CODE", "?")), str(result.get("MESSAGE", ""))
     return "?", "no RESULT in the answer"
+
+
+def _blocks(service: str, body: dict, name: str) -> list[dict]:
+    """What an answer holds under {service: [{name: …}]}: its head, or its rows (a single one as object)."""
+    parts = body.get(service)
+    parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return records(next((part[name] for part in parts if name in part), []), f"gyeonggi, {name}")
 
 
 def _read(service: str, answer: http.Answer) -> tuple[list[dict], int]:
@@ -109,14 +115,9 @@ def _read(service: str, answer: http.Answer) -> tuple[list[dict], int]:
     body = answer.json()
     if _code(body)[0] == "INFO-200":
         return [], 0
-    heads = [one for block in body.get(service) or [] for one in block.get("head", [])]
+    heads = _blocks(service, body, "head")
     total = next((one["list_total_count"] for one in heads if "list_total_count" in one), None)
-    return _rows(service, body), whole(total, answer, "list_total_count")
-
-
-def _rows(service: str, body: dict) -> list[dict]:
-    rows = next((block["row"] for block in body.get(service) or [] if "row" in block), [])
-    return [rows] if isinstance(rows, dict) else rows
+    return _blocks(service, body, "row"), whole(total, answer, "list_total_count")
 
 
 def _snapshot(job: collecting.Job, client: http.Client, secret: str) -> list[bytes]:
@@ -138,7 +139,11 @@ def _snapshot(job: collecting.Job, client: http.Client, secret: str) -> list[byt
             _days(lines, Counter())  # what cannot be read is not kept
         return answers
 
-    return job.fetched(f"all {total} rows", pages) if total else []
+    unit = f"{options.service}, all {total} rows"
+    bodies = job.fetched(unit, pages) if total else []
+    for old in set(job.collection.raw.units(f"{options.service}, all ")) - {unit} if bodies else ():
+        job.collection.raw.drop(old)  # the new one is the whole table again: hundreds of MB a year of rows
+    return bodies
 
 
 # --- parts
@@ -146,15 +151,18 @@ def _snapshot(job: collecting.Job, client: http.Client, secret: str) -> list[byt
 
 def _months(job: collecting.Job, bodies: list[bytes]) -> dict[str, list[str]]:
     """{"2024-01": rows as short texts (site, day, direction, 24 hours, sum)}: what a part is made of, and no more."""
-    years, spots, found = set(job.options.years), set(job.options.spots), {}
+    years, spots, found, sites = set(job.options.years), set(job.options.spots), {}, set()
     for body in bodies:
-        for row in _rows(job.options.service, json.loads(body)):
+        for row in _blocks(job.options.service, json.loads(body), "row"):
             year, site = str(row.get("YY", "")).strip(), str(row.get("SPOT_NO_INFO", "")).strip()
+            sites.add(site)
             if (years and year not in years) or (spots and site not in spots):
                 continue
             day = _day(year, row, site)
             cells = [site, day, str(row.get("UPNDW_CD", "")).strip(), *(_cell(row, name) for name in _HOURS)]
             found.setdefault(day[:7], []).append("|".join([*cells, _cell(row, "TDAY_SUM")]))
+    if sites:
+        unknown(job.options.spots, sites, "gyeonggi: the site")
     return found
 
 

@@ -105,7 +105,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
         licence="for the account holder's own use; see the terms of openapi.kiwoom.com",
         note="Prices adjusted as of their base date." if asked.adjusted else "Unadjusted prices.")  # fmt: skip
     with Session(job) as session:
-        for code in job.progress(asked.codes):
+        for code in job.progress(list(dict.fromkeys(asked.codes))):
             chain = Chain("kiwoom", code, asked.adjusted, base, asked.since, settled=base < today)
             yield _part(job, session, chain)
 
@@ -118,8 +118,8 @@ def _check(asked: Options, base, today) -> None:
     if asked.since and asked.since > base:
         raise DataError(f"kiwoom, since: {asked.since} is after the base date {base}")
     for code in asked.codes:
-        if not re.fullmatch(r"[0-9A-Z]{6}(_NX|_AL)?", code):
-            raise DataError(f"kiwoom, codes: {code!r} is none; six digits or letters, e.g. 005930 (no leading A), "
+        if not re.fullmatch(r"[0-9][0-9A-Z]{5}(_NX|_AL)?", code):
+            raise DataError(f"kiwoom, codes: {code!r} is none; six digits or capitals, e.g. 005930 (no leading A), "
                             "005930_NX for NXT, 005930_AL for all venues")  # fmt: skip
         if asked.mock and "_" in code:
             raise DataError(f"kiwoom, codes: {code} is not served in mock trading, which knows KRX only: {code[:6]}")
@@ -170,7 +170,7 @@ def judge(answer: http.Answer) -> None:
     outer, text = _said(answer)
     found = re.search(r"\[(\d{4})[:\]]", text) if outer != "0" else None
     code = int(found[1]) if found else None
-    if code in BUSY or answer.status == 429:
+    if code in BUSY or (answer.status == 429 and not code):  # 429 with another code, such as 1634, stays so
         raise http.Again(_meaning(answer, code or BUSY[0], text))
     if code == 8005 or answer.status == 401:
         raise TokenGone(_meaning(answer, code or 8005, text))
@@ -261,12 +261,15 @@ class Session:
             answer = self._client.post("/oauth2/token", body, JSON).json()
         except TokenGone as error:
             raise DataError(f"no token was issued: {error}; {_KEYS_WRONG}") from None
-        token, ends = str(answer.get("token") or ""), str(answer.get("expires_dt") or "")
-        if not token or not re.fullmatch(r"\d{14}", ends):
+        token = str(answer.get("token") or "")
+        try:
+            self._ends = datetime.strptime(str(answer.get("expires_dt")), "%Y%m%d%H%M%S")  # Korean time, as the clock
+        except ValueError:
+            token = ""
+        if not token:
             raise DataError(f"kiwoom: an answer to a request for a token without token or expires_dt; {_REPORT}")
         if token != "***":  # else the one we hold is still good: secrets are cut out of answers
             self._token = self._client.secret(token)
-        self._ends = datetime.strptime(ends, "%Y%m%d%H%M%S")  # Korean time, as the clock
 
     def _keys(self) -> dict:
         return {"appkey": self._key("KIWOOM_APPKEY"), "secretkey": self._key("KIWOOM_SECRETKEY")}
@@ -282,7 +285,7 @@ class Session:
 def _days(answer: http.Answer, chain: Chain, where: str) -> list:
     """Days of a page, newest first as sent; DataError for a page of another stock or with no days."""
     body = answer.json()
-    if body.get("stk_cd", chain.code) not in (chain.code, ""):
+    if str(body.get("stk_cd") or chain.code).strip()[:6] != chain.code[:6]:  # the venue may be left out
         raise DataError(f"{where}: the answer is for {body['stk_cd']}. {http.KEPT}")
     return [prices.day(row.get("dt"), where) for row in _rows(body, where)]
 

@@ -27,6 +27,7 @@ from ...errors import DataError
 from .. import collecting, csvtext, od
 from . import ktdb_files as cells
 from . import ktdb_tables as tables
+from . import ktdb_zones
 from .ktdb_files import File
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class _Found:
         unit, added = "", ""
         if path is not None:
             added = hashlib.sha256(csvtext.read_bytes(path)).hexdigest()
-            self.zones, unit = tables.with_places(self.zones, path)
+            self.zones, unit = ktdb_zones.with_places(self.zones, path)
         said = {"role": "zones", "coordinates": unit}
         request = ({"file": file.label} if file else {}) | ({"coordinates": path.name} if path else {})
         made_of = _hash(*((file.sha256, file.label) if file else ()), added)
@@ -216,12 +217,12 @@ def _survey_text(file: File, head: bytes, found: _Found) -> None:
     if cells.number(lines[0][0]) is not None:
         _survey_text_flows(file, lines, found)
     elif "ZONE_ID" in [word.upper() for word in lines[0]]:
-        counted = tables.text_people_kind(lines[0], file)
+        counted = ktdb_zones.text_people_kind(lines[0], file)
         if counted is None:
             raise DataError(f"{file.label}: people by zone under a name or header that is not known "
                             f"({' '.join(lines[0][:6])} …). Known are SUB_POPyy, EMP_POP_yy, WORK_POPyy and STU_POPyy; "
                             f"leave it out: leave_out={file.name}")  # fmt: skip
-        make = partial(tables.text_people, file, counted[1])
+        make = partial(ktdb_zones.text_people, file, counted[1])
         found.add_people(file, counted[0], _year(file, found, file.name), make)
     else:
         found.left_out.append(file.name)
@@ -258,13 +259,15 @@ def _survey_text_flows(file: File, lines: list[list[str]], found: _Found) -> Non
 
 
 def _survey_workbook(file: File, found: _Found) -> None:
-    """Sheets named by years are flows (the first sheet often is none); other workbooks go by their headers."""
+    """The first sheet of a known layout (it often is the second) tells what those with a year after it are."""
     book = file.workbook()
-    dated = [name for name in book.sheet_names if re.search(_YEAR, name)]
-    large = [name for name in dated if cells.plain(name).startswith("대존_")]
-    flows = [name for name in dated if name not in large]
-    known = any(_survey_sheet(file, found, sheet, book.get_sheet_by_name(sheet), flows)
-                for sheet in flows or [name for name in book.sheet_names if name not in large])  # fmt: skip
+    large = [name for name in book.sheet_names if re.match(rf"대존_{_YEAR}", cells.plain(name))]
+    names = [name for name in book.sheet_names if name not in large]
+    known = False
+    for at, sheet in enumerate(names):
+        dated = [name for name in names[at:] if re.search(_YEAR, name)]
+        if known := _survey_sheet(file, found, sheet, book.get_sheet_by_name(sheet), dated):
+            break
     for sheet in large:
         _survey_large(file, found, sheet, book.get_sheet_by_name(sheet), beside=known)
     if known or large:
@@ -279,14 +282,16 @@ def _survey_workbook(file: File, found: _Found) -> None:
 def _survey_sheet(file: File, found: _Found, sheet: str, content, dated: list[str]) -> bool:
     """Whether a sheet is of a known layout; if so, all that its workbook gives is added."""
     first = cells.top(content)
+    if dated and sheet not in dated and not tables.begins_flows(first):
+        return False  # a cover, a legend, the zones again
     if header := tables.flow_header(first, file, sheet):
-        for one in dated or [sheet]:  # sheets of a workbook share one layout; `sheet_flows` makes sure of it
+        for one in dict.fromkeys([sheet, *dated]):  # they share one layout; `sheet_flows` makes sure of it
             _add_sheet(file, found, one, header)
-    elif years := tables.people_header(first):
+    elif years := ktdb_zones.people_header(first):
         for year in years[1]:
-            found.add_people(file, "socio", year, partial(tables.sheet_people, file, year))
-    elif columns := tables.zone_header(first):
-        found.add_zones(file, tables.sheet_zones(file, sheet, content, *columns))
+            found.add_people(file, "socio", year, partial(ktdb_zones.sheet_people, file, year))
+    elif columns := ktdb_zones.zone_header(first):
+        found.add_zones(file, ktdb_zones.sheet_zones(file, sheet, content, *columns))
     else:
         return False
     return True

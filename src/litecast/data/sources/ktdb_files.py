@@ -1,4 +1,4 @@
-"""Files of a KTDB package: members of its zip under their Korean names, rows of sheets, cells as numbers."""
+"""Files of a KTDB package: members of its zip under their Korean names, rows of sheets and texts, cells as numbers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...errors import DataError
+from .sheets import member
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 ROWS = 25_000  # rows of a sheet held as Python objects at a time
+LINES = 100_000  # of a text, held at a time
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
 
@@ -102,21 +105,8 @@ def _members(path: Path, sha256: str) -> list[File]:
             page = stream.read(512).lstrip().startswith(b"<")
         why = "is a web page, not a zip: the log-in may have ended" if page else f"is no whole zip ({error})"
         raise DataError(f"{label}: {why}. Download the package again") from None
-    names = [(_member_name(info), number) for number, info in enumerate(infos) if not info.is_dir()]
+    names = [(plain(member(info)), number) for number, info in enumerate(infos) if not info.is_dir()]
     return [File(path, f"{label}: {name}", sha256, number) for name, number in sorted(names) if "__MACOSX" not in name]
-
-
-def _member_name(info: zipfile.ZipInfo) -> str:
-    """Name in a zip; Windows writes Korean ones in cp949 without saying so, and Python reads that as cp437."""
-    if info.flag_bits & 0x800:  # says utf-8
-        return plain(info.filename)
-    raw = info.filename.encode("cp437")
-    for encoding in ("utf-8", "cp949"):
-        try:
-            return plain(raw.decode(encoding))
-        except UnicodeDecodeError:
-            continue
-    return info.filename
 
 
 # --- sheets
@@ -201,3 +191,56 @@ def word(cell) -> str:
 
 def _letter(column: int) -> str:
     return (_letter(column // 26 - 1) if column >= 26 else "") + chr(65 + column % 26)
+
+
+def whole(table: pd.DataFrame, names: list[str], kind: str, where: str, first: int) -> pd.DataFrame:
+    """The same with whole numbers in some columns; DataError names the first that is none."""
+    for name in names:
+        values = table[name]
+        bad = ~((values % 1 == 0) & (values.abs() < 2**31))
+        if bad.any():
+            at = int(bad.to_numpy().argmax())
+            raise DataError(f"{where}, row {at + first}: {name} {values.iloc[at]:g} is not a whole number")
+    return table.assign(**{name: table[name].astype(kind) for name in names})
+
+
+# --- texts
+
+
+def chunks(file: File, names: list[str], ids: int, skip: int = 0) -> Iterator[pd.DataFrame]:
+    """Rows of a text as numbers, `ids` whole ones first; DataError names the line that is not of the form."""
+    import pandas as pd
+
+    kinds = {name: "int64" if at < ids else "float64" for at, name in enumerate(names)}
+    kinds |= {name: "int32" for name in ("origin", "destination") if name in kinds}
+    beyond = "beyond"  # empty, unless a line has a column too many: pandas would shift or drop it in silence
+    with file.open() as stream:
+        try:
+            for chunk in pd.read_csv(
+                    stream, sep=r"\s+", header=None, names=[*names, beyond], dtype=kinds, index_col=False,
+                    skiprows=skip, thousands=",", encoding="latin-1", chunksize=LINES):  # fmt: skip
+                extra = chunk.pop(beyond)
+                if extra.notna().any() or chunk.isna().any(axis=None):
+                    raise ValueError("lines of different widths")
+                yield chunk
+            return
+        except (ValueError, OverflowError) as error:
+            reason = str(error)
+    fault = _fault(file, len(names), ids, skip) or f": {reason}"
+    raise DataError(f"{file.label}{fault}. Unpack it from the package again")
+
+
+def _fault(file: File, width: int, ids: int, skip: int) -> str:
+    """Where a text is not of the form: looked for line by line, once something is known to be wrong."""
+    with file.open() as stream:
+        for at, line in enumerate(stream, start=1):
+            words = line.decode("cp949", errors="replace").split()
+            if at <= skip or not words:
+                continue
+            if len(words) != width:
+                return f", line {at}: {len(words)} columns instead of {width}"
+            for column, text in enumerate(words, start=1):
+                value = number(text)
+                if value is None or (column <= ids and value % 1):
+                    return f", line {at}, column {column}: '{text}' is not a {'whole ' * (column <= ids)}number"
+    return ""

@@ -31,6 +31,8 @@ _YAHOO = ["Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]
 
 
 class KrxOptions(collecting.Options):
+    SAME = ("adjusted",)
+
     files: collecting.Files = Field(description="files, e.g. downloads/*.csv; each one's name holds its code (005930)")
     code: str = Field("", description="code of the stock, where the name of the one file does not hold it")
     adjusted: bool = Field(True, description="the prices were exported as 수정주가 (adjusted): files of one code must "
@@ -38,6 +40,8 @@ class KrxOptions(collecting.Options):
 
 
 class YahooOptions(collecting.Options):
+    SAME = ("adjusted", "unit")
+
     files: collecting.Files = Field(description="files, e.g. downloads/*.csv; named as downloaded (005930.KS.csv)")
     code: str = Field("", description="code of the stock, where the name of the one file does not hold it")
     adjusted: bool = Field(False, description="scale prices by Adj Close / Close (dividends); splits always are")
@@ -99,9 +103,21 @@ def _code(path: Path, asked, nameless: str) -> str:
 
 
 def _made(code: str, files: list[Path], read: Callable, overlapping: bool, notes: dict[str, int]):
-    table, repairs = tidied(_joined(code, files, [read(path) for path in files], overlapping), code)
+    table, repairs = tidied(_joined(code, files, [_read(path, read) for path in files], overlapping), code)
     notes |= repairs
     return table
+
+
+def _read(path: Path, read: Callable):
+    """The table of a file; DataError for what is no CSV at all: a workbook, a page, an empty or cut file."""
+    import pandas as pd
+
+    try:
+        if path.read_bytes()[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+            raise DataError(f"{path}: an Excel workbook; download it as CSV, or save its sheet as 'CSV UTF-8'")
+        return read(path)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"{path}: no CSV ({' '.join(str(error).split())}); download it again") from None
 
 
 def _joined(code: str, files: list[Path], tables: list, overlapping: bool):
@@ -132,10 +148,7 @@ def yahoo_table(path: Path, adjusted: bool = False):
     """
     import pandas as pd
 
-    try:
-        table = pd.read_csv(path, encoding="utf-8-sig", na_values=["null"], thousands=",")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path}: no CSV of Yahoo Finance ({error})") from None
+    table = pd.read_csv(path, encoding="utf-8-sig", na_values=["null"], thousands=",")
     if missing := [name for name in _YAHOO if name not in table and (adjusted or name != "Adj Close")]:
         raise DataError(f"{path}: there is no column {', '.join(missing)}, so this is no CSV of Yahoo Finance; found "
                         f"{', '.join(map(str, table.columns))}")  # fmt: skip

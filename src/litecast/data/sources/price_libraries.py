@@ -28,6 +28,7 @@ from pydantic import Field, model_validator
 from ...errors import DataError
 from .. import collecting, http
 from ..collecting import Job, Part
+from ..prices import one_unit
 from ..readers.daily import CODE, tidied
 
 if TYPE_CHECKING:
@@ -74,11 +75,15 @@ class FdrOptions(Span):
 
 
 class PykrxOptions(Span):
+    SAME = ("adjusted",)
+
     adjusted: bool = Field(True, description="prices adjusted for splits (Naver, no traded value); false: as traded, "
                            "with traded value, by login at KRX")  # fmt: skip
 
 
 class YahooOptions(Span):
+    SAME = ("adjusted", "unit")
+
     codes: collecting.Words = Field(description="codes by commas; 005930 is read as 005930.KS", min_length=1)
     suffix: str = Field(".KS", description="market of codes of six characters: .KS KOSPI, .KQ KOSDAQ")
     adjusted: bool = Field(True, description="adjusted for splits and dividends; false: for splits only")
@@ -97,8 +102,10 @@ def fdr_parts(job: Job) -> Iterator[Part]:
     indices = [code for code in job.options.codes if code in INDICES]
     if indices and len(indices) < len(job.options.codes):
         raise DataError(f"fdr: {', '.join(indices)} are in points, the other codes in KRW; make two collections")
+    unit = "index points" if indices else "KRW"
+    one_unit(job.collection, unit)
     job.describe(
-        unit="index points" if indices else "KRW", frequency="trading-day",
+        unit=unit, frequency="trading-day",
         provider="KRX by way of FinanceDataReader" + " (its cache)" * bool(indices) + " (Naver)" * (not indices),
         licence="package MIT; data: KRX and Naver, personal use",
         note="Prices are adjusted for splits to the day they were fetched.")  # fmt: skip
@@ -182,7 +189,10 @@ def _made(job: Job, code: str, ask: Callable, adjusted: bool, end: date, notes: 
     late = (table["time"].min().date() - start).days > LISTED_DAYS
     old = (today - table["time"].min().date()).days > NAVER_YEARS * 365
     naver = adjusted and job.source != "yfinance" and code not in INDICES
-    notes |= repairs | {f"spans that may be cut at the newest {NAVER_ROWS:,} rows": int(naver and late and old)}
+    stale = (end - table["time"].max().date()).days > LISTED_DAYS
+    notes |= repairs | {
+        "spans that end early: delisted, or an answer that was cut?": int(stale),
+        f"spans that may be cut at the newest {NAVER_ROWS:,} rows": int(naver and late and old)}  # fmt: skip
     return table
 
 
@@ -365,7 +375,7 @@ def _broken(job: Job, code: str, error: Exception) -> str:
 
 def _instead(job: Job) -> str:
     """What else one can do where a provider no longer answers with data."""
-    if job.source == "pykrx":
+    if job.source == "pykrx" and job.options.adjusted:
         return ("KRX needs a login since 2025-12: use the source fdr (no login), or pykrx with adjusted=false and "
                 f"{KRX_ACCOUNT}")  # fmt: skip
     return f"A newer version of the package may know its new form: {INSTALL[PACKAGE[job.source]]} --upgrade"

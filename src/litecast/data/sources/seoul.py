@@ -21,11 +21,11 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from ...errors import DataError
 from .. import collecting, http
-from ..paging import Incomplete, chain, digest, number, series_table, whole
+from ..paging import Incomplete, Span, chain, digest, number, series_table, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,13 +53,11 @@ _GOOD = ("INFO-000", "INFO-200")
 _LICENCE = "공공누리 (KOGL) type 1: attribution"
 
 
-class Options(collecting.Options):
+class Options(Span):
     """Options of seoul."""
 
     SAME = ("direction",)
 
-    start: collecting.Day = Field(description="first day")
-    end: collecting.Day = Field(description="last day")
     spots: collecting.Words = Field([], description="spots, e.g. A-01,A-02; default: all of SpotInfo, about 170")
     direction: Literal["each", "both"] = Field("each", description="a series per io_type (1, 2), or both together")
     check_spots: bool = Field(True, description="refuse spots that SpotInfo does not list today")
@@ -68,13 +66,6 @@ class Options(collecting.Options):
     pace_s: float = Field(0.1, ge=0, description="least seconds between two requests")
     timeout_s: float = Field(20.0, gt=0, description="seconds to wait for an answer")
     url: str = Field("http://openapi.seoul.go.kr:8088", description="address of the service")
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, end: date, info) -> date:
-        if "start" in info.data and end < info.data["start"]:
-            raise ValueError(f"lies before start={info.data['start']}")
-        return end
 
 
 def parts(job: collecting.Job) -> Iterator[collecting.Part]:
@@ -112,7 +103,8 @@ def _code(answer: http.Answer) -> tuple[str, str]:
     """Code and message: of a service, of a root that is just <RESULT>, of either form in JSON (newer gateway)."""
     if answer.body.lstrip().startswith(b"{"):
         body = answer.json()
-        inner = {name.upper(): value for name, value in (body.get("RESULT") or body).items()}
+        inner = body.get("RESULT") if isinstance(body.get("RESULT"), dict) else body
+        inner = {name.upper(): value for name, value in inner.items()}
         return str(inner.get("CODE") or "?"), str(inner.get("MESSAGE") or "")
     if answer.status >= 300 or b"<html" in answer.body[:400].lower():
         http.plain(answer)
@@ -136,7 +128,7 @@ def _read(answer: http.Answer, **asked: str) -> tuple[list[dict], int]:
     rows = _rows(answer.body)
     for row in rows:
         for name, wanted in asked.items():
-            if row.get(name, "").lstrip("0") != wanted.lstrip("0"):
+            if not row.get(name) or row[name].zfill(len(wanted)) != wanted:
                 raise Incomplete(f"{answer.request}: a row of {name} '{row.get(name)}'. {http.KEPT}")
     if _code(answer)[0] == "INFO-200":
         return [], 0

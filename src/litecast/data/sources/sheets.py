@@ -33,6 +33,7 @@ _HEAD = 1 << 16  # bytes
 _CHUNK = 1 << 24  # bytes of text that are read at a time
 _ROWS = 20_000  # rows of a workbook or a page that are converted at a time
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_DAY = re.compile(r"(\d{4})(?:(\d\d)(\d\d)|\D\s?(\d{1,2})\D\s?(\d{1,2})\D?)")  # digits alone: all eight, or it is cut
 _AGAIN = "Download it again"
 
 
@@ -74,8 +75,8 @@ class Block:
         new, found = pd.factorize(np.array([rule(word) for word in words], dtype=object))
         return pd.Categorical.from_codes(new[codes], [str(word) for word in found])
 
-    def numbers(self, column: int, missing: tuple[str, ...] = ("-",)) -> np.ndarray:
-        """Values of a column (n,) float64; NaN where the cell is blank or one of `missing`. Thousands commas are read.
+    def numbers(self, column: int) -> np.ndarray:
+        """Values of a column (n,) float64; NaN where the cell is blank or '-'. Thousands commas are read.
 
         Raises DataError naming file, row and cell for anything else.
         """
@@ -83,7 +84,7 @@ class Block:
         if quick is not None:
             return quick
         codes, words = self._words(column)
-        values = [_number(word, missing) for word in words]
+        values = [_number(word) for word in words]
         if None in values:
             bad = values.index(None)
             raise self.fault(int(np.argmax(codes == bad)), f"'{words[bad]}' is no number", column=column)
@@ -149,17 +150,17 @@ def word(name: str) -> str:
     return re.sub(r"[\s\"']+", "", name)
 
 
-def _number(cell: str, missing: tuple[str, ...]) -> float | None:
-    if not cell or cell in missing:
+def _number(cell: str) -> float | None:
+    if cell in ("", "-"):
         return np.nan
     plain = cell.replace(",", "").replace(" ", "")
     return float(plain) if _NUMBER.fullmatch(plain) else None
 
 
 def _day(cell: str) -> date | None:
-    found = re.fullmatch(r"(\d{4})\D?\s?(\d{1,2})\D?\s?(\d{1,2})\D?", cell) if cell else None
+    found = _DAY.fullmatch(cell)
     try:
-        return date(*map(int, found.groups())) if found else None
+        return date(*(int(part) for part in found.groups() if part)) if found else None
     except ValueError:
         return None
 
@@ -209,15 +210,17 @@ def _zip(file: str, opened: Opener, header: Header) -> Iterator[Block]:
             yield from _workbook(file, opened, header)
             return
         for info in members:
-            yield from _any(f"{file}/{_member(info)}", lambda info=info: packed.open(info), header)
+            yield from _any(f"{file}/{member(info)}", lambda info=info: packed.open(info), header)
 
 
-def _member(info: zipfile.ZipInfo) -> str:
-    """Korean names in zips are often cp949 without saying so."""
-    try:
-        return info.filename if info.flag_bits & 0x800 else info.filename.encode("cp437").decode("cp949")
-    except UnicodeError:
-        return info.filename
+def member(info: zipfile.ZipInfo) -> str:
+    """Name in a zip: Korean ones are often in cp949 (or utf-8) without saying so, and Python takes that for cp437."""
+    for encoding in () if info.flag_bits & 0x800 else ("utf-8", "cp949"):
+        try:
+            return info.filename.encode("cp437").decode(encoding)
+        except UnicodeError:
+            continue
+    return info.filename
 
 
 def _workbook(file: str, opened: Opener, header: Header) -> Iterator[Block]:
@@ -296,18 +299,16 @@ def _rows(file: str, rows: Iterable[list], header: Header) -> Iterator[Block]:
         return
     first, rest = head.skip + 1, itertools.chain(start[head.skip :], rows)
     while piece := list(itertools.islice(rest, _ROWS)):
-        kept = [(place, row) for place, row in enumerate(piece) if any(cell not in ("", None) for cell in row)]
-        for begin, group in _runs(kept):
-            cells = {i: [row[i] if i < len(row) else None for row in group] for i in head.use}
-            yield Block(file, head, cells, first + begin)
+        for blank, run in itertools.groupby(enumerate(piece, first), lambda item: _blank(item[1])):
+            if not blank:  # a block has no blank row within, so that faults name the right one
+                numbers, group = zip(*run, strict=True)
+                cells = {i: [row[i] if i < len(row) else None for row in group] for i in head.use}
+                yield Block(file, head, cells, numbers[0])
         first += len(piece)
 
 
-def _runs(kept: list[tuple[int, list]]) -> Iterator[tuple[int, list]]:
-    """Rows without blank ones between them, so that faults name the right row."""
-    for _, run in itertools.groupby(enumerate(kept), key=lambda item: item[1][0] - item[0]):
-        group = [item for _, item in run]
-        yield group[0][0], [row for _, row in group]
+def _blank(row: list) -> bool:
+    return all(cell in ("", None) for cell in row)
 
 
 def _head(file: str, header: Header, rows: list[list[str]]) -> Head | None:

@@ -2,11 +2,12 @@
 
 A part of the collection is a month. It is combined from the spools that hold rows of it: rows given twice are taken
 once, whatever the order of the files. Files of earlier calls stay part of the collection (its manifest lists them),
-unless a file of the same name is given.
+unless a file of the same name and folder is given.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -56,13 +57,18 @@ class Spool:
 def spools(job: collecting.Job, form: Form) -> list[Spool]:
     """Reduce the files of this call that are new, and give those of earlier calls too. Ordered by content.
 
-    Raises DataError if a file cannot be read, or the reduction of an earlier one is gone.
+    Raises DataError naming all files that cannot be read, or an earlier one whose reduction is gone.
     """
-    found = {}
+    found, bad = {}, []
     for path in job.progress(job.options.files, what=f"{job.name}: files"):
         sha256 = _sha256(path)
-        found[sha256] = _kept(job, form, sha256) or _made(job, form, path, sha256)
-    named = {path.name for path in job.options.files}
+        try:
+            found[sha256] = _kept(job, form, sha256) or _made(job, form, path, sha256)
+        except DataError as error:  # the others are read all the same: one call tells what is wrong with all
+            bad.append(str(error))
+    if bad:
+        raise DataError("\n".join([*bad, *_others(len(found), len(bad))]))
+    named = {_called(path) for path in job.options.files}
     for sha256, file in _earlier(job).items():
         if sha256 not in found and file not in named:  # of the same name: a new edition takes its place
             spool = _kept(job, form, sha256)
@@ -71,6 +77,17 @@ def spools(job: collecting.Job, form: Form) -> list[Spool]:
                                 f"too, or start anew by deleting {job.collection.folder}")
             found[sha256] = spool
     return [found[sha256] for sha256 in sorted(found)]
+
+
+def _others(good: int, bad: int) -> list[str]:
+    """What a user of many files wants to know beside what is wrong."""
+    said = f"{good} good files were read and need not be read again; the collection is as before."
+    return [f"{bad} bad files. " * (bad > 1) + said] if good + bad > 1 else []
+
+
+def _called(path: Path) -> str:
+    """File with its folder: files of one name in two folders (a folder per office) are two."""
+    return f"{path.resolve().parent.name}/{path.name}"
 
 
 def parts(job: collecting.Job, form: Form, found: list[Spool], make: Make, asked: str) -> Iterator[collecting.Part]:
@@ -103,7 +120,8 @@ def known(found: list[Spool], fact: str, asked: list[str], what: str) -> None:
     there = together(found, fact)
     missing = [name for name in asked if name not in there]
     if missing:
-        some = ", ".join(sorted(there)[:8]) + " …" * (len(there) > 8)
+        near = difflib.get_close_matches(missing[0], there, 8) if len(there) > 8 else []
+        some = f"{', '.join(near or sorted(there)[:8])}{' …' * (len(there) > 8)}"
         raise DataError(f"no file has {what} {', '.join(missing)}; there are {len(there)}: {some}")
 
 
@@ -150,7 +168,7 @@ def _made(job: collecting.Job, form: Form, path: Path, sha256: str) -> Spool:
 
 
 def _write(target: Path, form: Form, path: Path) -> dict:
-    about: dict = {"file": path.name, "notes": {}}
+    about: dict = {"file": _called(path), "notes": {}}
     months: dict[str, list[int]] = {}
     rows: dict[str, int] = {}
     with closing(_Writer(target)) as writer:

@@ -162,6 +162,9 @@ def _month(rows: pd.DataFrame, notes: spool.Notes, offices: list[str], direction
         wanted &= (rows["way"] == direction).to_numpy()
     rows = rows[wanted]
     if rows["form"].nunique() > 1:
+        bare = (rows["form"] == "") & rows.duplicated(["time", "office", "way", "tcs"], keep=False)
+        sheets.note(notes, "rows of a copy without operator and toll form, left out", int(bare.sum()))
+        rows = rows[~bare]
         several = rows.duplicated(["time", "office", "way", "tcs"])
         sheets.note(notes, "rows of a further operator or toll form, summed", int(several.sum()))
     return spool.summed(rows, ["office", "way"])
