@@ -4,6 +4,7 @@ import ast
 import re
 
 import nbformat
+import papermill
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -74,6 +75,13 @@ def test_parameters_are_typed_literals_with_a_comment_each(path):
         assert isinstance(value, TYPES[node.annotation.id]), line
         assert re.search(r"\S  # \S.{4,}", line), f"no comment that says what it is: {line}"
     assert next(iter(ast.parse(source).body)).target.id == "study"
+
+
+@EACH
+def test_papermill_understands_every_parameter(path, caplog):
+    """It reads the cell line by line; what it cannot read it calls unknown and goes on."""
+    declared = {node.target.id for node in ast.parse(read(path).cells[1].source).body}
+    assert set(papermill.inspect_notebook(str(path))) == declared and not caplog.records
 
 
 @EACH
