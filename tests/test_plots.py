@@ -198,6 +198,16 @@ def test_figures_are_returned_not_kept_open():
     assert plt.get_fignums() == []
 
 
+def test_error_profile_ranks_series_that_are_too_many_to_be_named():
+    many = [f"lane {i}" for i in range(plots.NAMED + 5)]
+    errors = pd.DataFrame({"name": "lstm", "series": many, "error": np.random.default_rng(0).permutation(len(many))})
+    (ax,) = plots.error_profile(errors, by=("series",)).axes
+    assert (np.diff(ax.get_lines()[0].get_ydata()) > 0).all() and ax.get_xlabel().startswith("series, from small")
+    assert not {tick.get_text() for tick in ax.get_xticklabels()} & set(many)
+    (ax,) = plots.error_profile(errors.head(5), by=("series",)).axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == sorted(many[:5])
+
+
 def test_error_profile_shows_kinds_of_days_as_points():
     errors = pd.DataFrame({"day": ["holidays", "other days"], "name": "lstm", "error": [3.0, 1.0]})
     axes = plots.error_profile(errors, by=("day",)).axes[0]

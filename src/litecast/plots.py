@@ -28,6 +28,7 @@ from litecast.paths import PACKAGE
 
 WIDTH = 6.7  # inches: the text width of the PDF's A4 page
 TALLEST = 8.4  # inches: what such a page holds beside a caption
+NAMED = 20  # series whose names fit below a panel
 FONT = "NanumGothic"
 AXES = {
     "bytes": ("file size (kB)", 1e-3),
@@ -510,6 +511,7 @@ def error_profile(errors: pd.DataFrame, unit: str = "", by: tuple[str, ...] = ("
 
     errors: columns name (technique, model or a label), error (own unit; averaged), and those of `by` ('step', 'hour',
     'day', 'series'; lines with NaN in one are left out of that panel). unit: that of the series, for the label.
+    More than NAMED series are ranked by their error instead of named.
     """
     shares = [0.5 if x == "day" else 1 for x in by]
     figure, axes = blank(2.7, 1, len(by), width_ratios=shares)
@@ -521,18 +523,21 @@ def error_profile(errors: pd.DataFrame, unit: str = "", by: tuple[str, ...] = ("
         if means.empty:
             _note(ax, "no stored forecasts")
             continue
-        ordered = x in ("step", "hour")
-        at = means.index if ordered else range(len(means))
+        ordered, many = x in ("step", "hour"), len(means) > NAMED
+        if many and not ordered:  # names would cover each other
+            means = means.loc[means.mean(axis=1).sort_values().index]
+        at = means.index if ordered else range(1, len(means) + 1)
         for name in names:
             ax.plot(at, means[name], color=looks[name][0], marker=looks[name][1], markersize=3.2, linewidth=1.1,
                     linestyle=_DASHES.get(name, "-") if ordered else "", label=str(name).replace("_", " "))
-        if ordered:
+        if ordered or many:
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         else:
             ax.set_xticks(at, means.index, rotation=45, ha="right", fontsize=7.5)
             ax.margins(x=0.3 if x == "day" else 0.05)
         ax.set_ylim(bottom=0)
-        ax.set_xlabel({"step": "steps ahead", "hour": "hour of day"}.get(x, ""))
+        ranked = f"{x}, from small to large errors" if many else ""
+        ax.set_xlabel({"step": "steps ahead", "hour": "hour of day"}.get(x, ranked))
     axes[0, 0].set_ylabel("mean absolute error" + (f"\n({unit})" if unit else ""))
     handles = axes[0, 0].get_legend_handles_labels()[0]
     if handles:
