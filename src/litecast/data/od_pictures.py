@@ -47,7 +47,9 @@ def matrix(frame: ODFrame, category: str = TOTAL) -> Figure:
     ax.set(title=f"{_called(frame, category)}: {trips.sum():,.0f}, {inside:.0%} of them within a zone",
            xlabel="to", ylabel="from")  # fmt: skip
     label = _unit(frame) + (f" (of {step} x {step} zones)" if step > 1 else "")
-    bar = figure.colorbar(image, ax=ax, label=label, format=FuncFormatter(_short), shrink=0.8, extend="min")
+    near = norm.vmax / norm.vmin < 30  # powers of ten alone would leave the bar without numbers
+    bar = figure.colorbar(image, ax=ax, label=label, format=FuncFormatter(_short), shrink=0.8, extend="min",
+                          ticks=LogLocator(subs=range(1, 10)) if near else None)
     bar.ax.yaxis.set_minor_locator(NullLocator())
     return figure
 
