@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from fakes.cybos_com import NAMES, Cybos
-from fakes.market import NAVER, SAMSUNG, Clock, Stock, made, typed
+from fakes.market import NAVER, SAMSUNG, Clock, Stock, made, truth, typed
+from fakes.stored import closes, snapshot
 
 from litecast import data, paths
 from litecast.data import collecting, prices, store
@@ -38,19 +39,6 @@ def rows(name="my-stocks", code="005930", **options):
 
 def program(stocks=None, clock=None, **rules) -> Cybos:
     return Cybos(stocks or STOCKS, clock or Clock(), **{"block": 100} | rules)
-
-
-def snapshot() -> dict:
-    folder = paths.data_dir() / "store" / "my-stocks"
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(folder.glob("*"))}
-
-
-def closes(table) -> list:
-    return [(row.time.date(), row.close, row.volume, row.value) for row in table.itertuples()]
-
-
-def truth(stock) -> list:
-    return [(day[0], *day[4:]) for day in stock.days]
 
 
 # --- golden rows and rules of the interface

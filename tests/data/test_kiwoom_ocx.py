@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from fakes.kiwoom_ocx import COLUMNS, Ocx
-from fakes.market import NAVER, SAMSUNG, Clock, Stock, made, typed
+from fakes.market import NAVER, SAMSUNG, Clock, Stock, made, truth, typed
+from fakes.stored import closes, snapshot
 
 from litecast import data, paths
 from litecast.data import collecting, prices, store
@@ -38,19 +39,6 @@ def run(ocx: Ocx, *words: str, name: str = "my-stocks") -> int:
 
 def rows(name="my-stocks", code="005930", **options):
     return collecting.collect("kiwoom-ocx", name, options, Clock()).part(code)
-
-
-def snapshot() -> dict:
-    folder = paths.data_dir() / "store" / "my-stocks"
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(folder.glob("*"))}
-
-
-def closes(table) -> list:
-    return [(row.time.date(), row.close, row.volume, row.value) for row in table.itertuples()]
-
-
-def truth(stock) -> list:
-    return [(day[0], *day[4:]) for day in stock.days]
 
 
 # --- golden rows

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fakes.clock import FakeClock
+from fakes.stored import snapshot
 
 from litecast import data, paths
 from litecast.data import collecting
@@ -46,11 +47,6 @@ def yahoo(files: str, **options):
     return collecting.collect("yahoo-files", "mine", {"files": files} | options, FakeClock())
 
 
-def snapshot() -> dict:
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns)
-            for path in sorted((paths.data_dir() / "store/mine").glob("*"))}  # fmt: skip
-
-
 @pytest.mark.parametrize("encoding", ["cp949", "utf-8-sig"])
 def test_an_export_of_krx_gives_krw_shares_krw_oldest_first(encoding):
     write("samsung_005930_krx.csv", KRX, encoding)
@@ -68,9 +64,9 @@ def test_an_export_of_krx_gives_krw_shares_krw_oldest_first(encoding):
 def test_collecting_twice_changes_nothing_and_an_edited_file_is_read_again():
     write("005930.csv", KRX)
     krx("*.csv")
-    before = snapshot()
+    before = snapshot("mine")
     krx("*.csv")
-    assert snapshot() == before
+    assert snapshot("mine") == before
     write("005930.csv", KRX.replace("51900", "51800"))
     assert krx("*.csv").part("005930")["close"].iloc[-1] == 51800
 
@@ -91,14 +87,14 @@ def test_adjusted_files_are_joined_only_where_they_agree():
     old, new = "\n".join([head, *rows[1:]]), "\n".join([head, *rows[:2]])
     write("005930_a.csv", old), write("005930_b.csv", new)
     assert len(krx("*.csv").part("005930")) == 4
-    kept = snapshot()
+    kept = snapshot("mine")
     write("005930_a.csv", old.replace("53000,0,0", "2650000,0,0"))  # before the split, on its own base
     with pytest.raises(DataError, match=r"005930: 005930_b.csv has another close on 2018-05-03 \(53000\).*2\.65e\+06"):
         krx("*.csv")
     write("005930_a.csv", "\n".join([head, *rows[2:]]))
     with pytest.raises(DataError, match="shares no day"):
         krx("*.csv")
-    assert snapshot() == kept
+    assert snapshot("mine") == kept
     with pytest.raises(DataError, match="made with adjusted=True, not False"):
         krx("*.csv", adjusted="false")
     plain = collecting.collect("krx-files", "plain", {"files": "*.csv", "adjusted": "false"}, FakeClock())
@@ -126,11 +122,11 @@ def test_a_split_that_was_not_adjusted_is_counted():
 def test_what_is_no_export_is_refused_and_the_store_stays(text, said):
     write("005930.csv", KRX)
     krx("*.csv")
-    before = snapshot()
+    before = snapshot("mine")
     write("005930.csv", text)
     with pytest.raises(DataError, match=said):
         krx("*.csv")
-    assert snapshot() == before
+    assert snapshot("mine") == before
 
 
 def test_yahoo_rows_without_trade_are_left_out_and_null_is_missing():

@@ -11,6 +11,7 @@ import types
 import pandas as pd
 import pytest
 from fakes.clock import FakeClock
+from fakes.stored import snapshot
 
 from litecast import data, paths
 from litecast.data import collecting
@@ -123,11 +124,6 @@ def collect(source, clock=None, **options):
     return collecting.collect(source, "mine", asked, clock or FakeClock())
 
 
-def snapshot() -> dict:
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns)
-            for path in sorted((paths.data_dir() / "store/mine").glob("*"))}  # fmt: skip
-
-
 # --- what comes out
 
 
@@ -155,9 +151,9 @@ def test_twice_on_one_day_asks_and_changes_nothing_and_on_the_next_all_is_fetche
     market = Market()
     FAKES[source](market, monkeypatch)
     collect(source)
-    before, asked = snapshot(), len(market.asks)
+    before, asked = snapshot("mine"), len(market.asks)
     collect(source)
-    assert snapshot() == before and len(market.asks) == asked == 1
+    assert snapshot("mine") == before and len(market.asks) == asked == 1
     collection = collect(source, FakeClock("2026-01-16 09:00:00"), end="2026-01-14")
     assert len(market.asks) == 2 and market.asks[-1][1].replace("-", "") == "20230101"  # from the start, never glued
     assert len(collection.raw.units()) == 1  # answers of the older base are forgotten
@@ -167,10 +163,10 @@ def test_twice_on_one_day_asks_and_changes_nothing_and_on_the_next_all_is_fetche
 def test_an_index_is_in_points_and_does_not_mix_with_stocks(monkeypatch):
     reader(Market(), monkeypatch)
     assert collect("fdr", codes="KS11").manifest["unit"] == "index points"
-    before = snapshot()
+    before = snapshot("mine")
     with pytest.raises(DataError, match="mine is in index points, these prices are in KRW: choose another name"):
         collect("fdr", codes="005930")
-    assert snapshot() == before
+    assert snapshot("mine") == before
     with pytest.raises(DataError, match="KS11 are in points"):
         collect("fdr", codes="KS11,005930")
     with pytest.raises(DataError, match="'AAPL' is no code of a Korean stock"):
@@ -244,12 +240,12 @@ def test_years_before_the_listing_are_empty_but_a_gap_is_a_failure(account, monk
     collection = collect("pykrx", adjusted="false")
     assert collection.part("005930")["time"].min() == pd.Timestamp("2024-03-04")
     assert collection.raw.units() == [f"005930 as traded, {year}" for year in (2024, 2025)]  # an empty year may be lost
-    before, good = snapshot(), stock.get_market_ohlcv
+    before, good = snapshot("mine"), stock.get_market_ohlcv
     stock.get_market_ohlcv = lambda first, *rest, **more: (
         pd.DataFrame() if first == "20260101" else good(first, *rest, **more))  # fmt: skip
     with pytest.raises(DataError, match="no row from 2026-01-01 to 2026-02-01, though there are some before.*delisted"):
         collect("pykrx", FakeClock("2026-02-02 10:00:00"), adjusted="false")
-    assert snapshot() == before
+    assert snapshot("mine") == before
 
 
 def test_volumes_that_overflowed_are_missing(account, monkeypatch):
@@ -293,11 +289,11 @@ def raising(kind: str, text: str = "boom"):
 def test_silent_and_loud_failures_say_what_to_do_and_leave_the_store(source, name, failure, said, monkeypatch, capfd):
     module = FAKES[source](Market(), monkeypatch)
     collect(source)
-    before = snapshot()
+    before = snapshot("mine")
     monkeypatch.setattr(module, name, failure)
     with pytest.raises(DataError, match=said):
         collect(source, FakeClock("2026-01-16 09:00:00"))
-    assert snapshot() == before
+    assert snapshot("mine") == before
     assert capfd.readouterr() == ("", "")
 
 

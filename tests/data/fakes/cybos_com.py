@@ -6,7 +6,7 @@ import os
 import signal
 from datetime import date
 
-from fakes.market import Clock, Stock
+from fakes.market import Clock, Faults, Stock
 
 NAMES = {0: "날짜", 1: "시간", 2: "시가", 3: "고가", 4: "저가", 5: "종가", 8: "거래량", 9: "거래대금", 12: "상장주식수",
          18: "수정주가일자", 19: "수정주가비율"}  # fmt: skip
@@ -14,7 +14,7 @@ CHARS = {1: "12", 6: "DWMmT", 8: "01", 9: "01", 10: "1234"}
 TEXTS, ARRAYS = (0,), (5,)
 
 
-class Cybos:
+class Cybos(Faults):
     """The program: connection, quota of quotes on a clock, charts.
 
     block: rows of one BlockRequest. sticky: Continue stays 1 in count mode. no_continue: it is never 1, as the official
@@ -30,23 +30,12 @@ class Cybos:
         self.gone: Exception = OSError()
         self.blocked = 0  # how often a call hung because the quota was used up
         self._times: list[float] = []
-        self._faults: list[list] = []
+        super().__init__()
 
     def dispatch(self, progid: str):
         known = {"CpUtil.CpCybos": lambda: self, "CpSysDib.StockChart": lambda: StockChart(self),
                  "CpUtil.CpCodeMgr": lambda: CodeMgr(self)}  # fmt: skip
         return known[progid]()
-
-    def fault(self, kind: str, after: int = 0) -> None:
-        self._faults.append([kind, after])
-
-    def next_fault(self) -> str:
-        for fault in self._faults:
-            if fault[1] == 0:
-                self._faults.remove(fault)
-                return fault[0]
-            fault[1] -= 1
-        return ""
 
     # 60 quotes in 15 s counted from the first; the 61st call hangs until they are over
 

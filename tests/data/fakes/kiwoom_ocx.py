@@ -7,7 +7,7 @@ import re
 import signal
 from datetime import datetime
 
-from fakes.market import Clock, Day, Stock
+from fakes.market import Clock, Day, Faults, Stock
 
 COLUMNS = ("종목코드 현재가 거래량 거래대금 일자 시가 고가 저가 수정주가구분 수정비율 대업종구분 소업종구분 종목정보 "
            "수정주가이벤트 전일종가").split()  # fmt: skip
@@ -26,7 +26,7 @@ class Signal:
             handler(*values)
 
 
-class Ocx:
+class Ocx(Faults):
     """A QAxWidget that holds the control; `pump(seconds)` lets one message come in and the clock run.
 
     login: what OnEventConnect will say, None = the window stays open. signed: prices carry + or -. end: the prevnext of
@@ -46,18 +46,7 @@ class Ocx:
         self._connected, self._inputs, self._events, self._shown, self._late = 0, {}, [], None, []
         self._chain: tuple | None = None
         self._last: list = []
-        self._faults: list[list] = []
-
-    def fault(self, kind: str, after: int = 0) -> None:
-        self._faults.append([kind, after])
-
-    def _fault(self) -> str:
-        for fault in self._faults:
-            if fault[1] == 0:
-                self._faults.remove(fault)
-                return fault[0]
-            fault[1] -= 1
-        return ""
+        super().__init__()
 
     def pump(self, seconds: float) -> None:
         self.clock.sleep(seconds)
@@ -93,7 +82,7 @@ class Ocx:
 
     def _CommRqData(self, name: str, tr: str, follows: int, screen: str) -> int:  # noqa: N802
         inputs, self._inputs = self._inputs, {}  # used up, whatever becomes of the request
-        kind, now = self._fault(), self.clock.monotonic()
+        kind, now = self.next_fault(), self.clock.monotonic()
         if kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         self.requests.append(inputs)

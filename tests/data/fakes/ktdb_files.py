@@ -13,6 +13,8 @@ from pathlib import Path
 
 import openpyxl
 
+from fakes import traffic_files
+
 Z = 5
 PAIRS = [(o, d) for o in range(1, Z + 1) for d in range(1, Z + 1)]
 CODES = [1101072, 1101053, 2301054, 3101055, 3901056]  # 행정기관코드 of the 5 zones
@@ -46,13 +48,9 @@ def text(categories: int, year: int = 2023) -> bytes:
 
 def workbook(sheets: dict[str, list[list]]) -> bytes:
     """An xlsx of sheets, each a list of rows."""
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for name, rows in sheets.items():
-        sheet = book.create_sheet(name)
-        for row in rows:
-            sheet.append(row)
-    return _saved(book)
+    content = io.BytesIO()
+    traffic_files.workbook(content, sheets)
+    return content.getvalue()
 
 
 def _saved(book) -> bytes:

@@ -24,6 +24,24 @@ class Clock(FakeClock):
             raise KeyboardInterrupt
 
 
+class Faults:
+    """fault(kind, after=n): the n-th question from now on (0 = the next) meets this fault, once."""
+
+    def __init__(self):
+        self._faults: list[list] = []
+
+    def fault(self, kind: str, after: int = 0) -> None:
+        self._faults.append([kind, after])
+
+    def next_fault(self) -> str:
+        for fault in self._faults:
+            if fault[1] == 0:
+                self._faults.remove(fault)
+                return fault[0]
+            fault[1] -= 1
+        return ""
+
+
 @dataclass
 class Stock:
     """Days oldest first, as traded. split: (first day of the new shares, how many one old share became).
@@ -84,3 +102,8 @@ NAVER = Stock(
 )  # fmt: skip
 SAMSUNG = Stock(typed("20250908 69800 70500 69600 70100 9263135 648525000000",
                       "20250905 70300 70400 69500 69500 11526724 804642000000"))  # fmt: skip
+
+
+def truth(stock: Stock) -> list:
+    """(day, close, volume, value) of each day, as traded."""
+    return [(day[0], *day[4:]) for day in stock.days]

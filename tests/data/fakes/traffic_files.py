@@ -3,6 +3,7 @@
 import gzip
 import html
 from pathlib import Path
+from typing import IO
 
 import openpyxl
 
@@ -62,8 +63,8 @@ def toll(path: Path, rows: list[list], era: str = "header", **options) -> Path:
 # --- workbooks and pages
 
 
-def workbook(path: Path, sheets: dict[str, list[list]]) -> Path:
-    """sheets: name -> rows."""
+def workbook(path: Path | IO[bytes], sheets: dict[str, list[list]]) -> Path | IO[bytes]:
+    """sheets: name -> rows; path: where to, or an open file."""
     book = openpyxl.Workbook()
     book.remove(book.active)
     for name, rows in sheets.items():
