@@ -18,13 +18,13 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 report: $(READY) ## run a study and report on it: reports/<study>/report.html and report.pdf [STUDY=default DATA=my.csv JOBS=2]
-	@$(BIN)/python -m litecast.runner params/$(STUDY).yaml $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS))
+	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS))
 
 quick: ## the quick study: synthetic data, a few minutes
 	@$(MAKE) --no-print-directory report STUDY=quick
 
 data: $(READY) ## only the data of a study: collected, checked, one page per dataset [STUDY=default]
-	@$(BIN)/python -m litecast.runner params/$(STUDY).yaml --stage 1 $(if $(JOBS),--jobs $(JOBS))
+	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml --stage 1 $(if $(JOBS),--jobs $(JOBS))
 
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest

@@ -1,6 +1,6 @@
-# The plan of a study as Snakemake rules. `python -m litecast.runner params/quick.yaml` calls it twice, once per target.
+# The plan of a study as Snakemake rules. `python -m litecast.running.make params/quick.yaml` calls it twice, once per target.
 # By hand, or with an executor for a cluster (only `runs` may be spread, `late` times things and needs this machine alone):
-#   python -m litecast.runner params/quick.yaml --plan
+#   python -m litecast.running.make params/quick.yaml --plan
 #   snakemake --directory reports/quick --cores 2 --keep-going runs; snakemake --directory reports/quick --cores 2 -k late
 # Digests, not dates, say what is out of date: the planner removes such a done.json, so a file that exists is current.
 import shlex
@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
-from litecast import study
+from litecast.planning import plan as planning
 
-plan = study.read(Path.cwd().name)
-client = shlex.join([sys.executable, "-I", "-S", f"{workflow.basedir}/src/litecast/client.py", plan.study])
+plan = planning.read(Path.cwd().name)
+client = shlex.join([sys.executable, "-I", "-S", f"{workflow.basedir}/src/litecast/running/client.py", plan.study])
 
 
 def files(late):
@@ -39,7 +39,7 @@ rule early:
 
 # Late runs take what is done and report what is not, so a run that failed must not hold them up: they have no inputs.
 # Each takes all cores, so one runs at a time and alone; priority puts timing first and the report last.
-for place, words in enumerate(study.LATE):
+for place, words in enumerate(planning.LATE):
     rule:
         name: words
         output: f"runs/{{stage,{stages(words)}}}/{{of}}/done.json"

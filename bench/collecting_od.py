@@ -21,7 +21,8 @@ ZONES, FEW = 1310, 60
 CODE = 1_101_000  # the first zone's 행정기관코드
 CHILD = """
 import json, resource, sys, time
-from litecast.data import collecting, od
+from litecast.collect import collecting
+from litecast.data import od
 import pandas, pyarrow.parquet
 what, name, file = sys.argv[1:]
 start, rows = time.perf_counter(), 0

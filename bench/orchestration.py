@@ -15,11 +15,12 @@ import threading
 import time
 from pathlib import Path
 
-from litecast import paths, study
+from litecast import files, paths
+from litecast.planning import plan
 
 
 def main(name: str) -> None:
-    made = study.read(name)
+    made = plan.read(name)
     rows = [*_recorded(made), *_measured(name)]
     print(f"Study `{name}`, {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
     print("| what | value |\n|---|---:|")
@@ -27,11 +28,11 @@ def main(name: str) -> None:
         print(f"| {what} | {value} |")
 
 
-def _recorded(made: study.Plan) -> list[tuple[str, str]]:
+def _recorded(made: plan.Plan) -> list[tuple[str, str]]:
     """From done.json, seconds.json and calls.json of the study."""
-    done = [study.read_json(made.folder / run.dir / "done.json") for run in made.runs]
-    calls = study.read_json(made.folder / "calls.json").get("calls", [])
-    child = study.read_json(made.folder / "seconds.json")
+    done = [files.read_json(made.folder / run.dir / "done.json") for run in made.runs]
+    calls = files.read_json(made.folder / "calls.json").get("calls", [])
+    child = files.read_json(made.folder / "seconds.json")
     done = [run for run in done if run.get("id") in child]
     if not done or not calls:
         raise SystemExit(f"{made.folder} has no finished runs: make the study first")
@@ -54,7 +55,7 @@ def _recorded(made: study.Plan) -> list[tuple[str, str]]:
 def _measured(name: str) -> list[tuple[str, str]]:
     file = paths.PARAMS / f"{name}.yaml"
     lock = json.loads((paths.study_dir(name) / "data.lock").read_text(encoding="utf-8"))
-    return [("plan: check and expand the study", _median(_times(lambda: study.plan(study.load(file), lock)))),
+    return [("plan: check and expand the study", _median(_times(lambda: plan.expand(plan.load(file), lock)))),
             ("client that Snakemake starts for a run", _median(_client(10))),
             ("Snakemake: start, read the plan, end", _median(_times(lambda: _snakemake(name), 3))),
             ("call with nothing to do", _median(_times(lambda: _call(file), 3)))]

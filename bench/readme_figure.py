@@ -1,15 +1,16 @@
 """The figure of README.md: error against file size on Seoul traffic, from the default study (`make report` first)."""
 
-from litecast import paths, plots, results
+from litecast import paths, results
+from litecast.figures import fronts, style
 
 STUDY, DATASET = "default", "seoul-traffic"
 
 
 def main() -> None:
     rows = results.collect(STUDY)
-    figure = plots.error_against(rows[rows.format != "onnx"], x="bytes", dataset=DATASET)
+    figure = fronts.error_against(rows[rows.format != "onnx"], x="bytes", dataset=DATASET)
     target = paths.ROOT / "docs" / "error-against-bytes.svg"
-    target.write_text(plots.svg(figure), encoding="utf-8")
+    target.write_text(style.svg(figure), encoding="utf-8")
     print(f"{target.relative_to(paths.ROOT)}: {target.stat().st_size / 1000:.0f} kB")
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from litecast.engine import ENVIRONMENT
+from litecast.running.one import ENVIRONMENT
 
 os.environ.update(ENVIRONMENT)  # before any test imports torch
 

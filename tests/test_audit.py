@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from litecast import audit, measure, modelfile, models, paths, results
+from litecast import audit, modelfile, models, paths, results
 from litecast.data import frame, windows
+from litecast.experiment import measure, timing
 
 HEADER = frame.Header(name="made-up", unit="vehicles/h", frequency="h", season=24, L=24, H=4)
 
@@ -24,13 +25,13 @@ def study(monkeypatch):
     monkeypatch.setattr(audit.data, "load", small)
     audit._dataset.cache_clear()
     data = windows.prepare(small())
-    run = results.Run.open("21_deep", "tiny", dataset="made-up", model="dlinear", seed=0)
+    run = results.Run.open("deep", "tiny", dataset="made-up", model="dlinear", seed=0)
     model = models.build("dlinear", 1, data, 0)
     row = {"model": "dlinear", "technique": "dense", "role": "dense", "variant": "float32", "level": 1, "seed": 0}
     dense = measure.store(run, model, modelfile.storage("float32"), data, row)
     cut = row | {"technique": "rounding", "role": "compressed", "variant": "int8"}
     measure.store(run, model, modelfile.storage("int8"), data, cut, dense)
-    measure.in_both_runtimes(run, data, dense.row)
+    timing.in_both_runtimes(run, data, dense.row)
     run.finish()
     write(results.collect("tiny"))
     yield "tiny"
@@ -111,7 +112,7 @@ def test_files_of_scikit_learn_are_forecast_with_again(monkeypatch, capsys):
     monkeypatch.setattr(audit.data, "load", small)
     audit._dataset.cache_clear()
     data = windows.prepare(small())
-    run = results.Run.open("20_classical", "tiny", dataset="made-up")
+    run = results.Run.open("classical", "tiny", dataset="made-up")
     path = run.file("ridge.skops")
     stored.save(path, "ridge", ridge.fit(data), data)
     content = stored.load(path)

@@ -129,7 +129,7 @@ def run(path):
     return notebook
 
 
-@pytest.mark.parametrize("stage", ["11_collect_stocks", "20_classical"])
+@pytest.mark.parametrize("stage", ["110_collect_stocks", "200_classical"])
 def test_runs_by_itself(stage):
     notebook = run(paths.NOTEBOOKS / f"{stage}.ipynb")
     said = section(notebook, "What we saw")[0].outputs[-1].data["text/markdown"]
@@ -139,6 +139,6 @@ def test_runs_by_itself(stage):
 
 def test_what_needs_a_study_says_what_to_do_first():
     with pytest.raises(CellExecutionError) as caught:
-        run(paths.NOTEBOOKS / "60_compare.ipynb")
+        run(paths.NOTEBOOKS / "600_compare.ipynb")
     assert caught.value.ename == "RunError"
     assert re.match(r"There is no study 'quick' in .*: run `make quick` first", caught.value.evalue)

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 import toy
 
-from litecast import paths, results, study
-from litecast.closure import literals
+from litecast import paths, results
+from litecast.catalogue import literals
 from litecast.data import dataset_names, store
+from litecast.planning import plan
 
 SMALL, ONE = ["lstm", "dlinear"], ["lstm"]  # a deep and a compact family, where not all are needed
 
@@ -88,7 +89,7 @@ def again(tmp_path_factory) -> Built:
 def real(path: Path) -> dict[str, dict]:
     """data.lock as it is where every dataset can be had."""
     sources = dataset_names()
-    return {name: {"name": name, "source": sources[name], "sha256": "0"} for name in study.load(path).datasets}
+    return {name: {"name": name, "source": sources[name], "sha256": "0"} for name in plan.load(path).datasets}
 
 
 def without_network(path: Path) -> dict[str, dict]:
@@ -117,7 +118,7 @@ def features(runs: list[dict]) -> set[tuple]:
 @pytest.mark.parametrize("lock", [real, without_network])
 @pytest.mark.parametrize("path", toy.FILES, ids=lambda path: path.stem)
 def test_each_study_file_plans_nothing_that_the_toy_does_not_run(path, lock, union):
-    made = study.plan(study.load(path), lock(path))
+    made = plan.expand(plan.load(path), lock(path))
     assert {path.stem for path in paths.NOTEBOOKS.glob("*.ipynb")} >= {run.stage for run in made.runs}
     missing = features([vars(run) for run in made.runs]) - features(union.plan["runs"])
     assert not missing
@@ -125,7 +126,7 @@ def test_each_study_file_plans_nothing_that_the_toy_does_not_run(path, lock, uni
 
 def test_default_is_planned_with_and_without_the_network():
     path = next(path for path in toy.FILES if path.stem == "default")
-    made, offline = (study.plan(study.load(path), lock(path)) for lock in (real, without_network))
+    made, offline = (plan.expand(plan.load(path), lock(path)) for lock in (real, without_network))
     tables = {"etth1", "exchange"}  # they have no sample that could stand in
     assert {run.keys.get("dataset") for run in made.runs} == {"seoul-traffic", "krx-volume", "krx-price", None} | tables
     assert {run.keys.get("dataset") for run in offline.runs} == {"sample-traffic", "sample-stocks", None}
@@ -246,7 +247,7 @@ def test_comparisons_have_a_verdict_per_margin(union):
 def test_settings_of_a_block_reach_its_runs(union):
     losses = {run["keys"]["dataset"]: run["params"]["loss"] for run in union.plan["runs"] if "loss" in run["params"]}
     assert losses == {"demand": "mae", "sample-stocks": "mse"}
-    made = union.folder / "runs/21_deep/dataset=sample-stocks,model=lstm,seed=1/notebook.ipynb"
+    made = union.folder / "runs/210_deep/dataset=sample-stocks,model=lstm,seed=1/notebook.ipynb"
     cells = json.loads(made.read_text(encoding="utf-8"))["cells"]
     injected = "".join(next(c["source"] for c in cells if "injected-parameters" in c["metadata"].get("tags", [])))
     assert 'loss = "mse"' in injected and "seed = 1" in injected and "sweep_seed = 0" in injected
@@ -285,11 +286,11 @@ def sha256(path: Path) -> str:
 
 STALE = """
 import sys
-from litecast import study
+from litecast.planning import plan
 from litecast.data import resolve
-checked = study.load(sys.argv[1])
-made = study.plan(checked, resolve(checked.datasets, checked.files))
-print(*(run.id for run in made.runs if study.state(made, run)[0] != "done"), sep="\\n")
+checked = plan.load(sys.argv[1])
+made = plan.expand(checked, resolve(checked.datasets, checked.files))
+print(*(run.id for run in made.runs if plan.state(made, run)[0] != "done"), sep="\\n")
 """
 
 
@@ -319,9 +320,9 @@ def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path
     edit(house / "src" / "litecast" / "compress" / "channel_pruning.py")
     cut = {run["id"] for run in union.plan["runs"] if run["stage"].endswith("channel_pruning")}
     pairs = {tuple(run["keys"][key] for key in ("dataset", "model")) for run in union.plan["runs"] if run["id"] in cut}
-    timed = {f"50_timing/dataset={dataset},model={model}" for dataset, model in pairs}
-    assert stale(house, union) == cut | timed | {"60_compare/all", "70_report/all"}
-    assert "50_timing/dataset=demand,model=dlinear" not in timed
+    timed = {f"500_timing/dataset={dataset},model={model}" for dataset, model in pairs}
+    assert stale(house, union) == cut | timed | {"600_compare/all", "700_report/all"}
+    assert "500_timing/dataset=demand,model=dlinear" not in timed
 
     shutil.copy(paths.PACKAGE / "compress" / "channel_pruning.py", house / "src" / "litecast" / "compress")
     edit(house / "src" / "litecast" / "models" / "lstm.py")
@@ -359,7 +360,7 @@ def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
     toy.demand(csv, days=600, series=7, own="split: ett\nL: 48\nH: 24\n", column="date")
     built = build(toy.write(tmp_path, "default", made), "--data", str(csv), name="default-my-ett")
     assert not (tmp_path / "reports" / "default").exists()
-    coverage = built.folder / "runs/10_collect_traffic/dataset=my-ett/coverage.json"
+    coverage = built.folder / "runs/100_collect_traffic/dataset=my-ett/coverage.json"
     seen = json.loads(coverage.read_text(encoding="utf-8"))
     assert (seen["split"], seen["series"], seen["steps"]) == ("ett", 7, 14_400)
     assert seen["part_steps"] == {"train": 8640, "val": 2880, "test": 2880}
@@ -402,7 +403,7 @@ def test_what_was_collected_reaches_a_study_by_its_name(tmp_path, monkeypatch):
     shares(600)
     mine = {"name": "mine", "datasets": ["toy-shares-volume"], "models": ["dlinear"]}
     made = build(toy.write(tmp_path, "mine", [mine]), "--stage", "1")
-    assert list(made.done()) == [str(made.folder / "runs" / "11_collect_stocks" / "dataset=toy-shares-volume")]
+    assert list(made.done()) == [str(made.folder / "runs" / "110_collect_stocks" / "dataset=toy-shares-volume")]
     entry = json.loads((made.folder / "data.lock").read_text(encoding="utf-8"))["toy-shares-volume"]
     assert (entry["source"], entry["sha256"]) == ("store", store.Collection("toy-shares").sha256)
     page = next(made.folder.glob("runs/11_*/*/notebook.html")).read_text(encoding="utf-8")
@@ -410,4 +411,4 @@ def test_what_was_collected_reaches_a_study_by_its_name(tmp_path, monkeypatch):
     assert "[  1/1]" not in build(made.source, "--stage", "1").said, "nothing has changed"
     before = made.done()
     shares(700)
-    assert "[  1/1] 11_collect_stocks" in build(made.source, "--stage", "1").said and made.done() != before
+    assert "[  1/1] 110_collect_stocks" in build(made.source, "--stage", "1").said and made.done() != before

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from litecast import paths
-from litecast.closure import literals
+from litecast.catalogue import literals
 
 FILES = sorted(paths.PARAMS.glob("*.yaml"))
 BUDGET = {"steps": 3, "extra_steps": 2, "retrain_steps": 2, "batch": 32, "lr": 0.005, "train_windows": 64}

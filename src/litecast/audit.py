@@ -23,9 +23,10 @@ import torch
 from safetensors.numpy import save as container
 from tqdm import tqdm
 
-from litecast import cost, data, evaluation, modelfile, paths, results, training
+from litecast import data, modelfile, paths, results, training
 from litecast.data import windows
 from litecast.errors import LitecastError, ModelFileError
+from litecast.training import cost, errors
 
 PARTS = ("val", "test")
 TOLERANCE = {"torch": 1e-5, "onnxruntime": 1e-4}  # of the value, of WAPE (bias, drift) or of 1 (skill)
@@ -96,7 +97,7 @@ def _found(study: str, row: dict, dense: dict | None, forecasts) -> dict[str, fl
         made, dataset = forecasts(*_key(row)), _dataset(study, row["dataset"], row["L"], row["H"])
         start = forecasts(*_key(dense)) if dense else {}
         for part in PARTS:
-            found |= evaluation.errors(dataset, part, made[part], start.get(part))
+            found |= errors.errors(dataset, part, made[part], start.get(part))
     return {name: value for name, value in found.items() if not np.isnan(row[name])}
 
 
@@ -127,10 +128,10 @@ def _forecasts(study: str, artefact: str, kind: str, name: str, look_back: float
     """{part: (N, H, C)}, scaled units, by the file in its own runtime."""
     path, dataset = paths.study_dir(study) / artefact, _dataset(study, name, look_back, horizon)
     if kind == "onnx":
-        from litecast.runtimes import onnx
+        from litecast.runtimes import onnxruntime
 
-        session = onnx.session(path)
-        return {part: onnx.predict(session, dataset, dataset.origins(part)) for part in PARTS}
+        session = onnxruntime.session(path)
+        return {part: onnxruntime.predict(session, dataset, dataset.origins(part)) for part in PARTS}
     if kind == "skops":
         from litecast.models.classical import stored
 

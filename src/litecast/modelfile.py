@@ -25,11 +25,11 @@ from safetensors.numpy import save as container
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from litecast import codecs, models
-from litecast.atomic import replacing
 from litecast.data import calendar
 from litecast.data.frame import FREQUENCIES, TRANSFORMS
 from litecast.data.windows import fill
 from litecast.errors import DataError, ModelFileError
+from litecast.files import replacing
 from litecast.models.base import Forecaster
 
 VERSION = 1

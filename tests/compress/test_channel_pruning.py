@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from litecast import cost, models
+from litecast import models
 from litecast.compress import channel_pruning as pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
-from litecast.training import Budget
+from litecast.training import Budget, cost
 
 
 def network(family, width=8, seed=0, L=48, H=10, F=3):  # noqa: N803

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litecast import measure, modelfile, models
+from litecast import modelfile, models
 from litecast.compress import magnitude_pruning as pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
+from litecast.experiment import measure
 from litecast.training import Budget
 
 BUDGET = Budget(steps=6, batch=16, lr=5e-3)

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from litecast import compress, cost, models
+from litecast import compress, models
 from litecast.compress import channel_pruning, magnitude_pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
-from litecast.training import Budget
+from litecast.training import Budget, cost
 
 BUDGET = Budget(steps=6, batch=16, lr=1e-3)
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litecast.data import od, od_pictures
+from litecast.data import od
 from litecast.errors import DataError
+from litecast.figures import od as od_pictures
 
 PARTS = {"work": "출근", "home": "귀가"}
 
@@ -149,9 +150,9 @@ def test_sample_is_synthetic_balanced_and_always_the_same():
 
 @pytest.fixture
 def style():
-    from litecast import plots
+    from litecast.figures import style
 
-    plots.style()
+    style.use()
 
 
 def draw(figure) -> None:

@@ -9,7 +9,8 @@ from statsmodels.tsa.statespace.sarimax import SARIMAX
 
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
-from litecast.models.classical import arima, naive, pictures
+from litecast.figures import residuals as pictures
+from litecast.models.classical import arima, naive
 
 
 def dataset(values, frequency="D", season=7, L=14, H=5, **more):  # noqa: N803

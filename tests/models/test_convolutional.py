@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from litecast import arithmetic, cost, modelfile, models
+from litecast import modelfile, models
+from litecast.experiment import ideas
 from litecast.models import convnet, squeezenet_late
-from litecast.runtimes import onnx
+from litecast.runtimes import onnxruntime
+from litecast.training import cost
 
 L, H, F, WIDTH = 168, 24, 6, 8
 P = 28  # positions behind the stem (168 / 6); 14 behind the down-sampling
@@ -85,7 +87,7 @@ def test_parameters_and_macs_equal_hand_counts(family):
 @EACH
 def test_the_idea_saves_what_its_formula_says(family):
     idea = models.module(family).idea(config(family))
-    found = arithmetic.table(idea, runs=2)
+    found = ideas.table(idea, runs=2)
     assert idea.factor == pytest.approx(FACTORS[family][0])
     assert found.factor["weights"] == pytest.approx(idea.factor)
     assert found.factor["MACs"] == pytest.approx(idea.macs or idea.factor)
@@ -98,7 +100,7 @@ def test_the_idea_saves_what_its_formula_says(family):
 @EACH
 def test_the_body_holds_most_of_the_work(family):
     model = network(family, models.module(family).WIDTHS[-1])
-    found, whole = arithmetic.shares(model), cost.profile(model)
+    found, whole = ideas.shares(model), cost.profile(model)
     assert list(found.index) == ["stem", "body", "reduce", "head"]
     assert (found.params.sum(), found.macs.sum()) == (whole.params, whole.macs)
     assert found.macs.idxmax() == "body" and found["macs share"]["body"] > 0.5
@@ -107,7 +109,7 @@ def test_the_body_holds_most_of_the_work(family):
 
 def test_shares_name_what_belongs_to_no_part_and_count_lists():
     model = models.module("patchtst").Model(config("patchtst"))
-    found = arithmetic.shares(model)
+    found = ideas.shares(model)
     assert found.params["outside"] == 7 * WIDTH  # learned positions
     assert found.macs.sum() == cost.profile(model).macs and found.macs["layers"] > 0
 
@@ -126,7 +128,7 @@ def test_one_dimension_saves_less_than_images():
     """Depthwise separable: never more than the 3 weights of a kernel, in images never more than 9."""
     for width in (8, 64, 512):
         idea = models.module("mobilenet_v1").idea(config("mobilenet_v1", width))
-        line, image = (arithmetic.weights(idea.plain, i) / arithmetic.weights(idea.layer, i) for i in (False, True))
+        line, image = (ideas.weights(idea.plain, i) / ideas.weights(idea.layer, i) for i in (False, True))
         assert 2.5 < line < 3 and 5.7 < image < 9
 
 
@@ -213,11 +215,11 @@ def test_every_weight_can_learn(family):
 @EACH
 def test_the_onnx_graph_is_the_network(family, tmp_path):
     model = network(family)
-    onnx.export(model, tmp_path / "net.onnx")  # refuses a graph that differs
+    onnxruntime.export(model, tmp_path / "net.onnx")  # refuses a graph that differs
     x, z = inputs(model, 5)
     with torch.no_grad():
         expected = model(x, z)
-    got = onnx.run(onnx.session(tmp_path / "net.onnx"), x.numpy(), z.numpy())
+    got = onnxruntime.run(onnxruntime.session(tmp_path / "net.onnx"), x.numpy(), z.numpy())
     torch.testing.assert_close(torch.from_numpy(got), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from litecast import cost, models, training
+from litecast import models, training
+from litecast.training import cost
 
 SCRATCH_CAP = 5  # a small net from scratch may cost at most this many dense trainings
 FROM_SCRATCH_SEED = 10_000  # keeps the draw of the scratch control away from the dense net's

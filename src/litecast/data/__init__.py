@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import difflib
 import importlib
 import json
 import warnings
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import paths
+from .. import catalogue, paths
 from ..errors import DataError
 
 if TYPE_CHECKING:
     from .frame import SeriesFrame
 
-_HERE = Path(__file__).parent
-
 
 class Unreachable(DataError):
     """The network gave no answer: other files behind it are not worth waiting for."""
-
-
-def _literal(module: str, name: str):
-    """A literal assigned at the top of data/<module>.py, read without importing it; None where there is none."""
-    return _literals((_HERE / f"{module}.py").read_text(encoding="utf-8")).get(name)
-
-
-@cache
-def _literals(text: str) -> dict:
-    """Name -> value of the literals in capitals that a module assigns at its top."""
-    found = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper():
-            with contextlib.suppress(ValueError):
-                found[node.targets[0].id] = ast.literal_eval(node.value)
-    return found
 
 
 def dataset_names() -> dict[str, str]:
@@ -47,9 +24,9 @@ def dataset_names() -> dict[str, str]:
     collected into the store)."""
     from . import store
 
-    modules = sorted(path.stem for path in _HERE.glob("*.py") if path.stem != "__init__")
+    listed = catalogue.members("data", "DATASETS")
     return dict.fromkeys(store.names(), "store") | {
-        name: module for module in modules for name in _literal(module, "DATASETS") or ()}  # fmt: skip
+        name: module for module, words in listed.items() for name in words["DATASETS"]}  # fmt: skip
 
 
 def _module(source: str):
@@ -71,9 +48,7 @@ def resolve(names: list[str], files: dict[str, str] | None = None) -> dict[str, 
             continue
         if name not in known:
             _no_series(name)
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(known))}"
-            raise DataError(f"no dataset is called '{name}'{hint}")
+            raise DataError(f"no dataset is called '{name}'{catalogue.near(name, sorted(known))}")
         try:
             found[name] = _located(name, known[name], known[name] in silent)
         except DataError as error:
@@ -98,7 +73,7 @@ def _located(name: str, source: str, silent: bool = False) -> dict:
 
 
 def _stand_in(name: str, known: dict[str, str], reason: str) -> dict:
-    sample = (_literal(known[name], "FALLBACK") or {}).get(name)
+    sample = catalogue.members("data")[known[name]].get("FALLBACK", {}).get(name)
     return _located(sample, known[sample]) | {"reason": reason} if sample else {"error": reason}
 
 

@@ -217,7 +217,8 @@ def tables(name: str) -> pd.DataFrame:
     found = [{"part": part, **{key: said[key] for key in ("kind", "year", "unit")}}
              for part, said in _said(name)[1].items() if said["role"] == "flows"]  # fmt: skip
     if not found:
-        raise DataError(f"{name} holds no O/D table; collect one (python -m litecast.data collect ktdb {name} files=…)")
+        raise DataError(f"{name} holds no O/D table; collect one: "
+                        f"python -m litecast.collect collect ktdb {name} files=…")
     order = [(row["year"], KINDS.index(row["kind"])) for row in found]
     return pd.DataFrame([row for _, row in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])])
 
@@ -254,7 +255,8 @@ def _said(name: str):
 
     collection = store.Collection(name)
     if not collection.parts:
-        raise DataError(f"nothing called '{name}' was collected; python -m litecast.data list shows what there is")
+        raise DataError(f"nothing called '{name}' was collected; "
+                        "python -m litecast.collect list shows what there is")
     if collection.kind != "od":
         raise DataError(f"'{name}' holds series, no O/D table: data.load('{name}') gives them")
     said = collection.manifest.get("tables", {})

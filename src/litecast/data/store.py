@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import paths
-from ..atomic import replacing
+from ..files import replacing
 from ..errors import DataError
 from .raw import Raw
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VIEWS = {"price": ("close", "KRW"), "volume": ("volume", "shares"), "value": ("value", "KRW")}  # of prices
 _HALF = re.compile(r"\..+\.(parquet|json)\.\d+")  # what `replacing` writes before it takes its place
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_AGAIN = "collect it again (python -m litecast.data collect …)"
+_AGAIN = "collect it again (python -m litecast.collect collect …)"
 _SAID = ("source", "kind", "unit", "frequency", "provider", "licence")  # what a manifest with parts must say
 _ENTRY = {"file": str, "sha256": str, "made_of": str, "rows": int, "first": str, "last": str, "columns": list,
           "notes": dict}  # fmt: skip
@@ -319,7 +319,8 @@ def _found(name: str) -> tuple[Collection, str | None]:
         if one and one.damage:
             raise DataError(one.damage)
         if one is None or one.kind != "stocks" or view not in one.views:
-            raise DataError(f"nothing called '{name}' was collected; python -m litecast.data list shows what there is")
+            raise DataError(f"nothing called '{name}' was collected; "
+                            "python -m litecast.collect list shows what there is")
         return one, view
     if one.kind == "stocks":
         raise DataError(f"'{name}' holds prices: ask for {', '.join(one.datasets)}")

@@ -1,34 +1,31 @@
 """Forecasters, found by their file: `models/<name>.py` holds Config, Model and the literals KIND and WIDTHS.
 
-KIND 'deep' is what compression starts from (stage 21_deep), 'compact' what it has to beat (stage 22_compact). A compact
+KIND names the notebook that trains it: 'deep' is what compression starts from, 'compact' what it has to beat. A compact
 family also says what its idea saves: `idea(config) -> base.Idea`. Forecasters without a network are in `classical/`.
 """
 
 import importlib
 from dataclasses import asdict
-from pathlib import Path
 
+from litecast import catalogue
 from litecast.errors import ModelFileError, StudyError
-
-STAGES = {"deep": "21_deep", "compact": "22_compact"}
 
 
 def names() -> list[str]:
     """Slugs of all network families: the files that name their widths."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return [path.stem for path in files if "\nWIDTHS = " in path.read_text(encoding="utf-8")]
+    return list(catalogue.members("models", "WIDTHS"))
 
 
 def module(name: str):
     """The family's module; StudyError if there is no such file."""
     if name not in names():
-        raise StudyError(f"model '{name}' is unknown: src/litecast/models/ has {', '.join(names())}")
+        raise StudyError(f"model '{name}' is unknown{catalogue.near(name, names())}")
     return importlib.import_module(f"litecast.models.{name}")
 
 
 def stage(name: str) -> str:
-    """The notebook that trains the family."""
-    return STAGES[module(name).KIND]
+    """The notebook that trains the family, without its number."""
+    return module(name).KIND
 
 
 def build(name: str, width: int, data, generator_seed: int = 0):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import skops.io
 
-from litecast.atomic import replacing
 from litecast.errors import ModelFileError
+from litecast.files import replacing
 from litecast.models.classical import boosting, lagged, ridge
 
 KINDS = {"ridge": ridge, "boosting": boosting}

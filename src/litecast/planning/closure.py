@@ -1,0 +1,115 @@
+"""What a run is made of: the literals of a module and the files a notebook imports, read from the text, never imported.
+
+Three packages find their members by file, so an import of the package alone does not say which file a run uses:
+`models` adds the run's model, `data` the module of the run's dataset, `codecs` all of them.
+"""
+
+import ast
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+from litecast import paths
+from litecast.catalogue import assigned, literals
+from litecast.errors import StudyError
+from litecast.files import hashed, sha256
+
+DISCOVERED = ("models", "data", "codecs")
+
+
+def closure(notebook: Path, params: dict) -> list[Path]:
+    """The package files that a notebook with these parameters may execute, sorted: its imports, followed."""
+    chosen = _chosen(params)
+    found, waiting = set(), [notebook]
+    while waiting:
+        for name in _imported(waiting.pop()):
+            files, package = _targets(paths.PACKAGE, name)
+            new = (files | _members(package, chosen)) - found
+            found |= new
+            waiting += new
+    return sorted(found)
+
+
+def digest(notebook: Path, files: list[Path]) -> str:
+    """sha256 over the notebook's cells and the bytes of its closure. Outputs and counters of cells do not matter."""
+    return hashed([_cells(notebook), [[str(path.relative_to(paths.ROOT)), sha256(path)] for path in files]])
+
+
+def parameters(notebook: Path) -> set[str]:
+    """Names assigned in the cell tagged 'parameters'; empty without such a cell."""
+    tagged = [source for _, source, tags in _cells(notebook) if "parameters" in tags]
+    return {name for source in tagged[:1] for node in ast.parse(source).body for name in assigned(node)}
+
+
+def third_party(files: list[Path]) -> set[str]:
+    """Dotted names of what notebooks and package files import from outside the package: what is worth warming up."""
+    return {name for path in files for name in _imported(path) if name.split(".")[0] != "litecast"}
+
+
+def _chosen(params: dict) -> dict[str, set[Path]]:
+    """Package -> the members a run uses; absent where it may use any. A dataset that no module lists is one's own file
+    or was collected."""
+    chosen = {}
+    if params.get("model"):
+        chosen["models"] = {paths.PACKAGE / "models" / f"{params['model']}.py"}
+    if params.get("dataset"):
+        data = paths.PACKAGE / "data"
+        listing = {path for path in data.glob("*.py") if params["dataset"] in literals(path).get("DATASETS", ())}
+        chosen["data"] = listing or {data / "files.py", data / "store.py"}
+    return chosen
+
+
+def _members(package: str, chosen: dict[str, set[Path]]) -> set[Path]:
+    if package not in DISCOVERED:
+        return set()
+    members = set((paths.PACKAGE / package).glob("*.py"))
+    return members & chosen[package] if package in chosen else members
+
+
+@cache
+def _targets(root: Path, dotted: str) -> tuple[set[Path], str]:
+    """Files that `import dotted` executes, and the sub-package if the name stops at one ('' otherwise)."""
+    package, *words = dotted.split(".")
+    if package != "litecast":
+        return set(), ""
+    here, files = root, {root / "__init__.py"}
+    for word in words:
+        if (here / f"{word}.py").is_file():
+            return files | {here / f"{word}.py"}, ""
+        if not (here / word / "__init__.py").is_file():  # a name that the package defines
+            break
+        here = here / word
+        files = files | {here / "__init__.py"}
+    return files, here.name
+
+
+def _imported(path: Path) -> list[str]:
+    """Dotted names that a notebook or a package file imports, sorted; none of any other file."""
+    if path.suffix == ".ipynb":
+        code = "\n".join(source for kind, source, _ in _cells(path) if kind == "code")
+        return sorted(_imports(re.sub(r"^\s*[%!].*$", "", code, flags=re.M), ()))  # no magics
+    package = ("litecast", *path.relative_to(paths.PACKAGE).parent.parts) if path.suffix == ".py" else ()
+    return sorted(_imports(path.read_text(encoding="utf-8"), package)) if package else []
+
+
+@cache
+def _imports(text: str, package: tuple[str, ...]) -> frozenset[str]:
+    """Names imported anywhere in a text; package: what its relative imports start from."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            names |= {".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names}
+    return frozenset(names)
+
+
+def _cells(notebook: Path) -> list[list]:
+    """[type, text, tags] of each cell."""
+    try:
+        cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{notebook} is not a notebook: {error}") from error
+    return [[cell["cell_type"], "".join(cell["source"]), cell.get("metadata", {}).get("tags", [])] for cell in cells]

@@ -1,0 +1,262 @@
+"""A study file becomes a plan: which notebook runs with which parameters, and what each run waits for.
+
+Everything is read from files: neither torch nor pandas is imported, so planning takes a blink.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from litecast import catalogue, paths
+from litecast.errors import StudyError
+from litecast.files import hashed, read_json, sha256, write_json
+from litecast.planning import closure
+from litecast.planning import study as schema
+from litecast.planning.study import Block, Catalogue, Study
+
+LATE = ("timing", "compare", "report")  # always called, on the plan and what exists
+
+
+@dataclass
+class Planned:
+    """One notebook with one set of parameters (contract 4 of docs/design.md). dir: relative to the study's folder."""
+
+    id: str
+    stage: str
+    notebook: str
+    keys: dict
+    params: dict
+    dir: str
+    needs: list[str]
+    late: bool = False
+    code: str = ""
+    digest: str = ""
+
+
+@dataclass
+class Plan:
+    """The runs of a study. notes: what was left out and why; lock: data.lock, dataset asked for -> what is used."""
+
+    study: str
+    title: str
+    runs: list[Planned]
+    notes: list[str] = field(default_factory=list)
+    lock: dict[str, dict] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.folder: Path = paths.study_dir(self.study)
+        self._by_id = {run.id: run for run in self.runs}
+
+    def run(self, run_id: str) -> Planned:
+        """The run of this id, StudyError if the plan has none."""
+        if run_id not in self._by_id:
+            raise StudyError(f"study {self.study}: no run '{run_id}' is planned{catalogue.near(run_id, self._by_id)}")
+        return self._by_id[run_id]
+
+    def closure(self, run: Planned) -> list[Path]:
+        """Package files the run may execute; the report also consists of its exporters and templates."""
+        files = closure.closure(paths.ROOT / run.notebook, run.params)
+        if run.stage.endswith("_report"):
+            templates = (paths.ROOT / "reports" / "templates").rglob("*")
+            files += [path for path in [paths.PACKAGE / "report" / "exporters.py", *templates] if path.is_file()]
+        return sorted(set(files))
+
+    def write(self) -> None:
+        """plan.json in the study's folder, replaced in one step."""
+        write_json(self.folder / "plan.json", asdict(self))
+
+    def refresh(self, run: Planned) -> str:
+        """A late run's digest for what exists now: digests of the runs that are done, errors of those that are not."""
+        states = {need: state(self, self.run(need)) for need in run.needs}
+        found = [self.run(need).digest if what == "done" else f"{what}: {why}" for need, (what, why) in states.items()]
+        whole_study = [self.title, self.notes] if "dataset" not in run.keys else []
+        run.digest = hashed([_own_digest(self, run), found, whole_study])
+        return run.digest
+
+
+def load(path: str | Path, files: dict[str, str] | None = None) -> Study:
+    """Read and check a study file whole; nothing has run when it raises.
+
+    files: {dataset: CSV}; given, it replaces the datasets of every block and the study is called <name>-<dataset>.
+    Raises StudyError with one line per broken rule: the place, the rule and the nearest valid word.
+    """
+    study = schema.checked(Path(path), files)
+    try:
+        book = _expand(study, {name: name for name in study.datasets})
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from error
+    if book.clashes and not files:  # one's own file makes equal runs of blocks that were different: the first counts
+        raise StudyError(f"{path}: {book.clashes[0]}")
+    return study
+
+
+def expand(study: Study, lock: dict[str, dict]) -> Plan:
+    """Expand a study over what could be had.
+
+    lock: dataset asked for -> entry of data.lock (litecast.data.resolve). A dataset that fell back is planned under the
+    fallback's name, equal runs merge; one that cannot be had is noted and its runs are not planned.
+    """
+    names = {name: lock[name]["name"] for name in study.datasets if "error" not in lock[name]}
+    # one's own file has no published table, unless it is cut as the benchmarks of ETT are
+    untabled = [name for name in names if lock[name]["source"] == "files" and lock[name].get("split") != "ett"]
+    book = _expand(study, names, untabled)
+    gone = [f"{name} cannot be had ({lock[name]['error']}): its runs are not planned"
+            for name in study.datasets if name not in names]
+    stood_in = [f"{asked} cannot be had ({lock[asked].get('reason', 'no reason given')}): {name} stands in for it"
+                for asked, name in names.items() if asked != name]
+    runs = sorted(book.runs.values(), key=lambda run: run.stage)
+    made = Plan(study.name, study.title, runs, list(dict.fromkeys(gone + stood_in + book.notes)), lock)
+    _digests(made)
+    return made
+
+
+def read(study: str) -> Plan:
+    """The plan last written for a study; StudyError if there is none."""
+    path = paths.study_dir(study) / "plan.json"
+    if not path.exists():
+        raise StudyError(f"{path} is missing: plan first, `python -m litecast.running.make params/<study>.yaml --plan`")
+    body = json.loads(path.read_text(encoding="utf-8"))
+    return Plan(**body | {"runs": [Planned(**run) for run in body["runs"]]})
+
+
+def state(made: Plan, run: Planned) -> tuple[str, str]:
+    """('done', '' or why it left a model out), ('failed', error), ('not run', 'because of X') or ('missing', '')."""
+    folder = made.folder / run.dir
+    done = read_json(folder / "done.json")
+    if done.get("digest") == run.digest:
+        return "done", done.get("note", "")
+    error = read_json(folder / "error.json")
+    if error.get("digest") == run.digest or (error and run.late):
+        return "failed", error["error"]
+    broken = [need for need in run.needs if state(made, made.run(need))[0] in ("failed", "not run")]
+    return ("not run", f"because of {', '.join(broken)}") if broken and not run.late else ("missing", "")
+
+
+# ---- expansion ---------------------------------------------------------------------------------------------------
+
+
+def _expand(study: Study, names: dict[str, str], untabled: list[str] = ()) -> "_Book":
+    """All runs, without digests. names: dataset asked for -> dataset used; untabled: asked for, no published table."""
+    book = _Book(study, Catalogue.read())
+    for block in study.blocks:
+        for asked in filter(names.get, block.datasets):
+            book.dataset(block, names[asked])
+            if block.published and asked in untabled:
+                book.notes.append(f"{asked} is not split as published (split: ett): no table is made again with it")
+            elif block.published:
+                book.published(block, names[asked])
+            for model in block.models:
+                book.model(block, names[asked], model)
+            for technique in block.techniques:
+                book.technique(block, names[asked], technique)
+    book.late()
+    return book
+
+
+class _Book:
+    """Collects the runs of a study. A run asked for twice is one; with other parameters it is a clash."""
+
+    def __init__(self, study: Study, house: Catalogue):
+        self.study, self.house = study, house
+        self.runs: dict[str, Planned] = {}
+        self.notes: list[str] = []
+        self.clashes: list[str] = []
+        self._block: dict[str, str] = {}  # run -> block that asked for it first
+        self._first: dict[tuple, int] = {}
+
+    def dataset(self, block: Block, name: str) -> None:
+        collect = "collect_stocks" if self.house.kind(name) == "stocks" else "collect_traffic"
+        for stage in [collect] + ["classical"] * block.classical:
+            self._add(block, stage, {"dataset": name})
+
+    def published(self, block: Block, dataset: str) -> None:
+        asked = block.published.model_dump(include={"models", "horizons", "steps"})
+        for seed in block.published.seeds or block.seeds or self.study.seeds:
+            self._add(block, "published", {"dataset": dataset, "seed": seed}, asked)
+
+    def model(self, block: Block, dataset: str, model: str) -> None:
+        """The first seed sweeps the widths; the others take the width it chose, so they wait for it."""
+        widths = block.widths.get(model, list(self.house.models[model]["WIDTHS"]))
+        for seed in block.seeds or self.study.seeds:
+            keys = {"dataset": dataset, "model": model, "seed": seed}
+            first = self._first.setdefault((dataset, model), seed)
+            stage = self.house.stage(model)
+            needs = [] if seed == first else [self._id(stage, keys | {"seed": first})]
+            self._add(block, stage, keys, {"widths": widths, "sweep_seed": first}, needs)
+
+    def technique(self, block: Block, dataset: str, name: str) -> None:
+        wish, offered = block.techniques[name], self.house.techniques[name]
+        levels = wish.levels or list(offered["LEVELS"])
+        controlled = wish.control_levels or [levels[len(levels) // 2]]
+        extra = {"levels": levels, "variants": wish.variants or [offered["VARIANTS"][0]], "controls": wish.controls,
+                 "control_levels": controlled if wish.controls else None}
+        for model in wish.models or block.models:
+            if model not in offered["FAMILIES"]:
+                self.notes.append(f"{name} does not compress {model}: left out")
+                continue
+            seeds = wish.seeds or block.seeds or self.study.seeds
+            for seed in seeds:  # controls answer for the technique, not for its spread: the first seed is enough
+                keys = {"dataset": dataset, "model": model, "seed": seed}
+                asked = extra if seed == seeds[0] else extra | {"controls": []}
+                self._add(block, name, keys, asked, [self._id(self.house.stage(model), keys)])
+
+    def late(self) -> None:
+        """Timing per dataset and model, comparison and report per study: they wait for all, done or not."""
+        early = list(self.runs.values())
+        for dataset, model in dict.fromkeys((r.keys["dataset"], r.keys["model"]) for r in early if "model" in r.keys):
+            keys = {"dataset": dataset, "model": model}
+            self._add(None, "timing", keys, needs=[r.id for r in early if keys.items() <= r.keys.items()])
+        for stage in LATE[1:]:
+            self._add(None, stage, {}, needs=list(self.runs))
+
+    def _id(self, stage: str, keys: dict) -> str:
+        return f"{catalogue.notebook(stage).stem}/{paths.run_name(**keys)}"
+
+    def _add(self, block: Block | None, stage: str, keys: dict, extra: dict | None = None, needs=()) -> None:
+        notebook, run_id = catalogue.notebook(stage), self._id(stage, keys)
+        params = self._params(notebook, block, keys, extra or {})
+        run = Planned(run_id, notebook.stem, str(notebook.relative_to(paths.ROOT)), keys, params, f"runs/{run_id}",
+                  list(needs), late=block is None)
+        old, name = self.runs.setdefault(run_id, run).params, block.name if block else ""
+        other = self._block.setdefault(run_id, name)
+        if old != params:
+            key = next(k for k in {**old, **params} if old.get(k) != params.get(k))
+            self.clashes.append(f"blocks '{other}' and '{name}' both define the run {run_id}, but with different "
+                                f"'{key}': {old.get(key)} and {params.get(key)}; a run can be defined once")
+
+    def _params(self, notebook: Path, block: Block | None, keys: dict, extra: dict) -> dict:
+        """What the notebook declares, of all that the study says; keys and a technique's own must be declared."""
+        budget = self.study.budget.model_dump(exclude_none=True)
+        budget |= block.budget.model_dump(exclude_none=True) if block else {}
+        declared = closure.parameters(notebook)
+        must = {"study": self.study.name} | keys | {k: v for k, v in extra.items() if v not in (None, [])}
+        for name in must:
+            if name not in declared:
+                raise StudyError(f"{notebook.name}: its parameters cell does not declare '{name}', which the study sets"
+                                 f"{catalogue.near(name, sorted(declared))}")
+        wanted = budget | {k: v for k, v in extra.items() if v is not None} | must
+        return {name: wanted[name] for name in sorted(wanted) if name in declared}
+
+
+# ---- digests -----------------------------------------------------------------------------------------------------
+
+
+def _digests(made: Plan) -> None:
+    """Fill code and digest of every run; a run's digest contains those of the runs it needs."""
+    codes: dict[tuple, str] = {}
+    for run in map(made.run, TopologicalSorter({run.id: run.needs for run in made.runs}).static_order()):
+        key = (run.stage, run.keys.get("model"), run.keys.get("dataset"))
+        if key not in codes:
+            codes[key] = closure.digest(paths.ROOT / run.notebook, made.closure(run))
+        run.code = codes[key]
+        if run.late:
+            made.refresh(run)
+        else:
+            run.digest = hashed([_own_digest(made, run), [made.run(need).digest for need in run.needs]])
+
+
+def _own_digest(made: Plan, run: Planned) -> str:
+    entries = [e for asked, e in sorted(made.lock.items()) if run.keys.get("dataset") in (None, asked, e.get("name"))]
+    data = [[e.get("name"), e.get("source"), e.get("sha256")] for e in entries]
+    return hashed([run.code, run.params, sorted(map(repr, data)), sha256(paths.LOCK)])

@@ -1,0 +1,266 @@
+"""What a study file may say: its keys, and the models, techniques, levels and datasets that the house offers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+
+from litecast import catalogue, paths
+from litecast.catalogue import near
+from litecast.errors import StudyError
+
+CONTROLS = ("random", "scratch")  # what every technique takes beside its own variants
+
+
+def _different(values: list) -> list:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} is given twice")
+    return values
+
+
+Some = (Field(min_length=1), AfterValidator(_different))
+Words = Annotated[list[str], *Some]
+Seeds = Annotated[list[NonNegativeInt], *Some]
+Widths = Annotated[list[PositiveInt], *Some]
+Level = int | float | str
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(_Strict):
+    """What training may spend; None = the notebook's own default. train_windows 0 = all."""
+
+    steps: PositiveInt | None = None
+    extra_steps: PositiveInt | None = None
+    retrain_steps: PositiveInt | None = None
+    batch: PositiveInt | None = None
+    lr: PositiveFloat | None = None
+    train_windows: NonNegativeInt | None = None
+    loss: Literal["mae", "mse"] | None = None
+    series: PositiveInt | None = None
+    figures: bool | None = None
+
+
+class Technique(_Strict):
+    """What a block asks of one technique; what is left out is the technique's or the block's own."""
+
+    levels: Annotated[list[Level], *Some] = []
+    variants: Words = []
+    controls: list[str] = []
+    control_levels: list[Level] = []
+    models: Words = []
+    seeds: Seeds = []
+
+
+class Published(_Strict):
+    """Which published tables a block makes again: by which models, at which horizons (steps)."""
+
+    models: Words
+    horizons: Annotated[list[PositiveInt], *Some] = [96]
+    steps: NonNegativeInt = 0  # of each training; 0 = as the model's recipe says
+    seeds: Seeds = []
+
+
+class Block(_Strict):
+    """A product of datasets, models, seeds and techniques."""
+
+    name: str
+    datasets: Words
+    classical: bool = True
+    models: list[str] = []
+    widths: dict[str, Widths] = {}
+    seeds: Seeds = []
+    budget: Limits = Limits()
+    techniques: dict[str, Technique] = {}
+    published: Published | None = None
+
+    @field_validator("techniques", mode="before")
+    @classmethod
+    def _empty_means_defaults(cls, value):
+        return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
+
+
+class Study(_Strict):
+    """A validated study. files: dataset -> CSV of the user's own."""
+
+    name: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")  # names a folder
+    title: str
+    budget: Limits = Limits()
+    seeds: Seeds = [0]
+    files: dict[str, str] = {}
+    blocks: list[Block] = Field(min_length=1)
+
+    @property
+    def datasets(self) -> list[str]:
+        """Every dataset asked for, once, in order."""
+        return list(dict.fromkeys(name for block in self.blocks for name in block.datasets))
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a study may name, read from the files of the package and of notebooks/."""
+
+    models: dict[str, dict]
+    techniques: dict[str, dict]
+    datasets: dict[str, str]  # name -> kind
+
+    @classmethod
+    def read(cls) -> "Catalogue":
+        from litecast.data import store  # what was collected, by its manifests
+
+        notebooks = catalogue.notebooks()
+        techniques = catalogue.members("compress", "LEVELS", "VARIANTS")
+        listed = catalogue.members("data", "DATASETS").values()
+        return cls(catalogue.members("models", "WIDTHS"), {t: v for t, v in techniques.items() if t in notebooks},
+                   store.names() | {d: v.get("KIND", {}).get(d, "other") for v in listed for d in v["DATASETS"]})
+
+    def stage(self, model: str) -> str:
+        """'deep' or 'compact': literal KIND of the model, which names the notebook that trains it."""
+        return self.models[model].get("KIND", "deep")
+
+    def kind(self, dataset: str) -> str:
+        """'stocks', 'traffic', …: literal KIND of the dataset's module, or of what was collected; else 'other'."""
+        return self.datasets.get(dataset, "other")
+
+
+# ---- the file ----------------------------------------------------------------------------------------------------
+
+
+def checked(path: Path, files: dict[str, str] | None = None) -> Study:
+    """A study file, read and checked whole; files replace its datasets. Raises StudyError, a line per broken rule."""
+    study = _parsed(path)
+    problems = [] if study.name == path.stem else [f"name: '{study.name}' must be the file's name, '{path.stem}'"]
+    if files:
+        blocks = [block.model_copy(update={"datasets": list(files)}) for block in study.blocks]
+        name = "-".join([study.name, *files])
+        study = study.model_copy(update={"name": name, "blocks": blocks, "files": files})
+    problems += _check(study, Catalogue.read())
+    if problems:
+        raise StudyError(_listed(path, problems))
+    return study
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word; here that is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"line {node.start_mark.line + 1}: key '{key}' is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _parsed(path: Path) -> Study:
+    try:
+        body = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return Study.model_validate(body)
+    except OSError as error:
+        known = [p.stem for p in paths.PARAMS.glob("*.yaml")]
+        raise StudyError(f"{path} cannot be read: {error.strerror}{near(path.stem, known)}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path} is not YAML: {error}") from error
+    except ValidationError as error:
+        problems = [f"{_place(e['loc'], body)}: {_rule(e)}" for e in error.errors()]
+        raise StudyError(_listed(path, problems)) from error
+
+
+def _rule(error: dict) -> str:
+    if error["type"] != "extra_forbidden":
+        message = error["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
+        return message[0].lower() + message[1:]
+    *above, key = error["loc"]
+    kinds = {"techniques": Technique, "budget": Limits, "published": Published, "blocks": Block}
+    kind = next((kinds[word] for word in reversed(above) if word in kinds), Study)
+    return f"unknown key '{key}'{near(key, kind.model_fields)}"
+
+
+def _place(loc: tuple, body: dict) -> str:
+    """('blocks', 0, 'seeds') -> "block 'traffic', seeds"."""
+    head, number, *rest = *loc, None, None
+    if head != "blocks" or not isinstance(number, int):
+        return ".".join(map(str, loc)) or "the file"
+    block = body["blocks"][number]
+    name = block.get("name", number) if isinstance(block, dict) else number
+    return f"block '{name}', {'.'.join(str(word) for word in rest if word is not None)}".rstrip(", ")
+
+
+def _listed(path: Path, problems: list[str]) -> str:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return "\n".join([f"{path}: {count}", *(f"  {problem}" for problem in problems)])
+
+
+# ---- the words ---------------------------------------------------------------------------------------------------
+
+
+def _check(study: Study, catalogue: Catalogue) -> list[str]:
+    names = [block.name for block in study.blocks]
+    problems = [f"blocks: two are called '{name}'; a block's name must be its own"
+                for name in dict.fromkeys(names) if names.count(name) > 1]
+    problems += [f"files: '{name}' is the name of a public or sample dataset; give yours another"
+                 for name in study.files if name in catalogue.datasets]
+    return problems + [problem for block in study.blocks for problem in _check_block(study, block, catalogue)]
+
+
+def _check_block(study: Study, block: Block, catalogue: Catalogue) -> list[str]:
+    place = f"block '{block.name}'"
+    problems = _unknown(f"{place}, datasets", "dataset", block.datasets, [*study.files, *catalogue.datasets])
+    problems += _unknown(f"{place}, models", "model", block.models, catalogue.models)
+    problems += _unknown(f"{place}, widths", "model of the block", block.widths, block.models)
+    problems += _unknown(f"{place}, techniques", "technique", block.techniques, catalogue.techniques)
+    known = [name for name, own in catalogue.models.items() if "PUBLISHED" in own]
+    problems += _unknown(f"{place}, published.models", "model with a published recipe",
+                         block.published.models if block.published else [], known)
+    for name in block.techniques:
+        if name in catalogue.techniques:
+            problems += _check_technique(block, name, block.seeds or study.seeds, catalogue.techniques[name])
+    return problems
+
+
+def _check_technique(block: Block, name: str, seeds: list[int], rules: dict) -> list[str]:
+    place, source, asked = f"block '{block.name}', techniques.{name}", f"compress/{name}.py", block.techniques[name]
+    problems = _check_levels(f"{place}.levels", asked.levels, rules["LEVELS"], source)
+    problems += _unknown(f"{place}.variants", "variant", asked.variants, rules["VARIANTS"])
+    problems += _unknown(f"{place}.controls", "control", asked.controls, rules.get("CONTROLS", CONTROLS))
+    problems += _unknown(f"{place}.models", "model of the block", asked.models, block.models)
+    problems += _unknown(f"{place}.seeds", "seed of the block", asked.seeds, seeds)  # there is no dense net of it
+    unable = [model for model in asked.models or block.models if model not in rules["FAMILIES"]]
+    if asked.models and unable or len(unable) == len(block.models):
+        problems.append(f"{place}: {name} cannot compress {', '.join(unable) or 'a block without models'}; "
+                        f"FAMILIES of {source}: {', '.join(rules['FAMILIES'])}")
+    levels = asked.levels or rules["LEVELS"]
+    return problems + _unknown(f"{place}.control_levels", "level of the block", asked.control_levels, levels)
+
+
+def _check_levels(place: str, levels: list, allowed: tuple, source: str) -> list[str]:
+    """Numbers may be any between the ends of LEVELS (whole ones if LEVELS are); words must be listed there."""
+    if any(isinstance(level, str) for level in allowed):
+        return _unknown(place, "level", levels, allowed)
+    low, high, problems = min(allowed), max(allowed), []
+    kinds, word = (int, "a whole number") if all(isinstance(a, int) for a in allowed) else (int | float, "a number")
+    for level in levels:
+        if not isinstance(level, kinds) or not low <= level <= high:
+            nearest = low if isinstance(level, str) else min(allowed, key=lambda a: abs(a - level))
+            problems.append(f"{place}: {level} must be {word} from {low} to {high} (LEVELS of {source}); "
+                            f"nearest: {nearest}")
+    return problems
+
+
+def _unknown(place: str, kind: str, words: Iterable, known: Iterable) -> list[str]:
+    return [f"{place}: unknown {kind} '{word}'{near(word, known)}" for word in words if word not in known]

@@ -1,0 +1,104 @@
+"""What cells show: figures and tables with a caption, under which the exporters number them."""
+
+import html
+import re
+from urllib.parse import quote
+
+import pandas as pd
+from latex2mathml.converter import convert as mathml
+from matplotlib.figure import Figure
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+from litecast.figures.style import svg, use
+
+MARK = "litecast"  # key of the output metadata that makes an output a numbered figure or table
+COLUMNS = 10  # what a page has room for in legible type
+NUMBER = re.compile(r"–?|[+−-]?[\d.,]+(e[+-]?\d+)?( ?[%×])?")  # cells that are set to the right
+
+
+def run_link(folder: str, base: str = "") -> str | None:
+    """Relative, quoted address of a run's rendered notebook; folder relative to the study, None without one.
+
+    base leads from the page that holds the link to the study's folder ('../../../' from a run's own page).
+    """
+    if not isinstance(folder, str) or not folder:
+        return None
+    return base + quote(f"{folder.strip('/')}/notebook.html")
+
+
+class Shown:
+    """An output in several formats, marked with the caption under which the exporters number it."""
+
+    def __init__(self, kind: str, caption: str, data: dict[str, str]):
+        self.data, self.mark = data, {"kind": kind, "caption": caption}
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return self.data, {MARK: self.mark}
+
+
+def figure(fig: Figure, caption: str) -> Shown:
+    """A matplotlib figure as SVG under a numbered caption (Markdown)."""
+    use()
+    return Shown("figure", caption, {"image/svg+xml": svg(fig), "text/plain": caption})
+
+
+def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None) -> Shown:
+    """A table as Markdown (for the PDF: pandoc drops pandas' HTML) and HTML, under a numbered caption (Markdown).
+
+    links: one address or None per line, put on its first cell. Floats get 4 digits, what is missing a dash.
+    Raises ValueError for links that do not match the lines, and for more columns than a page has room for.
+    """
+    if frame.shape[1] > COLUMNS:
+        raise ValueError(f"{frame.shape[1]} columns in table {caption!r}: a page has room for {COLUMNS}")
+    if links is not None and len(links) != len(frame):
+        raise ValueError(f"{len(links)} links for the {len(frame)} lines of table {caption!r}")
+    cells = [[_cell(value) for value in line] for line in frame.itertuples(index=False, name=None)]
+    right = [all(map(NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)] or [False] * frame.shape[1]
+    lines = [[_escape(str(name)) for name in frame.columns], ["--:" if r else ":--" for r in right]]
+    for line, link in zip(cells, links or [None] * len(cells), strict=True):
+        first, *others = map(_escape, line)
+        lines.append([f"[{first}]({link})" if link else first, *others])
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return Shown("table", caption, {"text/html": markdown(text), "text/markdown": text,
+                                    "text/plain": frame.to_string(index=False)})
+
+
+def _cell(value) -> str:
+    if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).split())
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>$|#@^~])", r"\\\1", text)
+
+
+class _Renderer(IPythonRenderer):
+    """nbconvert's Markdown, but formulas become MathML here and now instead of in the reader's browser."""
+
+    def inline_math(self, body):
+        return formula(body)
+
+    def block_math(self, body):
+        return formula(body, "block")
+
+    def latex_environment(self, name, body):
+        return formula(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
+
+
+def formula(tex: str, display: str = "inline") -> str:
+    """MathML of a TeX formula; one that cannot be read is shown as its source."""
+    tex = tex.strip().strip("$")
+    try:
+        return mathml(tex, display=display)
+    except Exception:  # the parser raises many kinds on stray dollar signs; the text must still be readable
+        return f"<code>{html.escape(tex)}</code>"
+
+
+def markdown(source: str, inline: bool = False) -> str:
+    """HTML of Markdown with formulas; inline: without the paragraph around it."""
+    text = MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(source).strip()
+    return re.sub(r"^<p>(.*)</p>$", r"\1", text, flags=re.DOTALL) if inline else text

@@ -1,0 +1,81 @@
+"""The rows, losses and forecasts of all current runs of a study."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from litecast import paths
+from litecast.errors import RunError
+from litecast.files import read_json
+from litecast.results.choice import is_dense, reference, select
+from litecast.results.rows import LATENCY, read, read_stored, typed
+
+
+def current_runs(study: str) -> list[Path]:
+    """Folders of the runs that count, sorted: those whose done.json carries the digest that plan.json asks for.
+
+    A study without a plan (notebooks run by hand) counts every run that has finished. Raises RunError if there is no
+    such study.
+    """
+    folder = paths.study_dir(study)
+    if not (folder / "runs").is_dir():
+        known = sorted(path.parent.name for path in paths.reports_dir().glob("*/runs"))
+        raise RunError(f"There is no study {study!r} in {paths.reports_dir()}: run `make quick` first, "
+                       f"or set `study` to one of: {', '.join(known) or 'none yet'}.")
+    plan = read_json(folder / "plan.json").get("runs")
+    if plan is None:
+        return sorted(path.parent for path in (folder / "runs").glob("*/*/results.csv"))
+    return sorted(folder / run["dir"] for run in plan
+                  if read_json(folder / run["dir"] / "done.json").get("digest") == run["digest"])
+
+
+def collect(study: str) -> pd.DataFrame:
+    """All rows of a study's current runs, typed, with dense_id, ratio, latency and `selected` filled.
+
+    Raises RunError if the study does not exist, or if two runs wrote the same row.
+    """
+    runs = current_runs(study)
+    frames = [read(run / "results.csv") for run in runs if (run / "results.csv").exists()]
+    if not any(map(len, frames)):
+        return typed(pd.DataFrame())
+    rows = pd.concat(filter(len, frames), ignore_index=True)
+    for identifier, twice in rows[rows.row_id.duplicated(keep=False)].groupby("row_id").run:
+        raise RunError(f"Row {identifier} was written by {' and '.join(twice)}: remove one of these folders.")
+    rows["dense_id"] = rows.row_id.map(reference(rows)).astype(str)
+    rows["ratio"] = 4 * rows.dense_id.map(rows.set_index("row_id").live_params) / rows.bytes
+    rows = _timed(rows, [run / "latency.csv" for run in runs if (run / "latency.csv").exists()])
+    rows["selected"] = select(rows).astype("float64")
+    return rows
+
+
+def losses(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
+    """Test losses of these rows: row_id, series, origin, abs_err, sq_err, abs_y, summed over the horizon."""
+    return read_stored("losses", [run / "losses.parquet" for run in current_runs(study)], row_ids)
+
+
+def forecasts(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
+    """Stored forecasts of these rows: row_id, series, origin, step, y, yhat, in the data's own units."""
+    return read_stored("forecasts", [run / "forecasts.parquet" for run in current_runs(study)], row_ids)
+
+
+def _timed(rows: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
+    """Join the timing runs' latency.csv (row_id, runtime, threads, batch, latency_ms_*), and the ratio to dense."""
+    if files:
+        timing = pd.concat(map(pd.read_csv, files))
+        timing.index = _in_runtime(timing.row_id, timing.runtime)
+        for name in LATENCY:
+            rows[name] = rows.row_id.map(timing[name]).fillna(rows[name])
+    # dense and dense trained longer are the same network: one stands in where only it is timed
+    p50 = rows.set_index("row_id").latency_ms_p50
+    dense = rows[is_dense(rows)].groupby(["dataset", "model", "runtime"]).latency_ms_p50.median()
+    stand_in = pd.MultiIndex.from_frame(rows[["dataset", "model", "runtime"]]).map(dense.get)
+    reference_p50 = pd.Series(_in_runtime(rows.dense_id, rows.runtime), rows.index).map(p50)
+    rows["latency_ratio"] = reference_p50.fillna(pd.Series(stand_in, rows.index, dtype=float)) / rows.latency_ms_p50
+    return rows
+
+
+def _in_runtime(row_ids: Iterable[str], runtimes: Iterable[str]) -> list[str]:
+    """row_ids of the same files' rows in another runtime (torch is not named in a row_id)."""
+    return [identifier if runtime in ("", "torch") else f"{identifier.removesuffix('/' + runtime)}/{runtime}"
+            for identifier, runtime in zip(row_ids, runtimes, strict=True)]

@@ -1,0 +1,313 @@
+"""Figures: what they show, in which colours, with which links, and with glyphs for all their signs."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from litecast import paths, results
+from litecast.errors import LitecastError
+from litecast.figures import forecasts, fronts, levels, networks, style
+
+pytestmark = pytest.mark.filterwarnings("error:Glyph")
+
+
+def rows(**columns):
+    base = pd.DataFrame([
+        ("naive", "classical", "naive", "", np.nan, 0.30),
+        ("seasonal_naive", "classical", "naive", "", np.nan, 0.15),
+        ("arima", "classical", "dense", "", np.nan, 0.12),
+        ("lstm", "dense", "dense", "", 90e3, 0.100),
+        ("lstm", "width", "dense", "8", 4e3, 0.130),
+        ("lstm", "width", "dense", "16", 20e3, 0.110),
+        ("lstm", "width", "dense", "24", 40e3, 0.120),
+        ("dlinear", "dense", "dense", "", 6e3, 0.125),
+        ("lstm", "magnitude_pruning", "compressed", "0.5", 50e3, 0.101),
+        ("lstm", "magnitude_pruning", "compressed", "0.9", 12e3, 0.104),
+        ("lstm", "magnitude_pruning", "control", "0.9", 12e3, 0.104),
+    ], columns=["model", "technique", "role", "level", "bytes", "test_wape"])  # fmt: skip
+    base = base.assign(dataset="서울-교통량", val_wape=base.test_wape, variant="", control="", selected=0.0,
+                       run=[f"runs/x/n={i}" for i in range(len(base))])
+    base.loc[9, "selected"] = 1.0
+    return base.assign(**columns)
+
+
+def drawn(figure):
+    """Its SVG; a glyph that the fonts lack is an error here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return style.svg(figure)
+
+
+def test_style_has_korean_glyphs_and_a_plain_minus():
+    style.use()
+    figure, axes = style.blank(1.5)
+    axes[0, 0].plot([-2, -1], [-1, 1], label="시간당 교통량 ≤ ½ · Δ – × ± → …")
+    axes[0, 0].legend()
+    assert "<svg" in drawn(figure)
+    with pytest.warns(UserWarning, match="Glyph"), warnings.catch_warnings():
+        warnings.simplefilter("always")  # and the check is able to fail: no font here has this sign
+        axes[0, 0].set_title("\U0001f7f0\U00013000")
+        style.svg(figure)
+
+
+def test_importing_and_styling_needs_no_distutils():
+    import sys
+
+    style.use()
+    assert "koreanize_matplotlib" not in sys.modules
+
+
+def test_every_technique_has_a_look_of_its_own():
+    names = [p.stem for p in (paths.PACKAGE / "compress").glob("*.py") if not p.stem.startswith("_")]
+    looks = [style.look(name) for name in [*names, "dense", "width", "compact", "deep"]]
+    assert len(set(looks)) == len(looks)
+    assert set(names) <= set(style.COLOURS)
+    assert style.look("not_yet_written") == style.look("not_yet_written")
+
+
+def test_colours_differ_for_a_colour_blind_reader():
+    # Viénot et al. 1999: projection that mimics deuteranopia, linear RGB
+    blind = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
+    seen = [blind @ np.array(to_rgb(c)) ** 2.2 for c in style.PALETTE]
+    gaps = [np.abs(a - b).max() for i, a in enumerate(seen) for b in seen[:i]]
+    assert min(gaps) > 0.02
+
+
+def test_error_against_draws_lines_points_front_and_links():
+    figure = fronts.error_against(rows(), "bytes", "서울-교통량", link=lambda row: f"{row['run']}/notebook.html")
+    axes, last = figure.axes
+    assert last.get_title("left") == "compact" and "dlinear" in [t.get_text() for t in last.texts]
+    assert axes.get_title("left") == "lstm" and axes.get_xscale() == "log"
+    heights = {round(float(line.get_ydata()[0]), 3) for line in axes.get_lines() if len(set(line.get_ydata())) == 1}
+    assert {0.15, 0.12} <= heights  # seasonal naive, ARIMA; naive is far off and told in words
+    assert "naive 30.0 %" in axes.texts[0].get_text()
+    front = [line for line in axes.get_lines() if line.get_drawstyle() == "steps-post"][0]
+    assert list(front.get_xdata())[:-1] == [4, 6, 20] and list(front.get_ydata())[:-1] == [0.13, 0.125, 0.11]
+    points = {tuple(np.round(p.get_offsets()[0], 4)): p for p in axes.collections if len(p.get_offsets()) == 1}
+    assert len(points[12, 0.104].get_facecolor()) == 1 and len(points[50, 0.101].get_facecolor()) == 0  # filled, hollow
+    text = drawn(figure)
+    assert set(re.findall(r'xlink:href="(runs/[^"]+)"', text)) == {f"runs/x/n={i}/notebook.html" for i in range(3, 10)}
+    legend = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "magnitude pruning" in legend and "dense" in legend
+
+
+def test_error_against_keeps_one_colour_per_technique_in_all_panels():
+    two = pd.concat([rows(), rows(model=rows().model.replace("lstm", "nbeats"))], ignore_index=True)
+    figure = fronts.error_against(two, "bytes")
+    panels = [ax for ax in figure.axes if ax.get_title("left")]
+    assert [ax.get_title("left") for ax in panels] == ["lstm", "nbeats", "compact"]
+    for ax in panels[:2]:
+        found = {tuple(np.round(p.get_edgecolor()[0][:3], 3)) for p in ax.collections}
+        assert tuple(np.round(to_rgb(style.COLOURS["magnitude_pruning"]), 3)) in found
+
+
+def test_error_against_ruined_levels_do_not_squeeze_the_rest():
+    ruined = rows()
+    ruined.loc[8, "test_wape"] = 5.0
+    axes = fronts.error_against(ruined, "bytes").axes[0]
+    assert axes.get_ylim()[1] < 0.3
+    assert "1 files" in axes.texts[0].get_text()
+
+
+def test_error_against_without_any_file_and_with_a_wrong_axis():
+    assert "<svg" in drawn(fronts.error_against(rows().iloc[:3], "bytes"))
+    assert "<svg" in drawn(fronts.error_against(rows(), "latency_ms_p50"))  # nothing timed
+    assert "<svg" in drawn(fronts.error_against(rows().iloc[:0], "bytes"))
+    with pytest.raises(LitecastError, match="'kilos'.*bytes, latency_ms_p50, macs"):
+        fronts.error_against(rows(), "kilos")
+
+
+def test_log_ticks_are_plain_numbers():
+    figure = fronts.error_against(rows(), "bytes")
+    figure.draw_without_rendering()
+    ticks = [t.get_text() for t in figure.axes[0].get_xticklabels()]
+    assert len(ticks) >= 3 and all(re.fullmatch(r"[\d.]+", t) for t in ticks)
+
+
+def test_forest_shows_intervals_margins_and_far_points():
+    table = pd.DataFrame({
+        "row": ["a", "b", "b"], "margin": [0.02, 0.02, 0.05], "delta": [0.01, 0.9, 0.9], "low": [-0.005, 0.8, 0.8],
+        "high": [0.025, 1.0, 1.0], "technique": "magnitude_pruning", "label": ["lstm, 서울", "nbeats", "nbeats"],
+    })  # fmt: skip
+    figure = levels.forest(table, link=lambda row: f"to-{row['row']}")
+    axes = figure.axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["lstm, 서울", "nbeats"]
+    vertical = {round(float(line.get_xdata()[0]), 6) for line in axes.get_lines() if len(set(line.get_xdata())) == 1}
+    assert {0.0, 1.0, 2.0, 5.0} <= vertical
+    spans = [tuple(np.round(line.get_xdata(), 3)) for line in axes.get_lines() if len(set(line.get_ydata())) == 1]
+    assert (-0.5, 2.5) in spans
+    assert any(t.get_text() == "+90 %" for t in axes.texts)
+    assert {"to-a", "to-b"} <= set(re.findall(r'xlink:href="(to-[^"]+)"', drawn(figure)))
+    assert "<svg" in drawn(levels.forest(table.iloc[:0]))
+
+
+def test_weights_histogram_counts_zeros_apart():
+    before = np.random.default_rng(0).normal(size=2000)
+    after = np.where(np.abs(before) < 1, 0, before)
+    figure = networks.weights_histogram(before, after, technique="magnitude_pruning")
+    texts = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    share = 100 * (after == 0).mean()
+    assert any(t == f"compressed: 2,000 weights, {share:.1f} % zero" for t in texts)
+    assert any(t == "dense: 2,000 weights" for t in texts)
+    assert "<svg" in drawn(networks.weights_histogram([], []))
+
+
+def test_learning_curves_have_a_line_per_width_and_mark_its_best_step():
+    log = pd.DataFrame({"step": [10, 20, 30], "train_loss": [3, 2, 1.0], "val_loss": [3, 1.5, 2.0]})
+    figure = networks.learning_curves({"width 8": log, "width 16": log.assign(val_loss=[3, 2, 1.0])})
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["width 8: best at step 20", "width 16: best at step 30"]
+    marked = [line for line in axes.get_lines() if line.get_marker() == "o"]
+    assert [list(line.get_ydata()) for line in marked] == [[3, 1.5, 2], [3, 2, 1]]
+    assert [line.get_markevery() for line in marked] == [[1], [2]]
+    assert "<svg" in drawn(networks.learning_curves({}))
+
+
+def test_error_profile_means_per_step():
+    errors = pd.DataFrame({"step": [1, 1, 2, 2], "name": "lstm", "error": [1.0, 3.0, 5.0, 7.0]})
+    (line,) = forecasts.error_profile(errors, unit="대/h").axes[0].get_lines()
+    assert list(line.get_ydata()) == [2.0, 6.0]
+    assert "<svg" in drawn(forecasts.error_profile(errors.iloc[:0]))
+
+
+def test_level_curve_orders_levels_as_numbers_and_rings_the_selected():
+    axes = levels.level_curve(rows(level=["", "", "", "", "", "", "", "", "10", "9", "9"])).axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["9", "10"]
+    curve = next(line for line in axes.get_lines() if line.get_marker() != "None")
+    assert list(curve.get_ydata()) == [0.104, 0.101]
+    assert axes.collections[0].get_offsets().tolist() == [[0, 0.104]]
+    assert any(set(line.get_ydata()) == {0.1} for line in axes.get_lines())  # dense
+    assert "<svg" in drawn(levels.level_curve(rows().iloc[:3]))
+
+
+def test_splits_fill_the_span():
+    parts = pd.DataFrame([("a", "train", 0, 0.7), ("a", "val", 0.7, 0.8), ("a", "test", 0.8, 1)],
+                         columns=["dataset", "part", "start", "end"])
+    bars = forecasts.split_figure(parts).axes[0].patches
+    assert sum(bar.get_width() for bar in bars) == pytest.approx(1)
+    assert "<svg" in drawn(forecasts.split_figure(parts.iloc[:0]))
+
+
+def test_figures_are_returned_not_kept_open():
+    import matplotlib.pyplot as plt
+
+    fronts.error_against(rows(), "bytes")
+    assert plt.get_fignums() == []
+
+
+def test_error_profile_ranks_series_that_are_too_many_to_be_named():
+    many = [f"lane {i}" for i in range(forecasts.NAMED + 5)]
+    errors = pd.DataFrame({"name": "lstm", "series": many, "error": np.random.default_rng(0).permutation(len(many))})
+    (ax,) = forecasts.error_profile(errors, by=("series",)).axes
+    assert (np.diff(ax.get_lines()[0].get_ydata()) > 0).all() and ax.get_xlabel().startswith("series, from small")
+    assert not {tick.get_text() for tick in ax.get_xticklabels()} & set(many)
+    (ax,) = forecasts.error_profile(errors.head(5), by=("series",)).axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == sorted(many[:5])
+
+
+def test_error_profile_shows_kinds_of_days_as_points():
+    errors = pd.DataFrame({"day": ["holidays", "other days"], "name": "lstm", "error": [3.0, 1.0]})
+    axes = forecasts.error_profile(errors, by=("day",)).axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["holidays", "other days"]
+    assert axes.get_lines()[0].get_linestyle() == "None"
+
+
+# ---------------------------------------------------------------- the front, and all forecasters at once
+
+
+def some_networks():
+    """Three deep and four compact networks, in two seeds, and simple forecasts, of which naive is far off."""
+    made = [
+        ("lstm", 567e3, 101e3, 0.058), ("nbeats", 448e3, 450e3, 0.050), ("resnet1d", 1.03e6, 132e3, 0.0545),
+        ("dlinear", 8064, 8112, 0.063), ("nlinear", 4032, 4056, 0.064), ("sparsetsf", 900, 400, 0.062),
+        ("fits", 8100, 9800, 0.0632),
+    ]  # fmt: skip
+    lines = [{"model": m, "macs": macs, "params": p, "test_wape": wape + gap, "technique": "dense", "seed": seed,
+              "role": "dense", "format": "litecast", "run": f"runs/{m}/{seed}"}
+             for m, macs, p, wape in made for seed, gap in ((0, 0.001), (1, -0.001))]
+    lines += [{"model": m, "test_wape": wape, "technique": "classical", "role": "naive", "variant": variant}
+              for m, wape, variant in (("naive", 0.4, ""), ("seasonal_naive", 0.068, ""), ("arima", 0.0675, ""),
+                                       ("boosting", 0.06, ""), ("boosting", 0.01, "weather"))]
+    lines += [lines[0] | {"role": "control", "control": "extra_epochs", "test_wape": 0.001, "model": "patchtst"},
+              lines[0] | {"technique": "published", "model": "tcn"}, lines[0] | {"format": "onnx", "test_wape": 0.9},
+              lines[0] | {"technique": "width", "model": "gru"}]
+    return pd.DataFrame(lines).assign(dataset="서울-교통량").fillna({"control": "", "variant": ""})
+
+
+def test_kinds_come_from_the_files_of_the_models():
+    assert results.kinds()["lstm"] == "deep" and results.kinds()["dlinear"] == "compact"
+    assert set(results.kinds().values()) == {"deep", "compact"}
+
+
+def test_bubbles_are_the_dense_networks_at_their_means_over_seeds_and_lines_the_simple_forecasts():
+    figure = fronts.bubbles(some_networks(), "서울-교통량", link=lambda row: f"{row['run']}/notebook.html")
+    axes = figure.axes[0]
+    families = {dots.get_label(): dots for dots in axes.collections}
+    assert {k: len(dots.get_offsets()) for k, dots in families.items()} == {"deep": 3, "compact": 4}
+    found = {tuple(np.round(p, 4)) for dots in families.values() for p in dots.get_offsets()}
+    assert (448.0, 0.05) in found and (0.9, 0.062) in found
+    areas = dict(zip(families["compact"].get_offsets()[:, 0], families["compact"].get_sizes(), strict=True))
+    assert areas[0.9] == pytest.approx(20) and areas[8.064] == pytest.approx(8112**0.5)
+    lines = {round(float(line.get_ydata()[0]), 4) for line in axes.get_lines()}
+    assert lines == {0.068, 0.0675, 0.06}
+    names = [t.get_text() for t in axes.texts]
+    assert {"lstm", "nbeats", "resnet1d", "dlinear", "seasonal naive", "arima", "boosting"} <= set(names)
+    assert not {"patchtst", "tcn", "gru", "naive"} & set(names)
+    assert any(t.startswith("above: naive 40.0 %") for t in names) and axes.get_ylim()[1] < 0.1
+    legend = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert {"deep networks", "compact networks", "parameters:"} <= set(legend)
+    assert 2 <= len(set(legend) & {"100", "1 k", "10 k", "100 k", "1 M"}) <= 3, "more are wider than the page"
+    links = set(re.findall(r'xlink:href="(runs/[^"]+)"', drawn(figure)))
+    assert links == {f"runs/{m}/0/notebook.html" for m in ("lstm", "nbeats", "resnet1d", "dlinear", "nlinear",
+                                                           "sparsetsf", "fits")}
+
+
+def test_names_do_not_overlap():
+    rng = np.random.default_rng(0)
+    crowd = some_networks().iloc[:0]
+    crowd = pd.DataFrame({"model": [f"network {i}" for i in range(20)], "macs": 10 ** rng.uniform(4, 6, 20),
+                          "params": 10 ** rng.uniform(3, 6, 20), "test_wape": rng.uniform(0.05, 0.06, 20),
+                          "technique": "dense"})
+    figure = fronts.bubbles(crowd)
+    figure.draw_without_rendering()
+    boxes = [t.get_window_extent() for t in figure.axes[0].texts if t.get_text().startswith("network")]
+    assert len(boxes) == 20
+    overlaps = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.padded(-1).overlaps(b.padded(-1))]
+    assert not overlaps
+    assert "<svg" in drawn(fronts.bubbles(crowd.iloc[:0]))
+
+
+def test_front_is_own_widths_and_all_compact_networks_chosen_on_validation():
+    files = pd.DataFrame([
+        ("lstm", "width", 1000, 0.10, ""), ("lstm", "width", 4000, 0.08, ""), ("gru", "width", 900, 0.01, ""),
+        ("dlinear", "width", 2000, 0.09, ""), ("nlinear", "dense", 3000, 0.085, ""), ("dlinear", "cut", 10, 0.01, ""),
+        ("nlinear", "dense", 3500, 0.09, ""), ("lstm", "dense", 500, 0.01, ""),
+        ("dlinear", "dense", 5, 0.01, "scratch"),
+        ("dlinear", "dense", np.nan, 0.01, ""),
+    ], columns=["model", "technique", "bytes", "val_wape", "control"])  # fmt: skip
+    assert list(results.front(files, "lstm").bytes) == [1000, 2000, 3000, 4000]
+    assert list(results.front(files, "gru").bytes) == [900]
+    assert list(results.front(files, "tcn").bytes) == [2000, 3000]
+
+
+def test_a_compact_network_gets_a_panel_of_its_own_only_when_it_is_compressed():
+    table = rows()
+    more = table[table.model == "dlinear"].assign(technique="magnitude_pruning", role="compressed", bytes=3e3)
+    panels = [ax.get_title("left") for ax in fronts.error_against(pd.concat([table, more]), "bytes").axes]
+    assert panels == ["dlinear", "lstm", "compact"]
+    ridge = table.iloc[[2]].assign(model="ridge", bytes=5e3, run="runs/200_classical/n=1")
+    last = fronts.error_against(pd.concat([table, ridge]), "bytes").axes[-1]
+    assert {"ridge", "dlinear"} <= {t.get_text() for t in last.texts}
+
+
+@pytest.mark.parametrize("models", [3, 8, 14])
+def test_many_panels_still_fit_on_a_page(models):
+    one = some_networks()[lambda r: (r.model == "lstm") & (r.role == "dense")]
+    rows = pd.concat([one.assign(model=f"lstm{i}") for i in range(models)] + [some_networks()], ignore_index=True)
+    rows = rows.assign(val_wape=rows.test_wape, bytes=4 * rows.params, selected=1.0, level="1")
+    figure = fronts.error_against(rows)
+    assert len(figure.axes) > models and figure.get_figheight() <= style.TALLEST

@@ -1,0 +1,400 @@
+"""Study files are refused with the rule they break; a plan holds the right runs, needs, closures and digests."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from litecast import catalogue, files, paths
+from litecast.errors import StudyError
+from litecast.planning import closure, plan
+
+PACKAGE = {
+    "__init__.py": "",
+    "training.py": "from litecast import cost\n",
+    "cost.py": "import torch\n",
+    "results.py": "",
+    "modelfile.py": "from . import codecs, models\n",
+    "data/__init__.py": "def load(name):\n    from .frame import Frame\n",
+    "data/frame.py": "",
+    "data/public.py": 'DATASETS = ("roads", "shares")\nKIND = {"roads": "traffic", "shares": "stocks"}\n'
+                      "from . import cache\n",
+    "data/cache.py": "",
+    "data/sample.py": 'DATASETS = ("sample-roads",)\n',
+    "data/files.py": "",
+    "models/__init__.py": "from . import base\n",
+    "models/base.py": "",
+    "models/lstm.py": "WIDTHS = (8, 16)\nfrom .base import Forecaster\n",
+    "models/nbeats.py": "WIDTHS = (32, 64)\nPUBLISHED = {'L': 9}\n",
+    "models/linear.py": "KIND = 'compact'\nWIDTHS = (1,)\n",
+    "codecs/__init__.py": "",
+    "codecs/intn.py": "",
+    "codecs/sparse.py": "",
+    "compress/__init__.py": "from litecast import training\n",
+    "compress/pruning.py": 'FAMILIES = ("lstm",)\nLEVELS = (0.5, 0.8, 0.9)\nVARIANTS = ("global", "layer")\n',
+    "compress/bits.py": 'FAMILIES = ("lstm", "nbeats")\nLEVELS = (2, 4, 8)\nVARIANTS = ("tensor",)\n',
+}
+KEYED = 'study: str = "s"\ndataset: str = "roads"\n'
+MODELLED = KEYED + 'model: str = "lstm"\nseed: int = 0\n'
+PRUNING = MODELLED + "levels: list = [0.5]\nvariants: list = []\ncontrols: list = []\ncontrol_levels: list = [0.5]\n"
+NOTEBOOKS = {
+    "100_collect_traffic": (KEYED, "from litecast.data import load"),
+    "110_collect_stocks": (KEYED, "from litecast.data import load"),
+    "200_classical": (KEYED, "from litecast.data import load\nfrom litecast.models import base"),
+    "210_deep": (MODELLED + "widths: list = []\nsweep_seed: int = 0\nsteps: int = 1\n",
+                "%matplotlib inline\nfrom litecast import modelfile, training\nfrom litecast.models import build"),
+    "220_compact": (MODELLED + "widths: list = []\nsweep_seed: int = 0\n", "from litecast import training"),
+    "230_published": (KEYED + "seed: int = 0\nmodels: list = []\nhorizons: list = []\nsteps: int = 0\n",
+                     "from litecast import models"),
+    "300_pruning": (PRUNING + "retrain_steps: int = 1\n", "from litecast.compress import pruning"),
+    "310_bits": (MODELLED + "levels: list = [8]\nvariants: list = []\n", "from litecast.compress.bits import compress"),
+    "500_timing": (KEYED + 'model: str = "lstm"\n', "from litecast import modelfile"),
+    "600_compare": ('study: str = "s"\n', "from litecast import results"),
+    "700_report": ('study: str = "s"\n', "from litecast import results"),
+}
+GOOD = """
+name: s
+title: A study
+budget: {steps: 100, retrain_steps: 20}
+blocks:
+  - name: traffic
+    datasets: [roads]
+    models: [lstm, nbeats]
+    seeds: [0, 1]
+    techniques:
+      pruning: {levels: [0.5, 0.7]}
+      bits:
+"""
+
+
+def notebook(declared: str, *cells: str) -> str:
+    kinds = [(text, ["parameters"] if i == 0 else []) for i, text in enumerate((declared, *cells))]
+    return json.dumps({"cells": [{"cell_type": "code", "metadata": {"tags": tags}, "source": text, "outputs": []}
+                                 for text, tags in kinds], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A small package with notebooks, planned instead of the real one."""
+    package = tmp_path / "src" / "litecast"
+    for name, text in PACKAGE.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    (tmp_path / "notebooks").mkdir()
+    for name, cells in NOTEBOOKS.items():
+        (tmp_path / "notebooks" / f"{name}.ipynb").write_text(notebook(*cells))
+    places = {"ROOT": tmp_path, "PACKAGE": package, "NOTEBOOKS": tmp_path / "notebooks", "LOCK": tmp_path / "lock"}
+    for name, value in places.items():
+        monkeypatch.setattr(paths, name, value)
+    return tmp_path
+
+
+def loaded(house: Path, text: str, files=None) -> plan.Study:
+    (house / "s.yaml").write_text(textwrap.dedent(text))
+    return plan.load(house / "s.yaml", files)
+
+
+def planned(house: Path, text: str = GOOD, files=None, **lock) -> plan.Plan:
+    checked = loaded(house, text, files)
+    entries = {name: {"name": name, "source": "public", "sha256": "1"} for name in checked.datasets}
+    return plan.expand(checked, entries | lock)
+
+
+# ---- what is refused ---------------------------------------------------------------------------------------------
+
+BAD = {
+    "unknown key": (("title:", "titel:"), "titel: unknown key 'titel'; did you mean 'title'?"),
+    "unknown key of a block": (("seeds:", "sedes:"),
+        "block 'traffic', sedes: unknown key 'sedes'; did you mean 'seeds'?"),
+    "unknown budget": (("steps: 100", "step: 100"), "budget.step: unknown key 'step'; did you mean 'steps'?"),
+    "unknown key of a technique": (("{levels", "{level"),
+        "techniques.pruning.level: unknown key 'level'; did you mean 'levels'?"),
+    "budget of nothing": (("steps: 100", "steps: 0"), "budget.steps: input should be greater than 0"),
+    "not a number": (("steps: 100", "steps: many"), "budget.steps: input should be a valid integer"),
+    "no blocks": (("blocks:", "blocks: []\nunused:"), "blocks: list should have at least 1 item"),
+    "unknown dataset": (("[roads]", "[road]"),
+        "block 'traffic', datasets: unknown dataset 'road'; did you mean 'roads'?"),
+    "unknown model": (("nbeats]", "nbeat]"), "block 'traffic', models: unknown model 'nbeat'; did you mean 'nbeats'?"),
+    "unknown technique": (("bits:", "bit:"),
+        "block 'traffic', techniques: unknown technique 'bit'; did you mean 'bits'?"),
+    "level too high": (("0.7]", "0.95]"),
+        "pruning.levels: 0.95 must be a number from 0.5 to 0.9 (LEVELS of compress/pruning.py); nearest: 0.9"),
+    "level not whole": (("bits:", "bits: {levels: [2.5]}"), "bits.levels: 2.5 must be a whole number from 2 to 8"),
+    "level twice": (("0.7]", "0.5]"), "techniques.pruning.levels: 0.5 is given twice"),
+    "unknown variant": (("0.7]", "0.7], variants: [globl]"),
+        "pruning.variants: unknown variant 'globl'; did you mean 'global'?"),
+    "unknown control": (("0.7]", "0.7], controls: [q]"),
+        "pruning.controls: unknown control 'q'; known: random, scratch"),
+    "control level not run": (("0.7]", "0.7], control_levels: [0.9]"),
+        "control_levels: unknown level of the block '0.9'; did you mean '0.7'?"),
+    "family it cannot do": (("0.7]", "0.7], models: [nbeats]"),
+        "pruning cannot compress nbeats; FAMILIES of compress/pruning.py: lstm"),
+    "model not in the block": (("0.7]", "0.7], models: [lstn]"),
+        "pruning.models: unknown model of the block 'lstn'; did you mean 'lstm'?"),
+    "seed not in the block": (("0.7]", "0.7], seeds: [2]"),
+        "pruning.seeds: unknown seed of the block '2'; known: 0, 1"),
+    "seed twice": (("[0, 1]", "[1, 1]"), "block 'traffic', seeds: 1 is given twice"),
+    "unknown loss": (("steps: 100", "loss: mee"), "budget.loss: input should be 'mae' or 'mse'"),
+    "widths of a stranger": (("seeds:", "widths: {lstn: [4]}\n    seeds:"),
+        "widths: unknown model of the block 'lstn'"),
+    "name of another file": (("name: s\n", "name: t\n"), "name: 't' must be the file's name, 's'"),
+    "key twice": (("title:", "title: B\ntitle:"), "key 'title' is given twice"),
+    "not YAML": (("[roads]", "[roads"), "is not YAML"),
+    "block twice": (("  - name: traffic", "  - {name: traffic, datasets: [shares]}\n  - name: traffic"),
+                    "blocks: two are called 'traffic'"),
+    "one run, two meanings": (("  - name: traffic", "  - {name: short, datasets: [roads], models: [lstm], seeds: [0], "
+                               "budget: {steps: 5}}\n  - name: traffic"),
+                              "both define the run 210_deep/dataset=roads,model=lstm,seed=0, "
+                              "but with different 'steps': 5 and 100"),
+}
+
+
+@pytest.mark.parametrize("change, message", BAD.values(), ids=BAD)
+def test_a_broken_rule_is_named_with_its_place_and_the_nearest_word(house, change, message):
+    assert change[0] in GOOD
+    with pytest.raises(StudyError) as error:
+        loaded(house, GOOD.replace(*change, 1))
+    assert message in str(error.value)
+
+
+def test_all_broken_rules_are_told_at_once(house):
+    with pytest.raises(StudyError, match="2 problems"):
+        loaded(house, GOOD.replace("[roads]", "[road]").replace("nbeats]", "nbeat]"))
+
+
+def test_a_study_file_that_is_not_there_names_one_that_is():
+    with pytest.raises(StudyError, match="did you mean 'quick'"):
+        plan.load(paths.PARAMS / "quik.yaml")
+
+
+def test_a_notebook_that_lacks_a_parameter_the_study_sets_is_refused(house):
+    (house / "notebooks" / "310_bits.ipynb").write_text(notebook(MODELLED + "levels: list = []\n"))
+    with pytest.raises(StudyError, match="310_bits.ipynb: its parameters cell does not declare 'variants'"):
+        loaded(house, GOOD)
+
+
+# ---- what is planned ---------------------------------------------------------------------------------------------
+
+
+def test_runs_and_what_they_need(house):
+    made = planned(house)
+    needs = {run.id: run.needs for run in made.runs if not run.late}
+    dense = "210_deep/dataset=roads,model={},seed={}"
+    assert needs == {
+        "100_collect_traffic/dataset=roads": [],
+        "200_classical/dataset=roads": [],
+        dense.format("lstm", 0): [],
+        dense.format("lstm", 1): [dense.format("lstm", 0)],
+        dense.format("nbeats", 0): [],
+        dense.format("nbeats", 1): [dense.format("nbeats", 0)],
+        "300_pruning/dataset=roads,model=lstm,seed=0": [dense.format("lstm", 0)],
+        "300_pruning/dataset=roads,model=lstm,seed=1": [dense.format("lstm", 1)],
+        **{f"310_bits/dataset=roads,model={m},seed={s}": [dense.format(m, s)]
+           for m in ("lstm", "nbeats") for s in (0, 1)},
+    }
+    late = [run.id for run in made.runs if run.late]
+    assert late == ["500_timing/dataset=roads,model=lstm", "500_timing/dataset=roads,model=nbeats", "600_compare/all",
+                    "700_report/all"]
+    assert len(made.run("500_timing/dataset=roads,model=lstm").needs) == 6
+    assert made.run("700_report/all").needs[-1] == "600_compare/all"
+    assert made.notes == ["pruning does not compress nbeats: left out"]
+
+
+def test_parameters_are_those_the_notebook_declares(house):
+    made = planned(house)
+    assert made.run("300_pruning/dataset=roads,model=lstm,seed=1").params == {
+        "study": "s", "dataset": "roads", "model": "lstm", "seed": 1, "levels": [0.5, 0.7], "variants": ["global"],
+        "controls": [], "retrain_steps": 20}
+    dense = made.run("210_deep/dataset=roads,model=nbeats,seed=1").params
+    assert (dense["widths"], dense["sweep_seed"], dense["steps"]) == ([32, 64], 0, 100)
+
+
+def test_a_block_overrides_the_budget_and_stocks_have_their_own_notebook(house):
+    text = GOOD + "  - {name: stocks, datasets: [shares], models: [lstm], budget: {steps: 7}, classical: false}\n"
+    made = planned(house, text)
+    assert made.run("210_deep/dataset=shares,model=lstm,seed=0").params["steps"] == 7
+    assert made.run("110_collect_stocks/dataset=shares")
+    assert "200_classical/dataset=shares" not in [run.id for run in made.runs]
+
+
+def test_a_compact_model_is_trained_by_its_own_notebook(house):
+    made = planned(house, GOOD.replace("[lstm, nbeats]", "[lstm, linear]").replace("      bits:\n", ""))
+    assert made.run("220_compact/dataset=roads,model=linear,seed=1").needs == [
+        "220_compact/dataset=roads,model=linear,seed=0"]
+    assert "210_deep/dataset=roads,model=linear,seed=0" not in [run.id for run in made.runs]
+
+
+TABLED = """
+name: s
+title: Tables
+seeds: [0, 1]
+blocks:
+  - {name: tables, datasets: [roads], classical: false, published: {models: [nbeats], horizons: [96, 192]}}
+"""
+
+
+def test_a_published_table_is_a_run_per_dataset_and_seed(house):
+    made = planned(house, TABLED)
+    assert [run.id for run in made.runs if run.stage == "230_published"] == [
+        "230_published/dataset=roads,seed=0", "230_published/dataset=roads,seed=1"]
+    assert made.runs[1].params == {"study": "s", "dataset": "roads", "seed": 0, "models": ["nbeats"],
+                                   "horizons": [96, 192], "steps": 0}
+    one = planned(house, TABLED.replace("horizons: [96, 192]", "seeds: [3]"))
+    assert [run.params["horizons"] for run in one.runs if run.stage == "230_published"] == [[96]]
+
+
+@pytest.mark.parametrize(("split", "planned_runs"), [("ett", 2), ("chronological", 0)])
+def test_an_own_file_has_a_published_table_only_if_it_is_split_as_published(house, split, planned_runs):
+    own = {"name": "my", "source": "files", "sha256": "3", "split": split}
+    made = planned(house, TABLED, files={"my": "my.csv"}, my=own)
+    assert len([run for run in made.runs if run.stage == "230_published"]) == planned_runs
+    said = "my is not split as published (split: ett): no table is made again with it"
+    assert (said in made.notes) == (planned_runs == 0)
+
+
+@pytest.mark.parametrize(("old", "new", "problem"), [
+    ("[nbeats]", "[lstm]", "published.models: unknown model with a published recipe 'lstm'"),
+    ("[96, 192]", "[0]", "published.horizons.0"),
+    ("horizons", "horizon", "unknown key 'horizon'; did you mean 'horizons'?"),
+])  # fmt: skip
+def test_a_table_that_cannot_be_made_is_refused(house, old, new, problem):
+    with pytest.raises(StudyError, match=problem.replace("?", r"\?")):
+        loaded(house, TABLED.replace(old, new))
+
+
+def test_equal_runs_of_two_blocks_are_one(house):
+    more = "  - {name: more, datasets: [roads], models: [lstm], seeds: [0, 1]}\n"
+    assert asdict(planned(house, GOOD + more))["runs"] == asdict(planned(house))["runs"]
+
+
+def test_a_fallback_takes_the_name_of_the_sample_and_what_cannot_be_had_is_not_planned(house):
+    text = GOOD.replace("[roads]", "[roads, shares]")
+    fallback = {"name": "sample-roads", "source": "sample", "sha256": "2", "reason": "no network"}
+    made = planned(house, text, roads=fallback, shares={"error": "no network"})
+    assert {run.keys["dataset"] for run in made.runs if run.keys} == {"sample-roads"}
+    assert "shares cannot be had (no network): its runs are not planned" in made.notes
+    assert "roads cannot be had (no network): sample-roads stands in for it" in made.notes
+
+
+def test_two_datasets_with_one_fallback_merge(house):
+    text = GOOD + "  - {name: stocks, datasets: [shares], models: [lstm], budget: {steps: 7}}\n"
+    fallback = {"name": "sample-roads", "source": "sample", "sha256": "2", "reason": "no network"}
+    made = planned(house, text, roads=fallback, shares=fallback)
+    assert made.run("210_deep/dataset=sample-roads,model=lstm,seed=0").params["steps"] == 100
+
+
+def test_an_own_file_replaces_every_dataset_and_the_first_block_wins(house):
+    text = GOOD + "  - {name: stocks, datasets: [shares], models: [lstm], budget: {steps: 7}}\n"
+    made = planned(house, text, files={"my": "my.csv"}, my={"name": "my", "source": "files", "sha256": "3"})
+    assert made.study == "s-my" and {run.keys["dataset"] for run in made.runs if run.keys} == {"my"}
+    assert made.run("210_deep/dataset=my,model=lstm,seed=0").params["steps"] == 100
+    assert made.run("100_collect_traffic/dataset=my").params == {"study": "s-my", "dataset": "my"}
+
+
+def test_a_plan_comes_back_from_its_file(house):
+    made = planned(house)
+    made.write()
+    assert asdict(plan.read("s")) == asdict(made)
+
+
+def test_what_became_of_a_run(house):
+    made = planned(house)
+    keys = "dataset=roads,model=lstm,seed=0"
+    dense, pruned = made.run(f"210_deep/{keys}"), made.run(f"300_pruning/{keys}")
+    (made.folder / dense.dir).mkdir(parents=True)
+    assert plan.state(made, dense) == ("missing", "")
+    files.write_json(made.folder / dense.dir / "error.json", {"digest": dense.digest, "error": "ValueError: no"})
+    assert plan.state(made, dense) == ("failed", "ValueError: no")
+    assert plan.state(made, pruned) == ("not run", f"because of {dense.id}")
+    files.write_json(made.folder / dense.dir / "done.json", {"digest": dense.digest})
+    assert plan.state(made, dense) == ("done", "")
+    files.write_json(made.folder / dense.dir / "done.json", {"digest": "of older code"})
+    assert plan.state(made, dense)[0] == "failed"
+
+
+@pytest.mark.parametrize("name", ["quick", "default", "full"])
+def test_the_studies_of_the_house_can_be_planned(name):
+    checked = plan.load(paths.PARAMS / f"{name}.yaml")
+    made = plan.expand(checked, {d: {"name": d, "source": "x", "sha256": ""} for d in checked.datasets})
+    assert {run.stage.partition("_")[2] for run in made.runs} >= {"classical", "deep", "timing", "compare", "report"}
+    assert all(len(run.digest) == 64 for run in made.runs)
+
+
+def test_planning_imports_neither_torch_nor_pandas():
+    text = ("import sys; from litecast import paths, study, runner\n"
+            "s = plan.load(paths.PARAMS / 'full.yaml')\n"
+            "study.plan(s, {d: {'name': d, 'source': 'x', 'sha256': ''} for d in s.datasets})\n"
+            "print({'torch', 'pandas', 'numpy', 'papermill', 'matplotlib'} & set(sys.modules))")
+    found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
+# ---- closures and digests ----------------------------------------------------------------------------------------
+
+
+def files_of(made: plan.Plan, run_id: str) -> set[str]:
+    return {str(path.relative_to(paths.PACKAGE)) for path in made.closure(made.run(run_id))}
+
+
+def test_closure_holds_the_run_s_own_model_and_source_and_nothing_else(house):
+    made = planned(house)
+    assert files_of(made, "210_deep/dataset=roads,model=lstm,seed=0") == {
+        "__init__.py", "training.py", "cost.py", "modelfile.py", "codecs/__init__.py", "codecs/intn.py",
+        "codecs/sparse.py", "models/__init__.py", "models/base.py", "models/lstm.py"}
+    assert files_of(made, "200_classical/dataset=roads") == {
+        "__init__.py", "data/__init__.py", "data/frame.py", "data/public.py", "data/cache.py", "models/__init__.py",
+        "models/base.py"}
+    assert files_of(made, "300_pruning/dataset=roads,model=lstm,seed=0") == {
+        "__init__.py", "compress/__init__.py", "compress/pruning.py", "training.py", "cost.py"}
+    assert files_of(made, "600_compare/all") == {"__init__.py", "results.py"}
+
+
+def test_an_own_file_pulls_in_the_reader_of_files(house):
+    found = closure.closure(paths.NOTEBOOKS / "200_classical.ipynb", {"dataset": "my"})
+    assert paths.PACKAGE / "data" / "files.py" in found and paths.PACKAGE / "data" / "public.py" not in found
+
+
+def test_literals_are_read_without_running_the_file(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text("import nowhere\nLEVELS = (1, 2)\nNAME: str = 'a'\nCOMPUTED = len(LEVELS)\nbroken()\n")
+    assert catalogue.literals(path) == {"LEVELS": (1, 2), "NAME": "a"}
+
+
+def changed(house: Path, change, text: str = GOOD, **lock) -> set[str]:
+    """Stages of the early runs whose digest a change moves."""
+    before = {run.id: run.digest for run in planned(house).runs if not run.late}
+    change()
+    after = planned(house, text, **lock)
+    return {run.stage for run in after.runs if not run.late and before.get(run.id) != run.digest}
+
+
+@pytest.mark.parametrize("file, stages", [
+    ("compress/pruning.py", {"300_pruning"}),
+    ("compress/bits.py", {"310_bits"}),
+    ("models/nbeats.py", {"210_deep", "310_bits"}),
+    ("data/sample.py", set()),
+    ("data/cache.py", {"100_collect_traffic", "200_classical"}),
+    ("training.py", {"210_deep", "300_pruning", "310_bits"}),
+    ("results.py", set()),
+])
+def test_an_edit_moves_the_digests_of_what_uses_the_file_and_of_what_needs_that(house, file, stages):
+    path = paths.PACKAGE / file
+    assert changed(house, lambda: path.write_text(path.read_text() + "# edited\n")) == stages
+
+
+def test_outputs_of_a_notebook_do_not_matter_but_its_cells_do(house):
+    path = paths.NOTEBOOKS / "310_bits.ipynb"
+    assert changed(house, lambda: path.write_text(path.read_text().replace('"outputs": []', '"outputs": [1]'))) == set()
+    edited = path.read_text().replace("import compress", "import *")
+    assert changed(house, lambda: path.write_text(edited)) == {"310_bits"}
+
+
+def test_parameters_data_and_lock_file_are_part_of_a_digest(house):
+    other = {"name": "roads", "source": "public", "sha256": "2"}
+    assert changed(house, lambda: None, GOOD.replace("retrain_steps: 20", "retrain_steps: 21")) == {"300_pruning"}
+    assert "100_collect_traffic" in changed(house, lambda: None, roads=other)
+    assert "100_collect_traffic" in changed(house, lambda: (house / "lock").write_text("torch==2"))

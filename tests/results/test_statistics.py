@@ -1,0 +1,312 @@
+"""Intervals, tests and verdicts, against hand counts, statsmodels and simulated losses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as distributions
+from scipy.signal import lfilter
+from statsmodels.stats.multitest import multipletests
+
+from litecast import results
+from litecast.results import statistics
+
+
+def ar1(rng, n: int, phi: float) -> np.ndarray:
+    """AR(1) of unit variance (n,), started in its stationary state."""
+    return lfilter([1], [1, -phi], rng.standard_normal(n + 300))[300:] * np.sqrt(1 - phi**2)
+
+
+# ---- Diebold-Mariano
+
+def test_dm_by_hand_without_lags():
+    # gaps 1, 2, 3, 2: mean 2, variance 2/4; HLN for h = 1 and N = 4: sqrt(3/4)
+    statistic, p = statistics.diebold_mariano([2, 3, 4, 3], [1, 1, 1, 1], lag=0)
+    assert statistic == pytest.approx(2 / np.sqrt(0.5 / 4) * np.sqrt(3 / 4))
+    assert p == pytest.approx(2 * distributions.t.sf(statistic, 3))
+
+
+def test_dm_by_hand_with_one_lag():
+    # gaps 1, 2, 3, 2: autocovariances 2/4 and 0; gaps 3, 1, 1, 3: 4/4 and -1/4, Bartlett weight 1/2
+    statistic, _ = statistics.diebold_mariano([3, 1, 1, 3], [0, 0, 0, 0], lag=1)
+    long_run = 1 + 2 * 0.5 * -0.25
+    hln = np.sqrt((4 + 1 - 2 * 2 + 2 * 1 / 4) / 4)
+    assert statistic == pytest.approx(2 / np.sqrt(long_run / 4) * hln)
+
+
+@pytest.mark.parametrize("lag", [0, 5, 23])
+def test_dm_is_bartlett_hac_on_the_mean(lag):
+    gap = ar1(np.random.default_rng(lag), 200, 0.7) + 0.3
+    centred, n, h = gap - gap.mean(), 200, lag + 1
+    covariances = [centred[k:] @ centred[: n - k] / n for k in range(h)]
+    long_run = covariances[0] + 2 * sum((1 - k / h) * covariances[k] for k in range(1, h))
+    expected = gap.mean() / np.sqrt(long_run / n) * np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+    statistic, p = statistics.diebold_mariano(gap, np.zeros(n), lag)
+    assert statistic == pytest.approx(expected)
+    back, same_p = statistics.diebold_mariano(np.zeros(n), gap, lag)
+    assert back == pytest.approx(-statistic) and same_p == pytest.approx(p)
+
+
+def test_dm_of_equal_losses_and_of_too_few():
+    assert statistics.diebold_mariano(np.ones(50), np.ones(50), 5) == (0.0, 1.0)
+    assert np.isnan(statistics.diebold_mariano(np.ones(9), np.zeros(9), 5)).all()
+    assert np.isnan(statistics.diebold_mariano([], [], 0)).all()
+
+
+def test_dm_keeps_its_size_on_overlapping_losses():
+    rng = np.random.default_rng(3)
+    sums = [np.convolve(rng.standard_normal(600 + 23), np.ones(24), "valid") for _ in range(300)]
+    rejected = np.mean([statistics.diebold_mariano(gap, np.zeros(600), 47)[1] < 0.05 for gap in sums])
+    assert rejected < 0.10  # without the lags it is above 0.6
+
+
+# ---- Holm
+
+def test_holm_by_hand():
+    assert statistics.holm([0.01, 0.04, np.nan, 0.03]) == pytest.approx([0.03, 0.06, np.nan, 0.06], nan_ok=True)
+    assert len(statistics.holm([])) == 0 and np.isnan(statistics.holm([np.nan])).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_holm_is_never_below_p_keeps_its_order_and_does_not_depend_on_it(p, random):
+    adjusted = statistics.holm(p)
+    assert (adjusted >= np.array(p)).all() and (adjusted <= 1).all()
+    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
+    order = random.sample(range(len(p)), len(p))
+    assert statistics.holm(np.array(p)[order]) == pytest.approx(adjusted[order])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_holm_is_that_of_statsmodels(seed):
+    p = np.random.default_rng(seed).random(12) ** 3
+    assert statistics.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+# ---- bootstrap
+
+def test_identical_losses_have_no_width():
+    loss = np.random.default_rng(0).random(400) + 1
+    assert statistics.block_bootstrap(loss, loss, 24) == statistics.Interval(0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_constant_factor_is_found_exactly():
+    loss = np.random.default_rng(0).random(400) + 1
+    found = statistics.block_bootstrap(1.03 * loss, loss, 24)
+    assert (found.delta, found.low, found.high) == pytest.approx((0.03, 0.03, 0.03))
+
+
+def test_resamples_have_all_origins_and_wrap_around():
+    starts, lengths = statistics._blocks(10, 4, 500, 0)
+    assert lengths.tolist() == [4, 4, 2] and starts.shape == (500, 3)
+    assert (statistics._sums(np.ones(10), starts, lengths, 4) == 10).all()
+    sums = statistics._sums(np.arange(10.0), np.array([[8, 0, 5]]), lengths, 4)
+    assert sums.tolist() == [(8 + 9 + 0 + 1) + (0 + 1 + 2 + 3) + (5 + 6)]
+
+
+def test_bootstrap_is_seeded_and_too_short_series_have_no_interval():
+    rng = np.random.default_rng(1)
+    a, b = rng.random(100), rng.random(100)
+    assert statistics.block_bootstrap(a, b, 10, seed=1) == statistics.block_bootstrap(a, b, 10, seed=1)
+    assert statistics.block_bootstrap(a, b, 10, seed=1) != statistics.block_bootstrap(a, b, 10, seed=2)
+    short = statistics.block_bootstrap(a[:19], b[:19], 10)
+    assert np.isfinite(short.delta) and np.isnan([short.low, short.high, short.mde]).all()
+    assert np.isnan(statistics.block_bootstrap(a, np.zeros(100), 10).delta)
+
+
+@pytest.mark.parametrize("n, block, phi", [(600, 168, 0.9), (1700, 168, 0.9), (480, 20, 0.8)])
+def test_each_end_covers_the_true_difference_on_ar1_losses(n, block, phi):
+    rng, above, below, runs = np.random.default_rng(n), 0, 0, 200
+    for _ in range(runs):
+        reference = 10 + ar1(rng, n, phi)
+        found = statistics.block_bootstrap(1.02 * reference + 0.5 * ar1(rng, n, phi), reference, block, 400)
+        above += found.high >= 0.02
+        below += found.low <= 0.02
+    # nominal 0.95; plain percentiles of the first case reach 0.89
+    assert 0.91 <= above / runs <= 0.995 and 0.91 <= below / runs <= 0.995
+
+
+def test_the_detectable_difference_is_found_four_times_in_five():
+    rng, found, runs = np.random.default_rng(5), 0, 150
+    pairs = [(10 + ar1(rng, 1000, 0.5), 0.5 * ar1(rng, 1000, 0.5)) for _ in range(runs)]
+    mde = np.mean([statistics.block_bootstrap(r + e, r, 20, 400).mde for r, e in pairs])
+    found = np.mean([statistics.block_bootstrap((1 + mde) * r + e, r, 20, 400).low > 0 for r, e in pairs])
+    assert 0.70 <= found <= 0.90
+
+
+# ---- verdicts and blocks
+
+@pytest.mark.parametrize("low, high, margin, word", [
+    (-0.01, 0.005, 0.01, "within"), (0.02, 0.04, 0.01, "worse"), (0.005, 0.02, 0.01, "undecided"),
+    (-0.03, -0.01, 0.0, "better"), (0.0, 0.0, 0.0, "undecided"), (np.nan, np.nan, 0.05, "undecided"),
+    (0.0, 0.01, 0.01, "undecided"), (0.01, 0.02, 0.01, "undecided"),
+])
+def test_verdict(low, high, margin, word):
+    assert statistics.verdict(low, high, margin) == word
+
+
+@pytest.mark.parametrize("frequency, horizon, block", [
+    ("h", 24, 168), ("h", 96, 192), ("15min", 96, 672), ("D", 14, 28), ("D", 2, 7), ("B", 5, 10), ("W", 8, 16)])
+def test_blocks_hold_a_week_and_two_horizons(frequency, horizon, block):
+    assert statistics.block_length(pd.date_range("2024-01-01", periods=900, freq=frequency), horizon) == block
+
+
+def test_blocks_without_a_calendar():
+    assert statistics.block_length(pd.Index(range(100)), 5) == 10
+
+
+# ---- compare
+
+def row(technique, level="1", seed=0, role="compressed", **more):
+    return {"dataset": "d", "model": "lstm", "technique": technique, "level": level, "variant": "v", "seed": seed,
+            "role": role, "runtime": "torch", "H": 24, "val_wape": 0.1, "bytes": 100, "selected": 1,
+            "val_skill": 0.5, "test_skill": 0.5, **more}
+
+
+def table(lines):
+    frame = results._typed(pd.DataFrame(lines, columns=results.COLUMNS))
+    frame["row_id"] = [results.row_id(line) for line in frame.to_dict("records")]
+    frame["dense_id"] = frame.row_id.map(results.reference(frame))
+    return frame
+
+
+def grid(errors: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Losses of rows, errors (origins, series), at hourly origins."""
+    frames = []
+    for identifier, values in errors.items():
+        origins = pd.date_range("2024-01-01", periods=len(values), freq="h")
+        index = pd.MultiIndex.from_product([origins, [f"s{c}" for c in range(values.shape[1])]])
+        frames.append(index.to_frame(index=False, name=["origin", "series"]).assign(
+            row_id=identifier, abs_err=values.ravel(), sq_err=0.0, abs_y=1.0))
+    return pd.concat(frames, ignore_index=True)
+
+
+DENSE, SAME, WORSE = "d/lstm/dense/1/v/s0", "d/lstm/same/1/v/s0", "d/lstm/bad/1/v/s0"
+NAIVE = "d/seasonal_naive/classical/1/v/s0"
+
+
+@pytest.fixture
+def study():
+    rng = np.random.default_rng(0)
+    dense = 1 + rng.random((700, 3))
+    rows = table([row("dense", role="dense"), row("same"), row("bad"),
+                  row("classical", role="naive", model="seasonal_naive", val_skill=None, test_skill=None)])
+    return rows, {DENSE: dense, SAME: dense, WORSE: 1.2 * dense + rng.random((700, 3)) / 9, NAIVE: 2 * dense}
+
+
+def test_compare_tells_same_and_worse(study):
+    rows, errors = study
+    made = statistics.compare(rows, grid(errors))
+    assert list(made.columns) == statistics.COLUMNS
+    same, bad = made[made.row == SAME], made[made.row == WORSE]
+    assert same.margin.tolist() == [0.01, 0.02, 0.05] and set(same.verdict) == {"within"} and set(same.delta) == {0.0}
+    assert set(bad.verdict) == {"worse"} and (bad.delta > 0.2).all() and (bad.reference == DENSE).all()
+    assert set(same.p_dm) == {1.0} and (bad.p_dm < 0.01).all() and (bad.p_holm >= bad.p_dm).all()
+    assert set(made.n_origins) == {700} and set(made.block) == {168}
+    better = made[made.margin == 0]
+    assert better[["row", "reference", "verdict"]].to_numpy().tolist() == [[DENSE, NAIVE, "better"]]
+    assert better.delta.iloc[0] == pytest.approx(-0.5)
+
+
+def test_p_values_are_those_of_the_summed_losses_and_adjusted_within_a_dataset():
+    rng = np.random.default_rng(4)
+    lines = [row(name, dataset=data, role="dense" if name == "dense" else "compressed")
+             for data in ("d", "e") for name in ("dense", "x", "y")]
+    rows = table(lines)
+    errors = {name: 5 + np.cumsum(rng.standard_normal((700, 2)), axis=0) * 0.01 + rng.random((700, 2))
+              for name in rows.row_id}
+    made = statistics.compare(rows, grid(errors)).drop_duplicates("row")
+    assert len(made) == 4
+    for line in made.itertuples():
+        loss, reference = errors[line.row].sum(axis=1), errors[line.reference].sum(axis=1)
+        assert line.p_dm == pytest.approx(statistics.diebold_mariano(loss, reference, lag=line.block - 1)[1])
+    for data in ("d", "e"):
+        mine = made[made.dataset == data]
+        assert len(mine) == 2 and mine.p_holm.to_numpy() == pytest.approx(statistics.holm(mine.p_dm))
+        assert (mine.p_holm > mine.p_dm).any() and mine.p_dm.between(1e-12, 0.49).any()
+
+
+def test_only_common_origins_and_series_count(study):
+    rows, errors = study
+    losses = grid(errors)
+    spoilt = (losses.row_id == SAME) & ((losses.series == "s1") | (losses.origin < "2024-01-02"))
+    losses.loc[(losses.row_id == SAME) & (losses.series == "s2"), "abs_err"] *= 1.5
+    made = statistics.compare(rows, losses[~spoilt])
+    same = made[made.row == SAME].iloc[0]
+    values = errors[DENSE][24:]
+    assert same.n_origins == 676
+    assert same.delta == pytest.approx(0.5 * values[:, 2].sum() / values[:, [0, 2]].sum())
+
+
+def test_the_order_of_losses_does_not_matter(study):
+    rows, errors = study
+    losses = grid(errors)
+    pd.testing.assert_frame_equal(statistics.compare(rows, losses),
+                                  statistics.compare(rows, losses.sample(frac=1, random_state=1)))
+
+
+def test_seeds_are_paired_with_the_dense_network_of_the_same_seed():
+    rng = np.random.default_rng(0)
+    base = 1 + rng.random((700, 2))
+    rows = table([row("dense", role="dense", seed=s) for s in range(3)] + [row("x", seed=s) for s in (1, 2)])
+    errors = {f"d/lstm/dense/1/v/s{s}": base * (1 + 9 * (s == 0)) for s in range(3)}
+    errors |= {f"d/lstm/x/1/v/s{s}": base * f for s, f in ((1, 1.1), (2, 1.3))}
+    made = statistics.compare(rows, grid(errors))
+    assert set(made.seeds) == {2} and made.delta.to_numpy() == pytest.approx(0.2)
+    assert made.reference[0] == "d/lstm/dense/1/v/s1"
+    assert statistics.needed(rows) == sorted(i for i in errors if i != "d/lstm/dense/1/v/s0")
+
+
+def test_without_skill_there_is_none_to_lose(study):
+    rows, errors = study
+    rows.loc[rows.model == "lstm", "test_skill"] = -0.1
+    made = statistics.compare(rows, grid(errors))
+    assert set(made[made.margin > 0].verdict) == {statistics.NO_SKILL} and set(made[made.margin == 0].verdict) == {"better"}
+
+
+def test_the_same_file_in_another_runtime_is_no_second_claim(study):
+    rows, errors = study
+    twin, alone = f"{SAME}/onnxruntime", "d/lstm/real/1/v/s0/onnxruntime"
+    onnx = {"runtime": "onnxruntime", "format": "onnx"}
+    lines = [row("dense", role="dense"), row("same"), row("same", **onnx), row("real", **onnx)]
+    made = statistics.compare(table(lines), grid({n: errors[DENSE] for n in (DENSE, SAME, twin, alone)}))
+    assert set(made.row) == {SAME, alone} and set(made.reference) == {DENSE}
+
+
+def test_time_follows_macs_by_rank():
+    lines = [row("x", level=str(i), macs=m, latency_ms_p50=t) for i, (m, t) in enumerate([(1, 5), (2, 6), (9, 7)])]
+    lines += [row("x", level="8", macs=3, runtime="onnxruntime", latency_ms_p50=1.0), row("x", level="9", macs=7)]
+    made = statistics.time_follows_macs(table(lines)).set_index("runtime")
+    assert made.files.to_dict() == {"onnxruntime": 1, "torch": 3}
+    assert made.rho["torch"] == 1 and np.isnan(made.rho["onnxruntime"])
+    assert statistics.time_follows_macs(table([])).empty
+
+
+def test_incomplete_studies_give_what_there_is(study):
+    rows, errors = study
+    made = statistics.compare(rows, grid({name: errors[name] for name in (DENSE, SAME)}))
+    assert set(made.row) == {SAME}
+    empty = statistics.compare(rows, grid(errors).head(0))
+    assert empty.empty and list(empty.columns) == statistics.COLUMNS
+    assert statistics.compare(table([]), grid(errors)).empty
+    assert statistics.compare(rows.assign(selected=0.0), grid(errors)).empty
+
+
+def test_who_is_tested_against_whom():
+    classical = {"technique": "classical", "role": "naive", "val_skill": None, "test_skill": None, "level": "",
+                 "variant": ""}
+    rows = table([
+        row("dense", role="dense"), row("classical") | classical | {"model": "seasonal_naive"},
+        row("classical") | classical | {"model": "naive"},
+        *(row("classical") | classical | {"model": m, "role": "dense"} for m in ("arima", "boosting", "ets")),
+        row("classical") | classical | {"model": "boosting", "role": "dense", "variant": "weather"},
+        row("classical") | classical | {"model": "boosting", "role": "control", "control": "oracle"},
+        row("published", role="dense", model="nlinear", variant="336"),
+    ])  # fmt: skip
+    found = [("/".join(pair.rows), "/".join(pair.reference), pair.margins) for pair in statistics.pairs(rows)]
+    free, zero = "d/seasonal_naive/classical/-/-/s0", (0.0,)
+    expected = {("d/lstm/dense/1/v/s0", f"d/{m}/classical/-/-/s0", zero) for m in statistics.NAIVE}
+    expected |= {(f"d/{m}/classical/-/{v}/s0", free, zero) for m, v in (
+        ("arima", "-"), ("boosting", "-"), ("boosting", "weather"), ("ets", "-"))}
+    assert set(found) == expected and len(found) == len(expected)

@@ -1,0 +1,219 @@
+"""A tiny study in a tiny copy of the house: what runs, what does not run again, what a failure or kill -9 leaves."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("__init__.py", "paths.py", "errors.py", "atomic.py", "closure.py", "rules.py", "study.py", "engine.py",
+          "shell.py", "client.py", "runner.py")
+
+STUDY = """
+name: tiny
+title: A tiny study
+blocks:
+  - name: all
+    datasets: [toy]
+    models: [net]
+    techniques: {shrink: {levels: [2]}, squeeze: {levels: [3]}}
+"""
+
+MODULES = {
+    "data/__init__.py": """
+        def resolve(names, files=None):
+            return {name: {"name": name, "source": "toy", "sha256": "1"} for name in names}
+    """,
+    "data/toy.py": 'DATASETS = ("toy",)\n',
+    "data/store.py": "def names():\n    return {}\n",
+    "models/__init__.py": "",
+    "models/net.py": "WIDTHS = (4, 8)\n",
+    "compress/__init__.py": "",
+    "compress/shrink.py": 'FAMILIES = ("net",)\nLEVELS = (1, 9)\nVARIANTS = ("all",)\ndef compress(x): return x - 1\n',
+    "compress/squeeze.py": 'FAMILIES = ("net",)\nLEVELS = (1, 9)\nVARIANTS = ("all",)\ndef compress(x): return x / 2\n',
+    "report.py": """
+        def render_run(notebook):
+            notebook.with_suffix(".html").write_text("<p>run</p>")
+
+        def export(notebook, folder):
+            (folder / "report.html").write_text(notebook.read_text())
+    """,
+}
+
+# Every notebook leaves one line per start in a side file and obeys a switch that lies beside it.
+BODY = """
+import json, os, time
+from pathlib import Path
+from litecast import paths
+stage = {stage!r}
+side = paths.ROOT / "side"
+with open(side / "count", "a") as count: count.write(stage + "\\n")
+if (side / ("fail-" + stage)).exists(): raise ValueError("switched off")
+if (side / ("crash-" + stage)).exists(): os.kill(os.getpid(), 11)
+while (side / ("wait-" + stage)).exists(): time.sleep(0.05)
+"""
+KEYED = 'study: str = "tiny"\ndataset: str = "toy"\n'
+NOTEBOOKS = {
+    "100_collect_traffic": (KEYED, "from litecast import data"),
+    "200_classical": (KEYED, "from litecast import data"),
+    "210_deep": (KEYED + 'model: str = "net"\nseed: int = 0\nwidths: list = [1]\nsweep_seed: int = 0\n',
+                "from litecast import models\nwidths"),
+    "300_shrink": (KEYED + 'model: str = "net"\nseed: int = 0\nlevels: list = [1]\nvariants: list = ["all"]\n',
+                  "from litecast.compress import shrink\nprint(shrink.compress(levels[0]))"),
+    "310_squeeze": (KEYED + 'model: str = "net"\nseed: int = 0\nlevels: list = [1]\nvariants: list = ["all"]\n',
+                   "from litecast.compress import squeeze\nprint(squeeze.compress(levels[0]))"),
+    "500_timing": (KEYED + 'model: str = "net"\n', "1 + 1"),
+    "600_compare": ('study: str = "tiny"\n', "from litecast.study import read, state\n"
+                   "made = read(study)\nfor run in made.runs: print(run.stage, *state(made, run))"),
+    "700_report": ('study: str = "tiny"\n', "from litecast.study import read, state\n"
+                  "made = read(study)\nfor run in made.runs: print(run.stage, *state(made, run))"),
+}
+ALL = set(NOTEBOOKS)
+
+
+class House:
+    """A copy of the house with toy notebooks, in a folder of its own."""
+
+    def __init__(self, root: Path):
+        self.root, self.reports = root, root / "reports" / "tiny"
+        package = root / "src" / "litecast"
+        for folder in ("data", "models", "compress"):
+            (package / folder).mkdir(parents=True)
+        for name in COPIED:
+            shutil.copy(ROOT / "src" / "litecast" / name, package / name)
+        shutil.copy(ROOT / "Snakefile", root)
+        for name, text in MODULES.items():
+            (package / name).write_text(textwrap.dedent(text))
+        for folder in ("notebooks", "params", "side"):
+            (root / folder).mkdir()
+        for stage, (declared, body) in NOTEBOOKS.items():
+            (root / "notebooks" / f"{stage}.ipynb").write_text(notebook(declared, BODY.format(stage=stage), body))
+        (root / "params" / "tiny.yaml").write_text(STUDY)
+        self.package = package
+
+    def start(self, *options: str) -> subprocess.Popen:
+        unset = ("LITECAST_REPORTS", "LITECAST_SOCKET")
+        environment = {k: v for k, v in os.environ.items() if k not in unset} | {"PYTHONPATH": str(self.root / "src")}
+        command = [sys.executable, "-m", "litecast.runner", "params/tiny.yaml", "--jobs", "2", *options]
+        return subprocess.Popen(command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
+
+    def make(self, *options: str, expected: int = 0) -> tuple[list[str], str]:
+        """Run the study. Returns the stages that were started, and the output."""
+        before = len(self.started())
+        process = self.start(*options)
+        output = process.communicate(timeout=60)[0]
+        assert process.returncode == expected, output + self.log()
+        return sorted(self.started()[before:]), output
+
+    def started(self) -> list[str]:
+        count = self.root / "side" / "count"
+        return count.read_text().split() if count.exists() else []
+
+    def log(self) -> str:
+        return (self.reports / "snakemake.log").read_text()
+
+    def switch(self, name: str) -> Path:
+        (self.root / "side" / name).touch()
+        return self.root / "side" / name
+
+    def outputs(self, stage: str) -> list[dict]:
+        path = next((self.reports / "runs" / stage).glob("*/notebook.ipynb"))
+        return [output for cell in json.loads(path.read_text())["cells"] for output in cell.get("outputs", [])]
+
+
+def notebook(declared: str, *cells: str) -> str:
+    code = [{"cell_type": "code", "id": f"c{i}", "metadata": {"tags": ["parameters"] if i == 0 else []}, "source": text,
+             "outputs": [], "execution_count": None} for i, text in enumerate((declared, *cells))]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return json.dumps({"cells": code, "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
+                       "nbformat": 4, "nbformat_minor": 5})
+
+
+def edit(path: Path) -> None:
+    path.write_text(path.read_text() + "\n# edited\n")
+
+
+@pytest.fixture
+def house(tmp_path) -> House:
+    return House(tmp_path / "house")
+
+
+def test_exactly_what_a_change_touches_runs_again(house):
+    assert set(house.make()[0]) == ALL
+    assert house.outputs("300_shrink")[0]["text"] == ["1\n"]
+    assert house.outputs("210_deep")[0]["data"]["text/plain"] == ["[4, 8]"]
+    assert (house.reports / "report.html").exists()
+    assert house.make()[0] == []
+
+    (house.root / "README.md").write_text("edited")
+    edit(house.package / "compress" / "shrink.py")
+    assert house.make()[0] == ["300_shrink", "500_timing", "600_compare", "700_report"]
+
+
+def test_failed_runs_stop_nothing_else_are_reported_and_retried(house):
+    switches = [house.switch("fail-300_shrink"), house.switch("crash-200_classical")]
+    started, output = house.make(expected=1)
+    assert set(started) == ALL
+    assert "failed: 300_shrink/dataset=toy,model=net,seed=0: ValueError: switched off" in output
+    assert "failed: 200_classical/dataset=toy: RunError: its process was ended by SIGSEGV" in output
+    assert "300_shrink failed ValueError: switched off" in "".join(house.outputs("700_report")[0]["text"])
+    folder = house.reports / "runs" / "300_shrink" / "dataset=toy,model=net,seed=0"
+    assert (folder / "notebook.ipynb").exists() and not (folder / "done.json").exists()
+
+    for switch in switches:
+        switch.unlink()
+    assert house.make()[0] == ["200_classical", "300_shrink", "500_timing", "600_compare", "700_report"]
+
+
+def test_one_stage_by_itself_and_then_the_rest(house):
+    switch = house.switch("fail-100_collect_traffic")
+    started, output = house.make("--stage", "1", expected=1)
+    assert started == ["100_collect_traffic"] and "failed: 100_collect_traffic/dataset=toy: ValueError" in output
+    switch.unlink()
+    started, output = house.make("--stage", "1")
+    assert started == ["100_collect_traffic"] and "1 of 1 runs are done" in output
+    assert house.make("--stage", "1")[0] == []
+    assert house.make("--stage", "4", expected=2)[0] == []
+    assert set(house.make()[0]) == ALL - {"100_collect_traffic"}
+
+
+def test_kill_9_in_the_middle_repeats_no_finished_run(house):
+    switch = house.switch("wait-310_squeeze")
+    process = house.start()
+    done = house.reports / "runs" / "300_shrink" / "dataset=toy,model=net,seed=0" / "done.json"
+    wait_for(lambda: done.exists() and "310_squeeze" in house.started())
+    children = children_of(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not any(alive(pid) for pid in children))
+    switch.unlink()
+    assert house.make()[0] == ["310_squeeze", "500_timing", "600_compare", "700_report"]
+    assert (house.reports / "report.html").exists()
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    """All descendants of a process."""
+    direct = [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return direct + [below for child in direct for below in children_of(child)]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
