@@ -10,6 +10,14 @@ from dataclasses import asdict
 from litecast import catalogue
 from litecast.errors import ModelFileError, StudyError
 
+# What a family can say of itself in its literal CAN; a technique's FITS names those it needs one of.
+CAPABILITIES = {
+    "units": "names hidden units that can be sliced off (`units()`)",
+    "convolutions": "a stem, residual blocks and a head whose channels torch-pruning's dependency graph follows",
+    "recurrent": "carries a state from step to step",
+    "attention": "multiplies activations by activations",
+}
+
 
 def names() -> list[str]:
     """Slugs of all network families: the files that name their widths."""

@@ -8,6 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "compact"
+CAN = ()
 WIDTHS = (1,)  # its size follows from L and H alone
 SMOOTHING = 25
 PUBLISHED = {"L": 336, "lr": 0.001, "steps": 5000}

@@ -8,6 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
+CAN = ("units", "recurrent")
 WIDTHS = (16, 32, 64, 128)
 
 

@@ -8,6 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "compact"
+CAN = ()
 WIDTHS = (1,)  # its size follows from L, H and the period alone
 PUBLISHED = {"L": 720, "lr": 0.02, "steps": 1500, "patch": {"15min": 4}}
 
