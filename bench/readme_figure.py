@@ -8,7 +8,7 @@ STUDY, DATASET = "default", "seoul-traffic"
 
 def main() -> None:
     rows = results.collect(STUDY)
-    figure = fronts.error_against(rows[rows.format != "onnx"], x="bytes", dataset=DATASET)
+    figure = fronts.error_against(results.own(rows), x="bytes", dataset=DATASET)
     target = paths.ROOT / "docs" / "error-against-bytes.svg"
     target.write_text(style.svg(figure), encoding="utf-8")
     print(f"{target.relative_to(paths.ROOT)}: {target.stat().st_size / 1000:.0f} kB")

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from litecast import audit, modelfile, models, paths, results
+from litecast import audit, modelfile, models, paths, results, runtimes
+from litecast.compress import storages
 from litecast.data import frame, windows
 from litecast.experiment import measure, timing
 
@@ -28,10 +29,10 @@ def study(monkeypatch):
     run = results.Run.open("deep", "tiny", dataset="made-up", model="dlinear", seed=0)
     model = models.build("dlinear", 1, data, 0)
     row = {"model": "dlinear", "technique": "dense", "role": "dense", "variant": "float32", "level": 1, "seed": 0}
-    dense = measure.store(run, model, modelfile.storage("float32"), data, row)
+    dense = measure.store(run, data, model, storages.export(model, "float32"), row)
     cut = row | {"technique": "rounding", "role": "compressed", "variant": "int8"}
-    measure.store(run, model, modelfile.storage("int8"), data, cut, dense)
-    timing.in_both_runtimes(run, data, dense.row)
+    measure.store(run, data, model, storages.export(model, "int8"), cut, dense)
+    timing.contestants(run, data, dense.row)
     run.finish()
     write(results.collect("tiny"))
     yield "tiny"
@@ -50,8 +51,8 @@ def test_a_sound_study_passes(study, capsys):
     assert audit.main([study, "--mutations", "30"]) == 0
     assert "3 rows with a file, 0 differ; 30 damaged files, 0 not refused" in capsys.readouterr().out
     lines = audit.audit(study).set_index("runtime")
-    assert lines.checked["onnxruntime"] == 1 + 12  # bytes, and six errors on two parts
-    assert sorted(lines.checked["torch"]) == [7 + 12, 7 + 12 + 2]  # bytes, costs, errors; drift where there is one
+    assert lines.checked["onnxruntime"] == 1 + 12 + 1  # bytes, six errors on two parts, precision
+    assert sorted(lines.checked["torch"]) == [7 + 13, 7 + 13 + 2]  # bytes, costs, the same; drift where there is one
 
 
 WRONG = {"test_wape": 1.0001, "val_drift": 1.01, "test_bias": 2, "val_skill": 1.001, "macs": 2, "bytes": 2}
@@ -67,6 +68,32 @@ def test_a_number_that_its_file_does_not_give_is_found(study, capsys):
         assert audit.main([study, "--mutations", "0"]) == 1
         out = capsys.readouterr().out
         assert f"DIFFERS  {table.row_id[changed]}: {column} " in out and out.count("DIFFERS") == 1
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_a_precision_that_its_graph_does_not_run_in_is_found(runtime, study, capsys):
+    table = rows()
+    changed = table.index[table.runtime == runtime][0]
+    table.loc[changed, "precision"] = "int8"
+    write(table)
+    assert audit.main([study, "--mutations", "0"]) == 1
+    assert f"DIFFERS  {table.row_id[changed]}: precision float32, the row says int8" in capsys.readouterr().out
+    write(table.assign(precision=""))  # an older row that does not say
+    assert audit.main([study, "--mutations", "0"]) == 0
+
+
+def test_a_file_with_another_card_is_found(study):
+    """Errors come from the file's card too: raw values in, raw values out."""
+    table = rows()
+    changed = table.index[table.variant == "int8"][0]
+    path = paths.study_dir(study) / table.artefact[changed]
+    loaded = modelfile.load(path)
+    loaded.card.std = [1e4 * value for value in loaded.card.std]
+    path.write_bytes(runtimes.module("torch").export(loaded.model, loaded.card))
+    assert "test_wape" in audit.audit(study).difference[changed]
+    loaded.card.series[0] = "other"
+    path.write_bytes(runtimes.module("torch").export(loaded.model, loaded.card))
+    assert "not for this data" in audit.audit(study).difference[changed]
 
 
 def test_damaged_and_missing_files_are_found_and_the_rest_is_checked(study):

@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import save as container
 
 from litecast import audit, modelfile, models
+from litecast.codecs import Quantised
+from litecast.compress import storages
 from litecast.data import calendar
 from litecast.data.windows import fill
 from litecast.errors import DataError, ModelFileError
 from litecast.modelfile import Card
+from litecast.models import wrappers
 
 STORAGES = ("float32", "float16", "int8", "int4")
 
@@ -44,9 +47,14 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
+def save(path, model, storage, card):
+    export = storages.export(model, storage)
+    return modelfile.save(path, model, export.codecs, card, export.held)
+
+
 def stored(path, model=None, storage="int8", **changes):
     model = network("dlinear") if model is None else model
-    modelfile.save(path, model, modelfile.storage(storage), card_of(model, **changes))
+    save(path, model, storage, card_of(model, **changes))
     return modelfile.load(path)
 
 
@@ -82,7 +90,7 @@ def test_every_family_comes_back_as_it_was_quantized(path, family, storage):
         if exact:
             assert torch.equal(tensor, exact[name])
     before = path.read_bytes()
-    assert modelfile.save(path, loaded.model, modelfile.storage(storage), loaded.card) == len(before)
+    assert save(path, loaded.model, storage, loaded.card) == len(before)
     assert path.read_bytes() == before  # float16 scales: quantizing the quantized network changes nothing
     x, z = torch.randn(3, 48, 2), torch.randn(3, 54, 6)
     with torch.no_grad():
@@ -99,7 +107,7 @@ def test_a_loaded_network_can_be_trained_on(path):
 def test_the_card_comes_back(path):
     model = network("dlinear", patch=24)
     card = card_of(model, 3, transform="log", country=None, mean=[1.5, 0.1, -3], std=[1, 0.2, 1e-3])
-    modelfile.save(path, model, modelfile.storage("int8"), card)
+    save(path, model, "int8", card)
     back = modelfile.load(path).card
     np.testing.assert_allclose(back.mean, card.mean, rtol=6e-8)
     np.testing.assert_allclose(back.std, card.std, rtol=6e-8)
@@ -135,7 +143,7 @@ def test_bytes_equal_the_hand_count_and_a_short_description(path, family, storag
 
 def test_saving_tells_the_bytes_on_disk_and_leaves_nothing_else(path):
     model = network("dlinear")
-    assert modelfile.save(path, model, modelfile.storage("int4"), card_of(model)) == path.stat().st_size
+    assert save(path, model, "int4", card_of(model)) == path.stat().st_size
     assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
 
 
@@ -145,7 +153,7 @@ def test_a_failed_save_keeps_the_old_file(path):
     with torch.no_grad():
         broken.trend.weight[0, 0] = torch.nan
     with pytest.raises(ModelFileError, match="trend.weight.*finite"):
-        modelfile.save(path, broken, modelfile.storage("int8"), card_of(broken))
+        save(path, broken, "int8", card_of(broken))
     assert path.read_bytes() == before and len(list(path.parent.glob("*.safetensors*"))) == 1
 
 
@@ -153,7 +161,7 @@ def test_the_first_pattern_wins_and_vectors_are_float16(path):
     model = network("lstm")
     sparse = {"codec": "sparse", "values": {"codec": "intn", "bits": 4}}
     codecs = {"lstm.weight_hh*": sparse, "head.*.bias": {"codec": "float32"}, "*": {"codec": "intn", "bits": 8}}
-    modelfile.save(path, model, codecs, card_of(model))
+    modelfile.save(path, model, codecs, card_of(model), storages.hold(model, codecs))
     found = {name: meta["codec"] for name, meta in modelfile.load(path).tensors.items()}
     assert found == {
         "lstm.weight_ih_l0": "intn", "lstm.weight_hh_l0": "sparse", "lstm.bias_ih_l0": "float16",
@@ -181,12 +189,6 @@ def test_integer_buffers_come_back_as_integers(path, monkeypatch):
         stored(path, model)
 
 
-def test_unknown_storages_are_refused():
-    for name in ("int1", "int9", "bfloat16", ""):
-        with pytest.raises(ModelFileError, match="float32, float16"):
-            modelfile.storage(name)
-
-
 @pytest.mark.parametrize("changes, word", [
     ({"std": [1.0, 0.0]}, "std"), ({"mean": [np.nan, 1.0]}, "mean"), ({"mean": [1.0]}, "series"),
     ({"L": 49}, "L 49"), ({"frequency": "2h"}, "2h"), ({"country": None}, "calendar"), ({"transform": "sqrt"}, "sqrt"),
@@ -194,7 +196,7 @@ def test_unknown_storages_are_refused():
 def test_a_card_that_does_not_fit_is_refused_before_writing(path, changes, word):
     model = network("lstm")
     with pytest.raises(ModelFileError, match=word):
-        modelfile.save(path, model, modelfile.storage("int8"), card_of(model, **changes))
+        save(path, model, "int8", card_of(model, **changes))
     assert not path.exists()
 
 
@@ -202,7 +204,76 @@ def test_buffers_that_would_be_lost_are_refused(path):
     model = network("dlinear")
     model.register_buffer("table", torch.ones(3), persistent=False)
     with pytest.raises(ModelFileError, match="table"):
-        modelfile.save(path, model, modelfile.storage("int8"), card_of(model))
+        save(path, model, "int8", card_of(model))
+
+
+# ---- what was decided elsewhere
+
+def test_what_is_held_is_written_and_nothing_is_rounded_again(path):
+    """Learned steps, a shared table, a trained pair and signs, each by its codec, decode bit for bit."""
+    model, draw = network("lstm"), np.random.default_rng(0)
+    shape = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    book = np.float32([-0.4, 0, 0.1, 0.5])
+    held = {
+        "lstm.weight_ih_l0": Quantised(draw.integers(-8, 8, shape["lstm.weight_ih_l0"]), draw.random(32)),
+        "lstm.weight_hh_l0": Quantised(draw.integers(0, 4, shape["lstm.weight_hh_l0"]), table=book, shared="book"),
+        "lstm.bias_hh_l0": Quantised(draw.integers(0, 4, shape["lstm.bias_hh_l0"]), table=book, shared="book"),
+        "head.hidden.weight": Quantised(draw.integers(-1, 2, shape["head.hidden.weight"]), 0.3, negative=0.2),
+        "head.hidden.bias": Quantised(draw.choice([-1, 1], shape["head.hidden.bias"]), 0.7),
+        "head.out.weight": Quantised(draw.integers(0, 9, (6, 4)), table=draw.random((9, 2))),  # pairs of weights
+    }
+    codecs = {"lstm.weight_ih*": {"codec": "intn", "bits": 4}, "lstm.*hh*": {"codec": "codebook"},
+              "head.hidden.weight": {"codec": "sparse", "values": {"codec": "binary"}},
+              "head.hidden.bias": {"codec": "binary"}, "head.out.weight": {"codec": "codebook"}}
+    modelfile.save(path, model, codecs, card_of(model), held)
+    loaded = modelfile.load(path)
+    for name, tensor in loaded.model.state_dict().items():
+        wanted = held[name].values() if name in held else model.state_dict()[name].numpy()
+        np.testing.assert_array_equal(tensor.numpy(), wanted)
+    content = description(path)
+    assert content["tables"] == [["book", [4], {"codec": "float32"}, 16]]  # once for two tensors
+    size = {name: tensor["bytes"] for name, tensor in loaded.tensors.items()}
+    assert size["lstm.weight_ih_l0"] == 32 * 24 // 2 + 4 * 32 and size["lstm.weight_hh_l0"] == 32 * 8 * 2 // 8
+    assert size["head.hidden.bias"] == 4 + 1
+    rewrite(path, lambda c: c["tables"][0].__setitem__(0, "other"))
+    refused(path, "no table 'book'")
+
+
+def description(path):
+    found = {}
+    rewrite(path, found.update)
+    return found
+
+
+@pytest.mark.parametrize("held, word", [
+    ({"trend.weights": Quantised(np.ones((6, 48)))}, "no trend.weights"),
+    ({"trend.weight": Quantised(np.ones((48, 6)))}, "shape"), ({"trend.weight": Quantised(np.ones((6, 47)))}, "shape"),
+    ({"trend.weight": Quantised(np.arange(288).reshape(6, 48), 1)}, "trend.weight.*span"),
+    ({"trend.weight": Quantised(np.zeros((6, 48), int), table=[1], shared="a"),
+      "rest.weight": Quantised(np.zeros((6, 48), int), table=[2], shared="a")}, "two tables are called a"),
+    ({}, "trend.weight.*quantise"),
+])  # fmt: skip
+def test_codes_that_do_not_fit_the_network_are_refused_before_writing(path, held, word):
+    model = network("dlinear")
+    with pytest.raises(ModelFileError, match=word):
+        modelfile.save(path, model, {"*": {"codec": "intn", "bits": 4}}, card_of(model), held)
+    assert not path.exists()
+
+
+def test_activation_quantisers_are_in_the_file(path):
+    model = network("lstm")
+    plain = stored(path, model).path.read_bytes()
+    quantisers = {"lstm": {"bits": 8, "scale": 0.0625, "zero": 128}, "head.out": {"bits": 4, "scale": 0.3, "zero": 0}}
+    wrappers.attach(model, quantisers)
+    loaded = stored(path, model, "float32")
+    assert wrappers.attached(loaded.model) == quantisers and description(path)["activations"] == quantisers
+    assert loaded.tensors.keys() == model.state_dict().keys()
+    x, z = torch.randn(3, 48, 2), torch.randn(3, 54, 6)
+    with torch.no_grad():
+        assert torch.equal(loaded.model(x, z), model(x, z))
+    for layer in ("lstm", "head.out"):
+        wrappers.detach(model.get_submodule(layer))
+    assert stored(path, model).path.read_bytes() == plain  # a file without them says nothing of them
 
 
 # ---- what it forecasts
@@ -379,9 +450,20 @@ def test_newer_versions_are_refused_with_advice(path):
     refused(path, "format 2.*update")
 
 
+EMPTY_SPARSE = {"codec": "sparse", "gap": 2, "codes": 0, "values": {"codec": "float32"}}
+
+
 @pytest.mark.parametrize("change, word", [
-    (lambda c: c.update(wrappers=["activation-quantizer"]), "activation-quantizer"),
-    (lambda c: c.update(codebooks={"shared": [[16], {"codec": "float32"}, 64]}), "codebooks"),
+    (lambda c: c.update(wrappers=["layer-norm"]), "layer-norm.*update"),
+    (lambda c: c.update(activations={"tail": {"bits": 8, "scale": 0.1, "zero": 0}}), "no layer 'tail'"),
+    (lambda c: c.update(activations={"trend": {"bits": 1, "scale": 0.1, "zero": 0}}), "bits"),
+    (lambda c: c.update(activations={"trend": {"bits": 8, "scale": 0.1}}), "zero"),
+    (lambda c: c.update(activations={"trend": 8}), "buil[dt]"), (lambda c: c.update(activations=[]), "activations"),
+    (lambda c: c.update(tables=[["trend.weight", [0], {"codec": "float32"}, 0]]), "same name"),
+    (lambda c: c.update(tables=[["book", [2**14, 2**14], EMPTY_SPARSE, 0]]), "table"),
+    (lambda c: c.update(tables=[["book", [16], {"codec": "float32"}, 64]]), "streams"),
+    (lambda c: c.update(tables=[["book", [16], {"codec": "float32"}, 0]]), "bytes"),
+    (lambda c: c.update(tables={"book": 1}), "tables"),
     (lambda c: c["tensors"][0][2].update(codec="entropy"), "entropy"),
     (lambda c: c["model"].update(family="tsmixer9"), "tsmixer9"),
     (lambda c: c["model"].update(family="base"), "base"),
@@ -421,9 +503,9 @@ def test_a_network_that_loads_but_cannot_run_is_a_damaged_file(path):
         loaded.forecast(series()[0])
 
 
-def test_empty_wrappers_and_codebooks_are_fine(path):
+def test_empty_extras_are_fine(path):
     stored(path)
-    modelfile.load(rewrite(path, lambda c: c.update(wrappers=[], codebooks={})))
+    modelfile.load(rewrite(path, lambda c: c.update(wrappers=[], activations={}, tables=[])))
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"null", b"{", b"\xff", b'{"version":1}', b'{"version":1e999}',
@@ -440,12 +522,12 @@ def test_bytes_behind_the_streams_are_refused(path):
     refused(path, "streams")
 
 
-EMPTY_SPARSE = {"codec": "sparse", "gap": 2, "codes": 0, "values": {"codec": "float32"}}
 DEEP = dict(L=8, H=2, F=0, patch=2, anchor="mean", hidden=[[1, 1]] * 100_000)
 BOMBS = {
     "huge shape": lambda c: c["tensors"][0].__setitem__(1, [2**14, 2**15]),
     "many huge shapes": lambda c: [tensor.__setitem__(1, [2**13, 2**14]) for tensor in c["tensors"]],
     "zeros without end": lambda c: c["tensors"][0].__setitem__(slice(1, 3), [[2**14, 2**14], EMPTY_SPARSE]),
+    "huge tables": lambda c: c.update(tables=[[str(i), [2**14, 2**13], EMPTY_SPARSE, 0] for i in range(2)]),
     "huge width": lambda c: c["model"]["config"].update(hidden=10**12),
     "wide": lambda c: c["model"]["config"].update(hidden=2**20, head=2**20),
     "long": lambda c: c["model"]["config"].update(L=2**20, H=2**20, patch=1),

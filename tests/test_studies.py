@@ -19,6 +19,7 @@ from litecast.data import dataset_names, store
 from litecast.planning import plan
 
 SMALL, ONE = ["lstm", "dlinear"], ["lstm"]  # a deep and a compact family, where not all are needed
+ROUTED = ["lstm", "resnet1d"]  # with hidden units, and with convolutions
 
 
 @dataclass
@@ -52,7 +53,7 @@ def build(source: Path, *options: str, name: str = "") -> Built:
 
 @pytest.fixture(scope="session")
 def union(tmp_path_factory) -> Built:
-    """All blocks of all study files as one toy study: every model, technique, variant and control.
+    """All blocks of all study files as one toy study: every model, technique, variant, control and route; two teachers.
 
     Where a file asks for a second seed or for squared errors, one deep and one compact model on the stocks do.
     """
@@ -65,7 +66,11 @@ def union(tmp_path_factory) -> Built:
                "seeds": [0, 1], "budget": {"loss": "mse"}, "techniques": toy.plain(blocks, ONE)}  # fmt: skip
     ett = toy.demand(folder / "ett.csv", days=600, series=1, own="split: ett\nL: 48\nH: 24\n")
     tables = {"name": "tables", "datasets": ["ett"], "classical": False, "published": toy.published(blocks)}
-    return build(toy.write(folder, "toy", [everything, squared, tables], {"demand": str(csv), "ett": str(ett)}))
+    taught = {"distillation": {"levels": [0.5], "models": ["lstm"], "teachers": ["resnet1d", "lstm"]}}
+    routed = {"name": "routed", "datasets": ["demand"], "models": ROUTED, "widths": toy.widths(ROUTED),
+              "routes": toy.routes(blocks), "techniques": taught}  # fmt: skip
+    found = [everything, squared, tables, routed]
+    return build(toy.write(folder, "toy", found, {"demand": str(csv), "ett": str(ett)}))
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +82,7 @@ def again(tmp_path_factory) -> Built:
         "short": toy.demand(folder / "short.csv", days=300, series=2, step="D", own="L: 28\nH: 7\n"),
     }
     same = {"name": "same", "datasets": ["demand"], "models": ONE, "widths": toy.widths(ONE),
-            "techniques": toy.techniques(blocks, ONE)}  # fmt: skip
+            "techniques": toy.techniques(blocks, ONE), "routes": toy.routes(blocks)}  # fmt: skip
     short = {"name": "short", "datasets": ["short"], "models": SMALL, "widths": toy.widths(SMALL),
              "techniques": toy.plain(blocks, SMALL)}  # fmt: skip
     return build(toy.write(folder, "again", [same, short], {name: str(path) for name, path in files.items()}))
@@ -110,6 +115,8 @@ def features(runs: list[dict]) -> set[tuple]:
         stage, params = run["stage"], run["params"]
         found |= {("model", stage, run["keys"].get("model")), ("loss", params.get("loss"))}
         found |= {("seed", stage, "another")} if run["keys"].get("seed") else set()
+        found |= {("route", stage, tuple(name for step in params.get("route", []) for name in step))}
+        found |= {("taught by", stage, teacher == params["model"]) for teacher in params.get("teachers", [])}
         for kind in ("variants", "controls"):
             found |= {(kind, stage, word) for word in params.get(kind, [])}
     return found
@@ -150,7 +157,7 @@ def test_everything_is_done_and_reported(union):
         assert (union.folder / run["dir"] / "notebook.html").exists(), run["id"]
     page = (union.folder / "report.html").read_text(encoding="utf-8")
     assert (union.folder / "report.pdf").read_bytes().startswith(b"%PDF")
-    for technique in {run["stage"][3:] for run in runs if run["stage"][0] == "3"}:
+    for technique in compressing(runs):
         assert technique.replace("_", " ").capitalize() in page
     assert "All planned runs are done" in page
 
@@ -168,19 +175,53 @@ def test_rows_have_the_columns_of_the_contract_and_no_hole(union):
     assert (rows.artefact[rows.role == "compressed"] != "").all()
 
 
-def test_every_technique_compressed_every_model_it_can(union):
+def compressing(runs: list[dict]) -> dict[str, list[dict]]:
+    """Technique -> its runs that start from the dense network."""
+    found: dict[str, list[dict]] = {}
+    for run in runs:
+        if run["stage"][0] == "3" and "route" not in run["keys"]:
+            found.setdefault(run["stage"].partition("_")[2], []).append(run)
+    return found
+
+
+def test_every_technique_compressed_every_model_it_is_asked_for(union):
     rows = union.rows
     made = set(zip(rows.dataset, rows.technique, rows.model, strict=True))
-    for run in union.plan["runs"]:
-        if run["stage"][0] == "3":
-            assert (run["keys"]["dataset"], run["stage"][3:], run["keys"]["model"]) in made
-    for technique in {run["stage"][3:] for run in union.plan["runs"] if run["stage"][0] == "3"}:
-        families = literals(paths.PACKAGE / "compress" / f"{technique}.py")["FAMILIES"]
-        asked = set(toy.models(toy.blocks(*toy.FILES))) & set(families)
-        assert set(rows.model[rows.technique == technique]) == asked
+    for technique, runs in compressing(union.plan["runs"]).items():
+        assert {(run["keys"]["dataset"], technique, run["keys"]["model"]) for run in runs} <= made
+        asked = toy.techniques(toy.blocks(*toy.FILES), toy.models(toy.blocks(*toy.FILES)))[technique]["models"]
+        assert set(rows.model[rows.technique == technique]) == set(asked) <= set(toy.fitting(technique))
+    assert {"lstm", "resnet1d"} <= set(rows.model[rows.technique == "channel_pruning"])
     free = {"naive", "drift", "seasonal_naive", "historical_average"}
     fitted = {"arima", "ets", "ridge", "boosting"}
     assert set(rows.model[rows.technique == "classical"]) == free | fitted | {"seasonal_naive_24"}
+
+
+def test_every_route_ends_in_a_file_of_its_own(union):
+    rows = union.rows
+    steps = [[*step.items()][0] for step in toy.routes(toy.blocks(*toy.FILES))[0]]
+    assert steps == [("channel_pruning", 0.5), ("int8", 8)]
+    ends = rows[(rows.technique == "channel_pruning+int8") & (rows.control == "")]
+    assert set(ends.model) == set(ROUTED) and set(ends.level) == {"0.5+8"}
+    assert set(ends.route) == {"channel_pruning 0.5 > int8 8"} and (ends.artefact != "").all()
+    parents = rows.set_index("row_id").loc[ends.parent_id]
+    assert set(parents.technique) == {"channel_pruning"} and set(parents.level) == {"0.5"}
+    assert set(parents.route) == {"channel_pruning 0.5"}
+    assert (rows.set_index("row_id").loc[ends.dense_id].technique == "dense").all()
+    plain = rows[(rows.technique == "int8") & (rows.dataset == "demand")].groupby("model").bytes.min()
+    assert (ends.bytes.to_numpy() < plain[ends.model].to_numpy()).all(), "half the units, and in 8 bit"
+
+
+def test_taught_rows_name_their_teachers(union):
+    rows = union.rows
+    taught = rows[rows.teacher_id != ""]
+    assert set(taught.technique) == {"distillation"} and "no_teacher" not in set(taught.control)
+    assert set(rows.model[rows.control == "no_teacher"]) == set(taught.model)
+    dense = rows.set_index("row_id").model[lambda models: (rows.technique == "dense").to_numpy()]
+    named = {(row.model, *(dense[one] for one in row.teacher_id.split(" + "))) for row in taught.itertuples()}
+    assert named == {(model, model) for model in taught.model} | {("lstm", "resnet1d", "lstm")}
+    both = union.folder / "runs/330_distillation/dataset=demand,model=lstm,seed=0,teachers=resnet1d+lstm/results.csv"
+    assert set(results.read(both).variant.str.partition(":")[2].str.rpartition("-")[0]) == {"resnet1d+lstm"}
 
 
 def test_published_tables_stand_apart(union):
@@ -218,18 +259,20 @@ def test_exactly_one_level_is_selected_everywhere(union):
 
 def test_files_are_timed_in_both_runtimes(union):
     rows = union.rows
-    onnx = rows[rows.format == "onnx"]
-    assert set(onnx.runtime) == {"onnxruntime"} and len(onnx)
-    assert (onnx[["latency_ms_p10", "latency_ms_p50", "latency_ms_p90", "latency_ratio"]] > 0).all(axis=None)
-    parents = rows[rows.row_id.isin(onnx.parent_id)]
+    copies = rows[rows.copy_of != ""]
+    assert set(copies.runtime) == {"onnxruntime"} and len(copies)
+    assert (copies[["latency_ms_p10", "latency_ms_p50", "latency_ms_p90", "latency_ratio"]] > 0).all(axis=None)
+    parents = rows[rows.row_id.isin(copies.copy_of)]
     assert (parents.latency_ms_p50 > 0).all() and set(parents.runtime) == {"torch"}
+    int8 = rows[(rows.technique == "int8") & (rows.selected == 1) & (rows.seed == 0)]
+    assert set(int8.runtime) == {"onnxruntime"} and (int8.latency_ms_p50 > 0).all() and (int8.copy_of == "").all()
     selected = rows[(rows.selected == 1) & (rows.format == "litecast") & (rows.seed == 0)]
     dense = selected[selected.technique == "dense"].set_index(["dataset", "model"]).level
     of_dense = selected.set_index(["dataset", "model"]).index.map(dense).to_numpy()
     same = (selected.technique == "width") & (selected.level == of_dense)  # the dense network in fewer bits
     assert set(selected.row_id[~same]) <= set(parents.row_id) and not set(selected.row_id[same]) & set(parents.row_id)
     # the same network in another runtime: the same forecasts
-    both = onnx.merge(rows, left_on="parent_id", right_on="row_id", suffixes=("", "_torch"))
+    both = copies.merge(rows, left_on="copy_of", right_on="row_id", suffixes=("", "_torch"))
     np.testing.assert_allclose(both.test_wape, both.test_wape_torch, rtol=1e-3)
 
 
@@ -268,8 +311,9 @@ def test_a_second_call_runs_nothing(union):
 
 
 def test_the_same_study_in_a_fresh_folder_gives_the_same_numbers_and_bytes(union, again):
-    first, second = (made.rows[lambda r: (r.dataset == "demand") & r.format.isin(["litecast", ""])].set_index("row_id")
-                     for made in (union, again))  # fmt: skip
+    first, second = (results.own(made.rows[(made.rows.dataset == "demand") & (made.rows.format != "skops")])
+                     .set_index("row_id") for made in (union, again))  # fmt: skip
+    assert {"distillation", "int8", "channel_pruning+int8"} <= set(second.technique)
     same = first.loc[second.index]
     columns = [name for name in results.COLUMNS if name.startswith(("val_", "test_"))]
     columns += "level selected dense_id params live_params nonzero_params macs train_macs bytes".split()
@@ -318,7 +362,8 @@ def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path
     assert stale(house, union) == set()
 
     edit(house / "src" / "litecast" / "compress" / "channel_pruning.py")
-    cut = {run["id"] for run in union.plan["runs"] if run["stage"].endswith("channel_pruning")}
+    cut = {run["id"] for run in union.plan["runs"]
+           if run["stage"].endswith("channel_pruning") or "channel_pruning" in run["keys"].get("route", "")}
     pairs = {tuple(run["keys"][key] for key in ("dataset", "model")) for run in union.plan["runs"] if run["id"] in cut}
     timed = {f"500_timing/dataset={dataset},model={model}" for dataset, model in pairs}
     assert stale(house, union) == cut | timed | {"600_compare/all", "700_report/all"}
@@ -342,7 +387,7 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
                                "boosting", "dlinear"}
     without = [run["id"] for run in again.plan["runs"] if run["keys"].get("model") == "lstm"
                and run["keys"]["dataset"] == "short"]  # fmt: skip
-    assert {name[:2] for name in without} == {"21", "30", "31", "50"}
+    assert {name[:3] for name in without} == {"210", "300", "310", "320", "330", "500"}
     for name in without:
         assert f"left out: {name}: {note}" in again.said
         assert note in (again.folder / "runs" / name / "notebook.html").read_text(encoding="utf-8")
@@ -406,7 +451,7 @@ def test_what_was_collected_reaches_a_study_by_its_name(tmp_path, monkeypatch):
     assert list(made.done()) == [str(made.folder / "runs" / "110_collect_stocks" / "dataset=toy-shares-volume")]
     entry = json.loads((made.folder / "data.lock").read_text(encoding="utf-8"))["toy-shares-volume"]
     assert (entry["source"], entry["sha256"]) == ("store", store.Collection("toy-shares").sha256)
-    page = next(made.folder.glob("runs/11_*/*/notebook.html")).read_text(encoding="utf-8")
+    page = next(made.folder.glob("runs/110_*/*/notebook.html")).read_text(encoding="utf-8")
     assert "1 series of 600 steps (trading-day), in shares" in page and "rows given twice: 2" in page
     assert "[  1/1]" not in build(made.source, "--stage", "1").said, "nothing has changed"
     before = made.done()

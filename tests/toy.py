@@ -11,6 +11,7 @@ import yaml
 
 from litecast import paths
 from litecast.catalogue import literals
+from litecast.planning.study import Catalogue
 
 FILES = sorted(paths.PARAMS.glob("*.yaml"))
 BUDGET = {"steps": 3, "extra_steps": 2, "retrain_steps": 2, "batch": 32, "lr": 0.005, "train_windows": 64}
@@ -25,6 +26,11 @@ def blocks(*files: Path) -> list[dict]:
     return [block for path in files for block in body(path)["blocks"]]
 
 
+def fitting(technique: str) -> list[str]:
+    """All models that a technique fits."""
+    return Catalogue.read().able(technique)
+
+
 def models(found: list[dict]) -> list[str]:
     """All models of some blocks, once."""
     return list(dict.fromkeys(model for block in found for model in block.get("models", [])))
@@ -37,22 +43,39 @@ def widths(names: list[str]) -> dict[str, list[int]]:
 
 
 def techniques(found: list[dict], names: list[str]) -> dict[str, dict]:
-    """What some blocks ask of their techniques, put together; of the levels only the control's and a lower one."""
+    """What some blocks ask of their techniques, put together, for those of the models that they ask it for.
+
+    Of the levels only the technique's lowest two and those at which a route starts; controls at the hardest of them.
+    """
     asked: dict[str, list[dict]] = {}
     for block in found:
         for name, wish in (block.get("techniques") or {}).items():
-            asked.setdefault(name, []).append(wish or {})
-    return {name: _technique(name, wishes, names) for name, wishes in asked.items()}
+            asked.setdefault(name, []).append({"models": block["models"]} | (wish or {}))
+    made = {name: _technique(name, wishes, names, _starts(found, name)) for name, wishes in asked.items()}
+    return {name: wish for name, wish in made.items() if wish["models"]}
 
 
-def _technique(name: str, wishes: list[dict], names: list[str]) -> dict:
+def _technique(name: str, wishes: list[dict], names: list[str], starts: set) -> dict:
     own = literals(paths.PACKAGE / "compress" / f"{name}.py")
-    levels = next((wish["levels"] for wish in wishes if "levels" in wish), list(own["LEVELS"]))[:2]
-    made = {"levels": levels, "models": [m for m in names if m in own["FAMILIES"]]}
+    levels = sorted({*own["LEVELS"][:2], *starts})
+    wanted = {model for wish in wishes for model in wish["models"]} & set(fitting(name))
+    made = {"levels": levels, "models": [model for model in names if model in wanted]}
     for key in ("variants", "controls"):
         if words := list(dict.fromkeys(word for wish in wishes for word in wish.get(key, []))):
             made[key] = words
     return made | ({"control_levels": levels[-1:]} if "controls" in made else {})
+
+
+def _starts(found: list[dict], name: str) -> set:
+    """The levels of a technique at which routes of some blocks start."""
+    firsts = [step[0] for block in found for step in block.get("routes", []) if name in step[0]]
+    return {did["level"] if isinstance(did := step[name], dict) else did for step in firsts}
+
+
+def routes(found: list[dict]) -> list[list[dict]]:
+    """All routes of some blocks, once."""
+    every = [route for block in found for route in block.get("routes", [])]
+    return [route for place, route in enumerate(every) if route not in every[:place]]
 
 
 def published(found: list[dict]) -> dict:
@@ -91,7 +114,7 @@ def demand(path: Path, days: int, series: int, step: str = "h", own: str = "", c
 
 
 def call(reports: Path, study: Path, *options: str) -> subprocess.CompletedProcess:
-    """`python -m litecast.runner` on a study file, its reports in a folder of their own."""
+    """`python -m litecast.running.make` on a study file, its reports in a folder of their own."""
     environment = os.environ | {"LITECAST_REPORTS": str(reports), "PYTHONPATH": str(paths.PACKAGE.parent)}
-    command = [sys.executable, "-m", "litecast.runner", str(study), "--jobs", "2", *options]
+    command = [sys.executable, "-m", "litecast.running.make", str(study), "--jobs", "2", *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=550)

@@ -1,8 +1,8 @@
 """`python -m litecast.audit <study>`: does every row of results.csv still say what its file says?
 
-Each artefact is loaded again and compared with its row: bytes on disk, costs, and the errors of its forecasts on all
-validation and test windows, made again in the row's runtime. Then model files are damaged in seeded ways: each time the
-reader must refuse with ModelFileError. Exit code 1 on any difference.
+Each artefact is opened again in its row's runtime and compared with its row: bytes on disk, costs, what it computes
+in, and the errors of its forecasts, from raw values, on all validation and test windows. Then model files are damaged
+in seeded ways: each time the reader must refuse with ModelFileError. Exit code 1 on any difference.
 """
 
 import argparse
@@ -23,21 +23,21 @@ import torch
 from safetensors.numpy import save as container
 from tqdm import tqdm
 
-from litecast import data, modelfile, paths, results, training
+from litecast import data, modelfile, paths, results, runtimes
 from litecast.data import windows
 from litecast.errors import LitecastError, ModelFileError
+from litecast.results.rows import is_empty
 from litecast.training import cost, errors
 
 PARTS = ("val", "test")
-TOLERANCE = {"torch": 1e-5, "onnxruntime": 1e-4}  # of the value, of WAPE (bias, drift) or of 1 (skill)
 PROCESSES = 2
 MUTATED_FILES = 20  # the smallest ones: a damaged byte is as likely in each of their parts
 LINE = ["row_id", "dataset", "model", "runtime", "checked", "deviation", "difference"]
 
 
 def audit(study: str, errors: str = "all") -> pd.DataFrame:
-    """One line per row with a file: row_id, dataset, model, runtime, checked (values), deviation (largest, of the
-    tolerance's unit), difference ("" = none).
+    """One line per row with a file: row_id, dataset, model, runtime, checked (values), deviation (largest, in the unit
+    of the runtime's TOLERANCE: of the value, of WAPE for bias and drift, of 1 for skill), difference ("" = none).
 
     errors: "all", or "selected" to make forecasts again for selected and dense rows only. Raises LitecastError if
     there is no such study.
@@ -79,30 +79,36 @@ def _line(study: str, row: dict, rows: list[dict], forecasts) -> dict:
         found = _found(study, row, _dense(row, rows), forecasts)
     except Exception as error:  # whatever a runtime raises: the other rows are still to be checked
         return line | {"checked": 0, "deviation": np.nan, "difference": f"{type(error).__name__}: {error}"}
-    allowed = TOLERANCE.get(row["runtime"], TOLERANCE["torch"])
+    allowed = runtimes.module(row["runtime"]).TOLERANCE
     gaps = {name: _gap(name, row, value) for name, value in found.items()}
-    wrong = [f"{name} {found[name]:.8g}, the row says {row[name]:.8g}" for name, gap in gaps.items()
+    wrong = [f"{name} {_text(found[name])}, the row says {_text(row[name])}" for name, gap in gaps.items()
              if not gap <= (allowed if name.startswith(PARTS) else 0)]
     return line | {"checked": len(gaps), "deviation": max(gaps.values()), "difference": "; ".join(wrong)}
 
 
-def _found(study: str, row: dict, dense: dict | None, forecasts) -> dict[str, float]:
+def _found(study: str, row: dict, dense: dict | None, forecasts) -> dict[str, float | str]:
     """Column -> value measured again, for the columns that the row fills."""
-    path = paths.study_dir(study) / row["artefact"]
-    found = {"bytes": path.stat().st_size}
-    if row["format"] == "litecast":
-        loaded = modelfile.load(path)
-        found |= asdict(cost.profile(loaded.model, len(loaded.card.series)))
-    if row["again"] and row["format"] in ("litecast", "onnx", "skops"):
+    path, runtime = paths.study_dir(study) / row["artefact"], runtimes.module(row["runtime"])
+    found, opened = {"bytes": path.stat().st_size}, runtime.open(path)
+    if hasattr(opened, "model"):
+        found |= asdict(cost.profile(opened.model, len(opened.card.series)))
+    if row["again"]:
         made, dataset = forecasts(*_key(row)), _dataset(study, row["dataset"], row["L"], row["H"])
         start = forecasts(*_key(dense)) if dense else {}
         for part in PARTS:
             found |= errors.errors(dataset, part, made[part], start.get(part))
-    return {name: value for name, value in found.items() if not np.isnan(row[name])}
+        found["precision"] = runtime.executed(opened).precision
+    return {name: value for name, value in found.items() if not is_empty(row[name])}
 
 
-def _gap(name: str, row: dict, value: float) -> float:
-    """Distance of a value from its row's, in the unit of TOLERANCE (for counts and bytes: absolute)."""
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.8g}"
+
+
+def _gap(name: str, row: dict, value: float | str) -> float:
+    """Distance of a value from its row's, in the unit of TOLERANCE (counts and bytes: absolute; words: 0 or inf)."""
+    if isinstance(value, str):
+        return 0.0 if value == row[name] else np.inf
     unit = name.split("_")[0] + "_wape" if name.endswith(("bias", "drift")) else name
     scale = abs(row[unit]) if name.startswith(PARTS) and not name.endswith("skill") else 1.0
     return abs(value - row[name]) / (scale or 1.0)
@@ -113,7 +119,7 @@ def _dense(row: dict, rows: list[dict]) -> dict | None:
     if np.isnan(row["val_drift"]):
         return None
     same = ("width", row["level"], "float32") if row["technique"] == "width" else None
-    found = [r for r in rows if r["format"] == "litecast" and not r["control"] and
+    found = [r for r in rows if not r["copy_of"] and not r["control"] and
              ((r["technique"], r["level"], r["variant"]) == same if same else r["technique"] == "dense")]
     if not found:
         raise LitecastError("drift cannot be checked: the dense row that it was measured from is missing")
@@ -121,25 +127,14 @@ def _dense(row: dict, rows: list[dict]) -> dict | None:
 
 
 def _key(row: dict) -> tuple:
-    return row["artefact"], row["format"], row["dataset"], row["L"], row["H"]
+    return row["artefact"], row["runtime"], row["dataset"], row["L"], row["H"]
 
 
-def _forecasts(study: str, artefact: str, kind: str, name: str, look_back: float, horizon: float) -> dict:
+def _forecasts(study: str, artefact: str, name: str, dataset: str, look_back: float, horizon: float) -> dict:
     """{part: (N, H, C)}, scaled units, by the file in its own runtime."""
-    path, dataset = paths.study_dir(study) / artefact, _dataset(study, name, look_back, horizon)
-    if kind == "onnx":
-        from litecast.runtimes import onnxruntime
-
-        session = onnxruntime.session(path)
-        return {part: onnxruntime.predict(session, dataset, dataset.origins(part)) for part in PARTS}
-    if kind == "skops":
-        from litecast.models.classical import stored
-
-        return stored.forecast(stored.load(path), dataset)
-    loaded = modelfile.load(path)
-    if loaded.card.series != dataset.names:
-        raise LitecastError(f"{artefact} was made for other series than the dataset has now")
-    return {part: training.predict(loaded.model, dataset, dataset.origins(part)) for part in PARTS}
+    runtime, prepared = runtimes.module(name), _dataset(study, dataset, look_back, horizon)
+    opened = runtime.open(paths.study_dir(study) / artefact)
+    return {part: runtime.predict(opened, prepared, prepared.origins(part)) for part in PARTS}
 
 
 @functools.lru_cache(2)
@@ -181,7 +176,7 @@ def foreign(content: bytes) -> list[bytes]:
 def damage(study: str, count: int, seed: int = 0) -> list[str]:
     """Damage `count` copies of the study's small model files; returns a line for each that was not refused."""
     table = _rows(study)
-    names = table[table.format == "litecast"].sort_values("bytes").artefact.unique()
+    names = table[table.runtime == "torch"].sort_values("bytes").artefact.unique()
     files = [paths.study_dir(study) / name for name in names[:MUTATED_FILES]]
     draw, accepted = np.random.default_rng(seed), []
     with tempfile.TemporaryDirectory() as folder:

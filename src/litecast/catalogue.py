@@ -14,10 +14,14 @@ from litecast import paths
 from litecast.errors import StudyError
 
 
+def files(package: str) -> list[Path]:
+    """Every Python file of a package ('codecs', 'collect/sources'), sorted."""
+    return sorted((paths.PACKAGE / package).glob("*.py"))
+
+
 def members(package: str, *needed: str) -> dict[str, dict]:
-    """Slug -> literals of every file of a package ('compress', 'collect/sources') that assigns all `needed` names."""
-    files = sorted((paths.PACKAGE / package).glob("[!_]*.py"))
-    found = {path.stem: literals(path) for path in files}
+    """Slug -> literals of every file of a package that assigns all `needed` names; _files are no members."""
+    found = {path.stem: literals(path) for path in files(package) if not path.stem.startswith("_")}
     return {slug: words for slug, words in found.items() if set(needed) <= set(words)}
 
 
@@ -48,6 +52,26 @@ def notebook(name: str) -> Path:
     if name not in known:
         raise StudyError(f"notebooks/ has no NNN_{name}.ipynb{near(name, known)}")
     return known[name]
+
+
+def route_keys(steps: list[dict[str, dict]]) -> dict[str, str]:
+    """The keys `teachers` and `route` (paths.KEYS) of the run that takes the last of these steps; only those it has.
+
+    steps: from dense on, {technique: {'level': 0.5, 'variant': 'l2', 'teachers': ['nbeats']}} each; teachers only where
+    the technique needs them. One step is named by its notebook; a chain names all, e.g. 'channel_pruning-0.5+int8-8',
+    with their teachers and with every variant that is not its technique's first.
+    """
+    names = [f"{technique}-{step_name(technique, did)}" for step in steps for technique, did in step.items()]
+    teachers = [did.get("teachers", []) for step in steps for did in step.values()][-1]
+    keys = {"teachers": "+".join(teachers), "route": "+".join(names) if len(names) > 1 else ""}
+    return {key: text for key, text in keys.items() if text}
+
+
+def step_name(technique: str, did: dict) -> str:
+    """'0.5', '0.5-layer', '0.5-nbeats': a step's level, its variant unless that is the first, its teachers."""
+    variants, level = literals(paths.PACKAGE / "compress" / f"{technique}.py")["VARIANTS"], did["level"]
+    other = [did["variant"]] if did.get("variant", variants[0]) != variants[0] else []
+    return "-".join([level if isinstance(level, str) else f"{level:g}", *other, *did.get("teachers", [])])
 
 
 def near(word, known: Iterable) -> str:

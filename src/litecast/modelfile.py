@@ -1,16 +1,18 @@
 """The model file: one file that holds all a forecast needs, and nothing that can run code.
 
 A safetensors file of two uint8 tensors. `body`: u32 length of the description, the description (compact JSON,
-deflated), the scaler (float32: C means, C standard deviations), then the stream of each tensor in the order of the
-description. `crc`, the last four bytes: CRC-32 of all bytes before them. What is read is believed only after it was
-checked: size, checksum, header, description (inflated to at most 1 MiB), version, number of elements, length of each
-stream, and then that the network of the description has exactly these tensors; only then is anything decoded.
+deflated), the scaler (float32: C means, C standard deviations), then the streams of the tables that tensors share and
+of the tensors, in the order of the description. `crc`, the last four bytes: CRC-32 of all bytes before them. What is
+read is believed only after it was checked: size, checksum, header, description (inflated to at most 1 MiB), version,
+number of elements, length of each stream, and then that the network of the description has exactly these tensors; only
+then is anything decoded.
 """
 
 import itertools
 import json
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +27,7 @@ from safetensors.numpy import save as container
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from litecast import codecs, models
+from litecast.codecs import Quantised
 from litecast.data import calendar
 from litecast.data.frame import FREQUENCIES, TRANSFORMS
 from litecast.data.windows import fill
@@ -33,6 +36,8 @@ from litecast.files import replacing
 from litecast.models.base import Forecaster
 
 VERSION = 1
+FLOAT32 = {"codec": "float32"}
+FLOATS = {"float16", "float32"}  # codecs of shared tables: no longer than their streams
 ELEMENTS = 2**28  # weights of all tensors together: 1 GiB of float32
 DESCRIPTION = 2**20  # bytes of the inflated description
 HEADER = 4096  # bytes of a safetensors header; ours takes about 130
@@ -71,20 +76,30 @@ class Card:
     transform: str = "none"
     patch: int | None = None
 
+    @classmethod
+    def of(cls, data) -> "Card":
+        """That of a prepared dataset."""
+        h = data.header
+        return cls(h.name, h.unit, h.frequency, h.season, h.L, h.H, list(data.mean), list(data.std), list(data.names),
+                   h.country, h.transform, models.patch(data))
+
 
 ELSEWHERE = {"L", "H", "patch", "mean", "std"}  # fields of the card that stand in the config or in the scaler
 Size = Annotated[int, Field(strict=True, ge=0, le=ELEMENTS)]
 Bytes = Annotated[int, Field(strict=True, ge=0)]
+Entry = tuple[str, Annotated[list[Size], Field(max_length=8)], dict, Bytes]  # name, shape, codec and meta, stream
 
 
 class _Content(BaseModel):
-    """The description. tensors: name, shape, codec with its meta, bytes of the stream."""
+    """The description. tables: that tensors share; activations: layer -> how its input is quantised; absent if none."""
 
     model_config = ConfigDict(extra="allow")
     version: Annotated[int, Field(strict=True, ge=1)]
     model: dict
-    tensors: list[tuple[str, Annotated[list[Size], Field(max_length=8)], dict, Bytes]]
+    tensors: list[Entry]
     card: dict
+    tables: list[Entry] = []
+    activations: dict = {}
 
 
 @dataclass
@@ -141,37 +156,44 @@ class Loaded:
         return calendar.features(_span(times, self.card), self.card.frequency, self.card.country)
 
 
-def storage(name: str) -> dict[str, dict]:
-    """Codecs of a plain storage: matrices as float32, float16, or int2 … int8 with a scale per output channel."""
-    if name in ("float32", "float16"):
-        return {"*": {"codec": name}}
-    if name in {f"int{bits}" for bits in range(2, 9)}:
-        return {"*": {"codec": "intn", "bits": int(name[3:]), "axis": 0}}
-    raise ModelFileError(f"storage {name!r} is unknown: float32, float16, int2 ... int8")
-
-
-def save(path, model, codecs: dict[str, dict], card: Card) -> int:
+def save(path, model, codecs: Mapping[str, dict], card: Card, held: Mapping[str, Quantised] | None = None) -> int:
     """Write the model (any device, left as it is) and return its bytes on disk.
 
-    codecs: pattern of state-dict names -> codec spec; the first that matches wins. "*" speaks for matrices: tensors of
-    fewer than two axes that no other pattern names are float16, or float32 where "*" is. Without "*": float32.
+    codecs: pattern of state-dict names -> codec spec, see `spec`. held: name -> codes to write for it; what has none is
+    written by its values, which the codec must hold exactly (`compress.storages.hold` rounds what is left).
     Raises ModelFileError where a codec cannot hold a tensor or the card does not fit the network.
     """
-    path = Path(path)
+    path, held = Path(path), held or {}
     _check_card(card, model)
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     lost = {**dict(model.named_parameters()), **dict(model.named_buffers())}.keys() - state.keys()
     if lost:
         raise ModelFileError(f"{path.name}: cannot store {', '.join(sorted(lost))}; register buffers as persistent")
-    entries, streams = [], [np.asarray([card.mean, card.std], "<f4").tobytes()]
-    for name, tensor in state.items():
-        stream, meta = _encode(name, tensor, codecs)
-        entries.append([name, list(tensor.shape), meta, len(stream)])
-        streams.append(stream)
+    if held.keys() - state.keys():
+        raise ModelFileError(f"{path.name}: the network has no {', '.join(sorted(held.keys() - state.keys()))}")
+    streams = [np.asarray([card.mean, card.std], "<f4").tobytes()]
+    tables = [_entry(name, table, plain, table.shape, streams) for name, (table, plain) in _tables(held).items()]
+    entries = [_entry(name, *_written(name, tensor, codecs, held), tensor.shape, streams)
+               for name, tensor in state.items()]
     kept = pydantic.TypeAdapter(Card).dump_python(card, exclude=ELSEWHERE, exclude_defaults=True)
-    content = {"version": VERSION, "model": models.describe(model), "tensors": entries, "card": kept}
-    _write(path, _pack(content) + b"".join(streams))
+    network = models.describe(model)
+    extra = {"activations": network.pop("activations", None), "tables": tables}
+    content = {"version": VERSION, "model": network, "tensors": entries, "card": kept}
+    _write(path, _pack(content | {key: value for key, value in extra.items() if value}) + b"".join(streams))
     return path.stat().st_size
+
+
+def spec(name: str, axes: int, specs: Mapping[str, dict]) -> dict:
+    """The codec of one tensor: that of the first pattern that matches; without one, float32.
+
+    "*" speaks for matrices: tensors of fewer than two axes that no other pattern names are float16, or float32 where
+    "*" is.
+    """
+    pattern = next((p for p in specs if fnmatchcase(name, p) and (axes > 1 or p != "*")), None)
+    if pattern is not None:
+        return specs[pattern]
+    lossless = axes > 1 or codecs.precision(specs.get("*", FLOAT32)) == "float32"
+    return FLOAT32 if lossless else {"codec": "float16"}
 
 
 def load(path) -> Loaded:
@@ -185,44 +207,57 @@ def load(path) -> Loaded:
         content, end = _description(body)
         series = content.card.get("series")
         at = end + 8 * (len(series) if isinstance(series, list) else 0)
-        _check_lengths(content.tensors, len(body) - at)
-        model = _rebuilt(content.model, content.tensors)
+        _check_lengths(content.tables, content.tensors, len(body) - at)
+        model = _rebuilt(content)
         card = _card(content.card, body[end:at].tobytes(), model.config)
         _check_card(card, model)
-        state, like = {}, model.state_dict()
-        for name, shape, meta, length in content.tensors:
-            array = codecs.decode(body[at : at + length].tobytes(), meta, tuple(shape))
-            state[name], at = torch.from_numpy(array).to(like[name].dtype), at + length
+        tables, at = _decoded(content.tables, {}, body, at)
+        arrays, at = _decoded(content.tensors, tables, body, at)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read as a model file: {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    model.load_state_dict(state, assign=True)
+    kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    model.load_state_dict({name: torch.from_numpy(a).to(kinds[name]) for name, a in arrays.items()}, assign=True)
     tensors = {name: {"shape": tuple(shape), **meta, "bytes": size} for name, shape, meta, size in content.tensors}
     return Loaded(model.eval(), card, path, tensors)
 
 
 # ---- writing
 
-def _spec(name: str, axes: int, codecs: dict) -> dict:
-    pattern = next((p for p in codecs if fnmatchcase(name, p) and (axes > 1 or p != "*")), None)
-    if pattern is not None:
-        return codecs[pattern]
-    base = codecs.get("*", {"codec": "float32"})
-    lossless = base.get("values", base)["codec"] == "float32"
-    return {"codec": "float32" if axes > 1 or lossless else "float16"}
+def _tables(held: Mapping[str, Quantised]) -> dict[str, tuple]:
+    """The tables that tensors share, by name, with their codec. Raises ModelFileError where two of one name differ."""
+    tables = {}
+    for each in held.values():
+        if each.shared is not None and not np.array_equal(tables.setdefault(each.shared, each.table), each.table):
+            raise ModelFileError(f"two tables are called {each.shared}")
+    return {name: (table, codecs.plain(table)) for name, table in tables.items()}
 
 
-def _encode(name: str, tensor: torch.Tensor, specs: dict) -> tuple[bytes, dict]:
+def _written(name: str, tensor: torch.Tensor, specs: Mapping, held: Mapping) -> tuple:
+    """What is to be written of a tensor, and its codec."""
     values = tensor.numpy()
-    exact = not tensor.is_floating_point()  # counters and index tables
-    array = values.astype(np.float32)
-    if exact and not np.array_equal(array.astype(values.dtype), values):
+    if name in held:
+        found = held[name]
+        if found.shape != values.shape and (found.dim == 1 or found.size != values.size):
+            raise ModelFileError(f"{name}: its codes are of shape {found.shape}, not {values.shape}")
+        return found, spec(name, tensor.ndim, specs)
+    if tensor.is_floating_point():
+        return values, spec(name, tensor.ndim, specs)
+    array = values.astype(np.float32)  # counters and index tables
+    if not np.array_equal(array.astype(values.dtype), values):
         raise ModelFileError(f"{name}: integers beyond 2**24 cannot be stored")
+    return array, FLOAT32
+
+
+def _entry(name: str, held: Quantised | np.ndarray, spec: dict, shape: tuple, streams: list) -> list:
+    """The line of a tensor in the description; its stream is appended to `streams`."""
     try:
-        return codecs.encode(array, {"codec": "float32"} if exact else _spec(name, tensor.ndim, specs))
+        stream, meta = codecs.encode(held, spec)
     except ModelFileError as error:
         raise ModelFileError(f"{name}: {error}") from error
+    streams.append(stream)
+    return [name, list(shape), meta, len(stream)]
 
 
 def _check_card(card: Card, model) -> None:
@@ -307,26 +342,41 @@ def _description(body: np.ndarray) -> tuple[_Content, int]:
     except (zlib.error, ValueError, RecursionError) as error:
         raise _damaged(f"the description cannot be read ({error})") from error
     unknown = [f"{name} {str(value)[:60]}" for name, value in content.model_extra.items() if value]
-    if unknown:  # activation quantizers and other layer wrappers, shared codebooks: none is known so far
+    if unknown:
         raise ModelFileError(f"it needs {', '.join(unknown)[:200]}, which this litecast does not know: update litecast")
     return content, end
 
 
-def _check_lengths(tensors: list[tuple], left: int) -> None:
+def _check_lengths(tables: list[tuple], tensors: list[tuple], left: int) -> None:
     """The streams fill what is left of the body, and no tensor is larger or longer than any network needs."""
-    sizes = {name: math.prod(shape) for name, shape, _, _ in tensors}
-    if len(sizes) < len(tensors):
+    entries = tables + tensors
+    sizes = {name: math.prod(shape) for name, shape, _, _ in entries}
+    if len(sizes) < len(entries):
         raise _damaged("two tensors have the same name")
+    if any(meta.get("codec") not in FLOATS for _, _, meta, _ in tables):
+        raise _damaged("a shared table is not stored as floats")
     if sum(sizes.values()) > ELEMENTS:
         raise _damaged(f"more than {ELEMENTS} weights")
-    if any(length > LONGEST * sizes[name] + TABLES for name, _, _, length in tensors):
+    if any(length > LONGEST * sizes[name] + TABLES for name, _, _, length in entries):
         raise _damaged("a stream is longer than its tensor can need")
-    if sum(length for *_, length in tensors) != left:
+    if sum(length for *_, length in entries) != left:
         raise _damaged(f"the streams do not take the {left} bytes that the body has for them")
 
 
-def _rebuilt(description: dict, tensors: list[tuple]) -> Forecaster:
+def _decoded(entries: list[tuple], tables: dict, body: np.ndarray, at: int) -> tuple[dict[str, np.ndarray], int]:
+    """Name -> array of the streams from `at` on, and where they end."""
+    arrays = {}
+    for name, shape, meta, length in entries:
+        arrays[name] = codecs.decode(body[at : at + length].tobytes(), meta, tuple(shape), tables)
+        at += length
+    return arrays, at
+
+
+def _rebuilt(content: _Content) -> Forecaster:
     """The network on the meta device: no memory for weights until its tensors are known to be those of the file."""
+    tensors, description = content.tensors, content.model
+    if content.activations:
+        description = description | {"activations": content.activations}
     try:
         _check_widths(description)
         with torch.device("meta"), _at_most(16 * len(tensors) + 256):

@@ -9,8 +9,9 @@ NOTEBOOKS = ROOT / "notebooks"
 PARAMS = ROOT / "params"
 LOCK = ROOT / "requirements.lock"
 
-# What names a run's folder, in this order; everything else is a parameter.
-KEYS = ("dataset", "model", "seed")
+# What names a run's folder, in this order; everything else is a parameter. teachers: 'nbeats+lstm', whom a network
+# learns from; route: 'channel_pruning-0.5+int8-8', all steps of a run that starts from another technique's result.
+KEYS = ("dataset", "model", "seed", "teachers", "route")
 
 
 def data_dir() -> Path:

@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from litecast import models
+from litecast.compress import Task
 from litecast.compress import channel_pruning as pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.training import Budget, cost
+
+FITTING = [name for name in models.names() if set(pruning.FITS) & set(models.module(name).CAN)]
 
 
 def network(family, width=8, seed=0, L=48, H=10, F=3):  # noqa: N803
@@ -83,7 +86,7 @@ def widths(model):
 
 @pytest.mark.parametrize("variant", ["l2", "random"])
 @pytest.mark.parametrize("level", [0.25, 0.5, 0.9])
-@pytest.mark.parametrize("family", pruning.FAMILIES)
+@pytest.mark.parametrize("family", FITTING)
 def test_pruned_equals_masked(family, level, variant):
     model = network(family)
     small = pruning.cut(model, level, variant, 0)
@@ -103,14 +106,14 @@ def test_convolutions_are_cut_exactly_whatever_joins_them_at_the_head(L, H, F): 
 
 @pytest.mark.parametrize("level", [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99])
 @pytest.mark.parametrize("width", [4, 8, 12, 20])
-@pytest.mark.parametrize("family", pruning.FAMILIES)
+@pytest.mark.parametrize("family", FITTING)
 def test_every_layer_keeps_what_the_level_leaves_and_at_least_one_unit(family, width, level):
     model = network(family, width)
     small = pruning.cut(model, level, "l2", 0)
     assert widths(small) == [max(1, round(size * (1 - level))) for size in widths(model)]
 
 
-@pytest.mark.parametrize("family", pruning.FAMILIES)
+@pytest.mark.parametrize("family", FITTING)
 def test_what_is_left_is_an_ordinary_network_of_that_size(family):
     small = pruning.cut(network(family), 0.5, "l2", 0)
     fresh = models.rebuild(models.describe(small))
@@ -142,7 +145,7 @@ SMALL["gru"] = {"gru.bias_ih_l0": [(name.replace("lstm", "gru"), dim, min(runs, 
                                    for name, dim, runs in SMALL["lstm"]["lstm.bias_ih_l0"]]}  # fmt: skip
 
 
-@pytest.mark.parametrize("family", pruning.FAMILIES)
+@pytest.mark.parametrize("family", FITTING)
 def test_the_weakest_units_go(family):
     for bias, members in SMALL[family].items():
         model = network(family, 4 if family == "patchtst" else 8)
@@ -157,7 +160,7 @@ def test_the_weakest_units_go(family):
         assert gone(model, small, bias, 8).tolist() == WEAK
 
 
-@pytest.mark.parametrize("family", pruning.FAMILIES)
+@pytest.mark.parametrize("family", FITTING)
 def test_a_random_choice_is_seeded_and_another_one(family):
     model = network(family, 16)
     chosen, again, other, best = (
@@ -166,21 +169,37 @@ def test_a_random_choice_is_seeded_and_another_one(family):
     assert torch.equal(chosen, again) and not torch.equal(chosen, other) and not torch.equal(chosen, best)
 
 
-@pytest.mark.parametrize("family", pruning.FAMILIES)
+@pytest.mark.parametrize("family", FITTING)
 def test_retraining_starts_from_the_cut_and_leaves_the_original_alone(family):
     values = 50 + np.random.default_rng(0).normal(0, 2, (300, 2)).cumsum(0)
     times = pd.date_range("2024-01-01", periods=300, freq="h")
     data = prepare(from_wide(Header("made-up", "items", "h", 24, 24, 6), pd.DataFrame(values, times, ["a", "b"])))
     model = models.build(family, 8, data)
     before = {n: v.clone() for n, v in model.state_dict().items()}
-    budget = Budget(steps=6, batch=16)
-    made = pruning.compress(model, 0.5, "l2", data, budget, 0)
+    budget = Budget(steps=60, batch=16, retrain_steps=6)
+    made = pruning.compress(Task(model, data, budget, 0, 0.5, "l2"))
     assert all(torch.equal(before[n], v) for n, v in model.state_dict().items())
     assert widths(made.model) == [n // 2 for n in widths(model)]
-    assert made.fit.macs == 3 * 6 * 16 * cost.profile(made.model).macs
-    assert tuple(made.storages) == pruning.STORAGES and made.log["config"] == vars(made.model.config)
+    assert made.spent.macs == 3 * 6 * 16 * cost.profile(made.model).macs
+    assert list(made.files) == list(pruning.STORAGES) and made.masks == {} and made.parents == ("start",)
+    by_chance = pruning.compress(Task(model, data, budget, 0, 0.5, "l2", control="random"))
+    assert widths(by_chance.model) == widths(made.model)
+    pairs = zip(made.model.parameters(), by_chance.model.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_the_literals_are_true():
-    assert set(pruning.FAMILIES) <= set(models.names()) and list(pruning.LEVELS) == sorted(pruning.LEVELS)
-    assert tuple(pruning.storages()) == pruning.STORAGES
+def test_who_fits_is_who_can_be_cut():
+    assert FITTING == ["gru", "lstm", "nbeats", "patchtst", "patchtst_wide", "resnet1d"]
+
+
+def test_norms_are_those_by_which_units_are_ranked():
+    model = network("nbeats")
+    found = pruning.norms(model)["hidden 0 0"]
+    state, expected = model.state_dict(), []
+    for unit in range(8):
+        parts = [state["blocks.0.first.weight"][unit], state["blocks.0.first.bias"][unit],
+                 state["blocks.0.second.weight"][:, unit]]
+        expected.append(sum(float(part.square().sum()) for part in parts) ** 0.5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    kernel = network("resnet1d").state_dict()["stem.weight"]
+    np.testing.assert_allclose(pruning.norms(network("resnet1d"))["stem.weight"], kernel.flatten(1).norm(dim=1))

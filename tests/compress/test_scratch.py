@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from litecast import compress, models
-from litecast.compress import channel_pruning, magnitude_pruning
+from litecast.compress import Task, channel_pruning, magnitude_pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.training import Budget, cost
 
-BUDGET = Budget(steps=6, batch=16, lr=1e-3)
+BUDGET = Budget(steps=6, batch=16, lr=1e-3, retrain_steps=6)
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +33,19 @@ def step(model):
 @pytest.mark.parametrize("technique", [magnitude_pruning, channel_pruning])
 @pytest.mark.parametrize(("route", "cap"), [(10, 100), (37, 5), (200, 4)])  # steps of the dense network
 def test_it_spends_what_the_route_cost_and_at_most_five_dense_trainings(data, dense, technique, route, cap):
-    small = technique.compress(dense, 0.5, technique.VARIANTS[0], data, BUDGET, 0).model
+    made = technique.compress(Task(dense, data, BUDGET, 0, 0.5, technique.VARIANTS[0]))
+    small = made.model
     one = step(dense)
-    model, fit = compress.scratch(small, data, BUDGET, route * one, cap * one, 0)
+    model, fit = compress.scratch(small, made.masks, data, BUDGET, route * one, cap * one, 0)
     allowed = min(route, 5 * cap) * one
-    assert allowed - step(small) < fit.macs <= allowed
+    assert allowed - step(small) < fit.spent.macs <= allowed
     assert models.describe(model) == models.describe(small)
 
 
 def test_zeros_stay_zero_and_the_other_weights_are_new(data, dense):
-    small = magnitude_pruning.compress(dense, 0.8, "global", data, BUDGET, 0).model
-    model, _ = compress.scratch(small, data, BUDGET, 20 * step(small), 20 * step(small), 0)
+    made = magnitude_pruning.compress(Task(dense, data, BUDGET, 0, 0.8, "global"))
+    small = made.model
+    model, _ = compress.scratch(small, made.masks, data, BUDGET, 20 * step(small), 20 * step(small), 0)
     pairs = dict(model.named_parameters())
     zeros = sum(int((p == 0).sum()) for p in magnitude_pruning.prunable(small).values())
     assert zeros == round(0.8 * sum(p.numel() for p in magnitude_pruning.prunable(dense).values()))
@@ -54,13 +56,13 @@ def test_zeros_stay_zero_and_the_other_weights_are_new(data, dense):
 
 
 def test_one_seed_one_network(data, dense):
-    made = [compress.scratch(dense, data, BUDGET, 8 * step(dense), 8 * step(dense), seed)[0] for seed in (0, 0, 1)]
+    made = [compress.scratch(dense, {}, data, BUDGET, 8 * step(dense), 8 * step(dense), seed)[0] for seed in (0, 0, 1)]
     a, b, c = (torch.cat([p.flatten() for p in model.parameters()]) for model in made)
     assert torch.equal(a, b) and not torch.equal(a, c)
 
 
 def test_the_pruned_network_is_left_alone_and_a_route_of_nothing_is_one_step(data, dense):
     before = {n: v.clone() for n, v in dense.state_dict().items()}
-    _, fit = compress.scratch(dense, data, BUDGET, 1, 1, 0)
+    _, fit = compress.scratch(dense, {}, data, BUDGET, 1, 1, 0)
     assert fit.log.step.tolist() == [0, 1]
     assert all(torch.equal(before[n], v) for n, v in dense.state_dict().items())

@@ -179,6 +179,19 @@ def test_scaler_knows_train_only_and_undoes_itself():
     np.testing.assert_allclose(data.x[30:], data.scale(values)[30:].astype(np.float32))
 
 
+@pytest.mark.parametrize("kind", ["none", "log"])
+def test_raw_values_are_scaled_and_come_back(kind):
+    values = np.exp(noise(1000, 2) / 25)
+    data = prepare(frame(values, transform=kind))
+    own = np.log(values) if kind == "log" else values
+    np.testing.assert_allclose(data.scaled(values), (own - data.mean) / data.std)
+    np.testing.assert_allclose(data.raw(data.scaled(values)), values)
+    np.testing.assert_allclose(data.raw(data.x)[50:], values[50:], rtol=1e-5)
+    np.testing.assert_allclose(data.raw(np.zeros((4, 2))), [np.exp(data.mean) if kind == "log" else data.mean] * 4)
+    odd = data.scaled(np.array([[np.nan, 2], [0, -1]]))
+    assert np.isnan(odd[0, 0]) and np.isnan(odd[1]).all() == (kind == "log") and np.isfinite(odd[0, 1])
+
+
 def test_validation_weeks_do_not_reach_the_scaler():
     values = noise(20 * 168, 1)
     before = prepare(frame(values, split="weeks", season=168, L=168))

@@ -10,6 +10,7 @@ from litecast import models, results
 from litecast.data import load
 from litecast.data.frame import Header, from_wide
 from litecast.experiment import published
+from litecast.figures import references
 
 
 def row(model, level, mse, seed=0, dataset="etth1", **more):
@@ -42,11 +43,17 @@ def test_ours_beside_theirs():
     assert table.within["etth1", "nlinear"] == 0, "4.3 % above"
     assert table.within["etth1", "patchtst"] == 1, "2.7 % above, allowed 3"
     assert np.isnan(table.within["mine", "fits"]) and table.mse["mine", "fits"] == 0.3
-    assert published.picture(table.reset_index()).axes
+    drawn = references.published(table.reset_index()).axes[0]
+    assert [label.get_text() for label in drawn.get_yticklabels()] == [
+        "dlinear, 96 steps", "nlinear, 96 steps", "patchtst, 96 steps"], "what nothing is published for is not drawn"
+    points = {round(float(line.get_xdata()[0]), 4): line for line in drawn.get_lines() if len(line.get_xdata()) == 1}
+    assert set(points) == {round(ratio, 4) for ratio in table.ratio_mse.dropna()}
+    assert [points[at].get_marker() for at in sorted(points)] == ["o", "o", "X"], "within the band twice, then outside"
+    assert "nothing is published" in references.published(table[table.ratio_mse.isna()]).axes[0].texts[0].get_text()
 
 
 def test_published_rows_are_in_no_choice():
-    rows = results._typed(pd.DataFrame([
+    rows = results.typed(pd.DataFrame([
         {"dataset": "d", "model": "dlinear", "technique": "published", "level": "96", "role": "dense", "seed": 0,
          "row_id": "p", "val_wape": 0.01, "test_wape": 0.01, "val_skill": 0.9, "test_skill": 0.9, "bytes": 10},
         {"dataset": "d", "model": "dlinear", "technique": "dense", "level": "1", "role": "dense", "seed": 0,
@@ -71,12 +78,12 @@ def test_a_table_is_made_again_and_resumed(tmp_path, monkeypatch):
     recipe = {"L": 192, "lr": 0.02, "steps": 3, "patch": {"h": 12}}
     monkeypatch.setattr(models.module("sparsetsf"), "PUBLISHED", recipe)
     frame = etth()
-    run = results.Run.open("230_published", "tables", dataset="etth2", seed=0)
+    run = results.Run.open("published", "tables", dataset="etth2", seed=0)
     ours = [published.reproduce(run, frame, name, 24, 0) for name in ("naive", "sparsetsf")]
     assert [r["role"] for r in ours] == ["naive", "dense"] and {r["technique"] for r in ours} == {"published"}
     assert (ours[1]["L"], ours[1]["H"], ours[1]["level"]) == (192, 24, 24)
     assert ours[1]["params"] == 13 + 16 * 2, "a period of 12 hours, as the recipe says for hourly data"
-    again = results.Run.open("230_published", "tables", dataset="etth2", seed=0)
+    again = results.Run.open("published", "tables", dataset="etth2", seed=0)
     assert published.reproduce(again, frame, "sparsetsf", 24, 0) == ours[1]
     table = published.compare(run.finish())
     assert set(table.model) == {"naive", "sparsetsf"} and table.within.isna().all(), "nothing is published for 24 steps"
@@ -90,7 +97,7 @@ needs_data = pytest.mark.skipif(not os.environ.get("LITECAST_MIRROR"), reason="r
     ("exchange", 0.081, 0.196, 5e-4), ("etth1", 1.295, 0.713, 1e-3)])  # the latter's paper dropped some test windows
 def test_the_naive_forecast_is_as_published_on_all_test_windows(tmp_path, monkeypatch, name, mse, mae, digits):
     monkeypatch.setenv("LITECAST_REPORTS", str(tmp_path))
-    run = results.Run.open("230_published", "tables", dataset=name, seed=0)
+    run = results.Run.open("published", "tables", dataset=name, seed=0)
     ours = published.reproduce(run, load(name), "naive", 96, 0)
     assert ours["test_mse_scaled"] == pytest.approx(mse, abs=digits)
     assert ours["test_mae_scaled"] == pytest.approx(mae, abs=digits)

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from litecast import paths, results
+from litecast import catalogue, results
 from litecast.errors import LitecastError
-from litecast.figures import forecasts, fronts, levels, networks, style
+from litecast.figures import data, forecasts, fronts, networks, references, style, sweeps
 
 pytestmark = pytest.mark.filterwarnings("error:Glyph")
 
@@ -45,12 +45,12 @@ def drawn(figure):
 def test_style_has_korean_glyphs_and_a_plain_minus():
     style.use()
     figure, axes = style.blank(1.5)
-    axes[0, 0].plot([-2, -1], [-1, 1], label="시간당 교통량 ≤ ½ · Δ – × ± → …")
-    axes[0, 0].legend()
+    axes[0].plot([-2, -1], [-1, 1], label="시간당 교통량 ≤ ½ · Δ – × ± → …")
+    axes[0].legend()
     assert "<svg" in drawn(figure)
     with pytest.warns(UserWarning, match="Glyph"), warnings.catch_warnings():
         warnings.simplefilter("always")  # and the check is able to fail: no font here has this sign
-        axes[0, 0].set_title("\U0001f7f0\U00013000")
+        axes[0].set_title("\U0001f7f0\U00013000")
         style.svg(figure)
 
 
@@ -61,26 +61,80 @@ def test_importing_and_styling_needs_no_distutils():
     assert "koreanize_matplotlib" not in sys.modules
 
 
-def test_every_technique_has_a_look_of_its_own():
-    names = [p.stem for p in (paths.PACKAGE / "compress").glob("*.py") if not p.stem.startswith("_")]
-    looks = [style.look(name) for name in [*names, "dense", "width", "compact", "deep"]]
+def oklab(colours, seen_as=((1, 0, 0), (0, 1, 0), (0, 0, 1))):
+    """Colours (N,) in OKLab (Ottosson 2020), after a linear map of what is seen: distances of 0.02 are just visible."""
+    rgb = np.array([to_rgb(c) for c in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ np.transpose(seen_as)
+    cones = np.cbrt(linear.clip(0, 1) @ np.transpose(
+        [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
+         [0.0883024619, 0.2817188376, 0.6299787005]]))  # fmt: skip
+    return cones @ np.transpose(
+        [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
+         [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
+
+
+def nearest(points):
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
+    return gaps[np.triu_indices(len(points), 1)].min()
+
+
+# Machado, Oliveira and Fernandes 2009, "A physiologically-based model for simulation of color vision deficiency"
+DEUTERANOPIA = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881))
+PROTANOPIA = ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998))
+
+
+def test_the_measure_of_colours_is_right():
+    white, red = oklab(["#ffffff", "#ff0000"])
+    np.testing.assert_allclose(white, [1, 0, 0], atol=1e-4)
+    np.testing.assert_allclose(red, [0.62796, 0.22486, 0.12585], atol=1e-4)
+    assert nearest(oklab(["#ff0000", "#8f7e00"], DEUTERANOPIA)) < 0.06 < 0.2 < nearest(oklab(["#ff0000", "#8f7e00"]))
+
+
+def test_twenty_looks_are_told_apart_by_colour_and_by_marker():
+    colours, markers = zip(*style.TWENTY, strict=True)
+    assert len(colours) == 20 == len(set(markers)), "no marker twice: a chain borrows one"
+    assert nearest(oklab(colours)) > 0.11
+    assert nearest(oklab(colours, DEUTERANOPIA)) > 0.065 and nearest(oklab(colours, PROTANOPIA)) > 0.065
+    assert oklab(colours)[:, 0].max() < 0.87, "seen on white"
+    nets = [style.ROLES[role][0] for role in ("dense", "width", "compact", "deep")]
+    assert np.linalg.norm(oklab(colours)[:, None] - oklab(nets), axis=2).min() > 0.06
+
+
+def test_no_two_techniques_of_the_house_share_a_look():
+    house = catalogue.members("compress", "LEVELS", "LOOK")
+    assert all(style.look(name) == style.TWENTY[words["LOOK"]] for name, words in house.items()) and len(house) > 1
+    looks = [style.look(name) for name in [*house, *style.ROLES]]
     assert len(set(looks)) == len(looks)
-    assert set(names) <= set(style.COLOURS)
-    assert style.look("not_yet_written") == style.look("not_yet_written")
 
 
-def test_colours_differ_for_a_colour_blind_reader():
-    # Viénot et al. 1999: projection that mimics deuteranopia, linear RGB
-    blind = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
-    seen = [blind @ np.array(to_rgb(c)) ** 2.2 for c in style.PALETTE]
-    gaps = [np.abs(a - b).max() for i, a in enumerate(seen) for b in seen[:i]]
-    assert min(gaps) > 0.02
+def test_chains_and_techniques_without_a_look(monkeypatch):
+    monkeypatch.setattr(style, "LOOKS", {"first": ("#111111", "o"), "then": ("#222222", "^"), "dense": (0, "D")})
+    assert style.look("first+then") == ("#222222", "o") and style.look("then+first") == ("#111111", "^")
+    assert style.look("not_yet_written") == style.look("not_yet_written") in style.TWENTY
+    assert style.look("first+not_yet_written") == (style.look("not_yet_written")[0], "o")
+    assert style.looks(["dense", "lstm", "first+then", "lstm, longer"]) == {
+        "dense": (0, "D"), "lstm": style.TWENTY[0], "first+then": ("#222222", "o"),
+        "lstm, longer": style.TWENTY[1]}  # fmt: skip
+
+
+def test_words_of_levels_and_chains():
+    levels = ["random", "10", "0.5+8", "0.5+4", "9", "0.25+8"]
+    assert sorted(levels, key=style.natural) == ["9", "10", "0.25+8", "0.5+4", "0.5+8", "random"]
+    assert [style.share(level) for level in levels[:3]] == ["random", "10", "50 % + 8"]
+    assert style.called("channel_pruning+int8") == "channel pruning + int8"
+
+
+@pytest.mark.parametrize(("value", "told"), [(12e6, "12M"), (12e3, "12k"), (1200, "1200"), (0.5, "0.5"), (-2e9, "-2G")])
+def test_short_numbers(value, told):
+    assert style.short(value) == told
 
 
 def test_error_against_draws_lines_points_front_and_links():
     figure = fronts.error_against(rows(), "bytes", "서울-교통량", link=lambda row: f"{row['run']}/notebook.html")
     axes, last = figure.axes
     assert last.get_title("left") == "compact" and "dlinear" in [t.get_text() for t in last.texts]
+    filled = [p.get_offsets().tolist() for p in last.collections if len(p.get_facecolor())]
+    assert filled == [[[6, 0.125]]], "the chosen file of each compact network"
     assert axes.get_title("left") == "lstm" and axes.get_xscale() == "log"
     heights = {round(float(line.get_ydata()[0]), 3) for line in axes.get_lines() if len(set(line.get_ydata())) == 1}
     assert {0.15, 0.12} <= heights  # seasonal naive, ARIMA; naive is far off and told in words
@@ -95,6 +149,19 @@ def test_error_against_draws_lines_points_front_and_links():
     assert "magnitude pruning" in legend and "dense" in legend
 
 
+def test_error_against_draws_a_function_once_and_a_chain_in_a_look_of_its_own():
+    table, own = rows(), {"copy_of": "", "runtime": "torch"}
+    files = table.assign(**own).iloc[[*range(10), 9, 9]].reset_index(drop=True)
+    files.loc[10, ["technique", "level", "test_wape"]] = ["magnitude_pruning+int8", "0.9+8", 0.105]
+    files.loc[11, ["copy_of", "runtime", "bytes"]] = ["x", "onnxruntime", 99e3]
+    figure = fronts.error_against(files)
+    points = {tuple(np.round(at, 3)): p for p in figure.axes[0].collections for at in p.get_offsets()}
+    assert (12, 0.104) in points and (12, 0.105) in points and (99, 0.104) not in points
+    edge = tuple(np.round(points[12, 0.105].get_edgecolor()[0][:3], 3))
+    assert edge == tuple(np.round(to_rgb(style.look("int8")[0]), 3))
+    assert "magnitude pruning + int8" in [t.get_text() for t in figure.legends[0].get_texts()]
+
+
 def test_error_against_keeps_one_colour_per_technique_in_all_panels():
     two = pd.concat([rows(), rows(model=rows().model.replace("lstm", "nbeats"))], ignore_index=True)
     figure = fronts.error_against(two, "bytes")
@@ -102,7 +169,7 @@ def test_error_against_keeps_one_colour_per_technique_in_all_panels():
     assert [ax.get_title("left") for ax in panels] == ["lstm", "nbeats", "compact"]
     for ax in panels[:2]:
         found = {tuple(np.round(p.get_edgecolor()[0][:3], 3)) for p in ax.collections}
-        assert tuple(np.round(to_rgb(style.COLOURS["magnitude_pruning"]), 3)) in found
+        assert tuple(np.round(to_rgb(style.look("magnitude_pruning")[0]), 3)) in found
 
 
 def test_error_against_ruined_levels_do_not_squeeze_the_rest():
@@ -110,7 +177,7 @@ def test_error_against_ruined_levels_do_not_squeeze_the_rest():
     ruined.loc[8, "test_wape"] = 5.0
     axes = fronts.error_against(ruined, "bytes").axes[0]
     assert axes.get_ylim()[1] < 0.3
-    assert "1 files" in axes.texts[0].get_text()
+    assert "above: naive 30.0 %, 1 file" in axes.texts[0].get_text()
 
 
 def test_error_against_without_any_file_and_with_a_wrong_axis():
@@ -133,7 +200,7 @@ def test_forest_shows_intervals_margins_and_far_points():
         "row": ["a", "b", "b"], "margin": [0.02, 0.02, 0.05], "delta": [0.01, 0.9, 0.9], "low": [-0.005, 0.8, 0.8],
         "high": [0.025, 1.0, 1.0], "technique": "magnitude_pruning", "label": ["lstm, 서울", "nbeats", "nbeats"],
     })  # fmt: skip
-    figure = levels.forest(table, link=lambda row: f"to-{row['row']}")
+    figure = references.forest(table, link=lambda row: f"to-{row['row']}")
     axes = figure.axes[0]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["lstm, 서울", "nbeats"]
     vertical = {round(float(line.get_xdata()[0]), 6) for line in axes.get_lines() if len(set(line.get_xdata())) == 1}
@@ -142,7 +209,7 @@ def test_forest_shows_intervals_margins_and_far_points():
     assert (-0.5, 2.5) in spans
     assert any(t.get_text() == "+90 %" for t in axes.texts)
     assert {"to-a", "to-b"} <= set(re.findall(r'xlink:href="(to-[^"]+)"', drawn(figure)))
-    assert "<svg" in drawn(levels.forest(table.iloc[:0]))
+    assert "<svg" in drawn(references.forest(table.iloc[:0]))
 
 
 def test_weights_histogram_counts_zeros_apart():
@@ -175,21 +242,32 @@ def test_error_profile_means_per_step():
 
 
 def test_level_curve_orders_levels_as_numbers_and_rings_the_selected():
-    axes = levels.level_curve(rows(level=["", "", "", "", "", "", "", "", "10", "9", "9"])).axes[0]
+    axes = sweeps.level_curve(rows(level=["", "", "", "", "", "", "", "", "10", "9", "9"])).axes[0]
     assert [t.get_text() for t in axes.get_xticklabels()] == ["9", "10"]
     curve = next(line for line in axes.get_lines() if line.get_marker() != "None")
     assert list(curve.get_ydata()) == [0.104, 0.101]
     assert axes.collections[0].get_offsets().tolist() == [[0, 0.104]]
     assert any(set(line.get_ydata()) == {0.1} for line in axes.get_lines())  # dense
-    assert "<svg" in drawn(levels.level_curve(rows().iloc[:3]))
+    assert "<svg" in drawn(sweeps.level_curve(rows().iloc[:3]))
+
+
+def test_level_curve_says_what_a_level_is():
+    table = rows()
+    assert sweeps.level_curve(table).axes[0].get_xlabel() == "share of weights set to zero"
+    chain = table.assign(technique=table.technique.replace("magnitude_pruning", "magnitude_pruning+int8"),
+                         level=table.level.replace({"0.5": "0.5+8", "0.9": "0.9+8"}))
+    axes = sweeps.level_curve(chain).axes[0]
+    assert axes.get_xlabel() == "share of weights set to zero + bits of weights\nand activations"
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["50 % + 8", "90 % + 8"]
+    assert sweeps.level_curve(pd.concat([table, chain])).axes[0].get_xlabel() == "level"
 
 
 def test_splits_fill_the_span():
     parts = pd.DataFrame([("a", "train", 0, 0.7), ("a", "val", 0.7, 0.8), ("a", "test", 0.8, 1)],
                          columns=["dataset", "part", "start", "end"])
-    bars = forecasts.split_figure(parts).axes[0].patches
-    assert sum(bar.get_width() for bar in bars) == pytest.approx(1)
-    assert "<svg" in drawn(forecasts.split_figure(parts.iloc[:0]))
+    bars = data.split_spans(parts).axes[0].patches
+    assert [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars] == [(0, 0.7), (0.7, 0.8), (0.8, 1)]
+    assert "<svg" in drawn(data.split_spans(parts.iloc[:0]))
 
 
 def test_figures_are_returned_not_kept_open():
@@ -233,9 +311,9 @@ def some_networks():
               for m, wape, variant in (("naive", 0.4, ""), ("seasonal_naive", 0.068, ""), ("arima", 0.0675, ""),
                                        ("boosting", 0.06, ""), ("boosting", 0.01, "weather"))]
     lines += [lines[0] | {"role": "control", "control": "extra_epochs", "test_wape": 0.001, "model": "patchtst"},
-              lines[0] | {"technique": "published", "model": "tcn"}, lines[0] | {"format": "onnx", "test_wape": 0.9},
+              lines[0] | {"technique": "published", "model": "tcn"}, lines[0] | {"copy_of": "lstm", "test_wape": 0.9},
               lines[0] | {"technique": "width", "model": "gru"}]
-    return pd.DataFrame(lines).assign(dataset="서울-교통량").fillna({"control": "", "variant": ""})
+    return pd.DataFrame(lines).assign(dataset="서울-교통량").fillna({"control": "", "variant": "", "copy_of": ""})
 
 
 def test_kinds_come_from_the_files_of_the_models():
@@ -260,7 +338,7 @@ def test_bubbles_are_the_dense_networks_at_their_means_over_seeds_and_lines_the_
     assert any(t.startswith("above: naive 40.0 %") for t in names) and axes.get_ylim()[1] < 0.1
     legend = [t.get_text() for t in figure.legends[0].get_texts()]
     assert {"deep networks", "compact networks", "parameters:"} <= set(legend)
-    assert 2 <= len(set(legend) & {"100", "1 k", "10 k", "100 k", "1 M"}) <= 3, "more are wider than the page"
+    assert 2 <= len(set(legend) & {"100", "1000", "10k", "100k", "1M"}) <= 3, "more are wider than the page"
     links = set(re.findall(r'xlink:href="(runs/[^"]+)"', drawn(figure)))
     assert links == {f"runs/{m}/0/notebook.html" for m in ("lstm", "nbeats", "resnet1d", "dlinear", "nlinear",
                                                            "sparsetsf", "fits")}

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
-from litecast.figures import forecasts, fronts, levels, networks, style
+from litecast.figures import forecasts, fronts, networks, style, sweeps
 from litecast.models.classical.naive import naive, seasonal_naive
 
 
@@ -37,7 +37,7 @@ def test_forecasts_stand_over_the_steps_they_are_for(data, yhat):
     steps = np.concatenate([origins[n] + np.arange(6) for n in shown])
     for c, ax in enumerate(figure.axes):
         found = lines(ax)
-        assert list(found) == ["observed", "naive", "seasonal_naive"] and ax.get_ylabel() == "items"
+        assert list(found) == ["observed", "naive", "seasonal naive"] and ax.get_ylabel() == "items"
         for line in found.values():
             np.testing.assert_array_equal(line.get_xdata(), data.times[steps])
         np.testing.assert_allclose(found["observed"].get_ydata(), data.y[steps, c])
@@ -64,14 +64,23 @@ def test_errors_along_the_horizon_are_means_over_windows_and_series(data, yhat):
 
 def test_the_sweep_rings_the_chosen_width():
     rows = [{"level": w, "variant": v, "bytes": 100 * w * b, "val_wape": 0.1 + 1 / w}
-            for w in (8, 4, 16) for v, b in (("float32", 4), ("int8", 1))]  # fmt: skip
-    ax = levels.width_sweep(rows, 8).axes[0]
+            for w in (8, 4, 16) for v, b in (("float16", 4), ("int8", 1))]  # fmt: skip
+    ax = sweeps.width_sweep(rows, 8).axes[0]
     found = lines(ax)
-    np.testing.assert_allclose(found["float32"].get_xdata(), [1.6, 3.2, 6.4])
+    np.testing.assert_allclose(found["float16"].get_xdata(), [1.6, 3.2, 6.4])
     np.testing.assert_allclose(found["int8"].get_ydata(), [0.35, 0.225, 0.1625])
     assert sorted(text.get_text() for text in ax.texts) == ["16", "4", "8"]
     ring = next(line for line in ax.get_lines() if line.get_fillstyle() == "none")
     assert (list(ring.get_xdata()), list(ring.get_ydata())) == ([3.2], [0.225])
+
+
+def test_factors_stand_beside_their_formula():
+    found = pd.DataFrame({"formula": [8.0, np.nan], "factor": [7.5, 0.8]}, index=["weights", "ms, batch 1"])
+    ax = networks.factors(found).axes[0]
+    assert [bar.get_width() for bar in ax.patches] == [7.5, 0.8]
+    assert [text.get_text() for text in ax.texts] == ["7.50", "0.80"]
+    assert [8.0, 8.0] in [list(line.get_xdata()) for line in ax.get_lines()] and ax.get_xlim()[1] > 8
+    assert len({to_hex(bar.get_facecolor()) for bar in ax.patches}) == 2, "milliseconds have a colour of their own"
 
 
 def test_layer_bars_keep_the_order_of_the_layers():

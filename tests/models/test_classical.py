@@ -275,4 +275,4 @@ def test_pictures_show_every_series_and_level(season):
     np.testing.assert_allclose(axis.lines[0].get_ydata(), table[0.8])
     flat = SimpleNamespace(residuals=np.full(9, np.nan), order=(0, 0, 0))
     assert np.isnan(pictures.ljung_box([flat], ["flat"], 7).p["flat"])
-    assert "no series moves" in pictures.residuals([flat], tests).axes[1].texts[0].get_text()
+    assert "no series moves" in pictures.residuals([flat], tests).axes[0].texts[0].get_text()

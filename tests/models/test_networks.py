@@ -40,8 +40,8 @@ def dataset(season=24, frequency="h", L=48, H=6, T=400):  # noqa: N803
 
 
 def test_the_families_are_found_by_their_files():
-    assert {name for name in FAMILIES if models.stage(name) == "210_deep"} == set(DEEP)
-    assert {name for name in FAMILIES if models.stage(name) == "220_compact"} > {*LINEAR, "tsmixer", "mobilenet_v1"}
+    assert {name for name in FAMILIES if models.stage(name) == "deep"} == set(DEEP)
+    assert {name for name in FAMILIES if models.stage(name) == "compact"} > {*LINEAR, "tsmixer", "mobilenet_v1"}
     for name in FAMILIES:
         assert list(models.module(name).WIDTHS) == sorted(models.module(name).WIDTHS)
     with pytest.raises(StudyError, match="'lstn' is unknown.*lstm"):

@@ -28,15 +28,23 @@ PACKAGE = {
     "data/files.py": "",
     "models/__init__.py": "from . import base\n",
     "models/base.py": "",
-    "models/lstm.py": "WIDTHS = (8, 16)\nfrom .base import Forecaster\n",
-    "models/nbeats.py": "WIDTHS = (32, 64)\nPUBLISHED = {'L': 9}\n",
+    "models/lstm.py": "WIDTHS = (8, 16)\nCAN = ('recurrent', 'units', 'weights')\nfrom .base import Forecaster\n",
+    "models/nbeats.py": "WIDTHS = (32, 64)\nCAN = ('weights',)\nPUBLISHED = {'L': 9}\n",
     "models/linear.py": "KIND = 'compact'\nWIDTHS = (1,)\n",
     "codecs/__init__.py": "",
     "codecs/intn.py": "",
     "codecs/sparse.py": "",
     "compress/__init__.py": "from litecast import training\n",
-    "compress/pruning.py": 'FAMILIES = ("lstm",)\nLEVELS = (0.5, 0.8, 0.9)\nVARIANTS = ("global", "layer")\n',
-    "compress/bits.py": 'FAMILIES = ("lstm", "nbeats")\nLEVELS = (2, 4, 8)\nVARIANTS = ("tensor",)\n',
+    "compress/pruning.py": 'FITS = ("units", "convolutions")\nLEVELS = (0.5, 0.8, 0.9)\n'
+                           'VARIANTS = ("global", "layer")\n'
+                           'CONTROLS = {"random": "by chance", "scratch": "from fresh weights"}\n',
+    "compress/bits.py": 'FITS = ("weights",)\nLEVELS = (2, 4, 8)\nVARIANTS = ("tensor",)\nCONTROLS = {}\n',
+    "compress/taught.py": 'NEEDS = ("dense", "teachers")\nFITS = ()\nLEVELS = (0.0, 0.5)\nVARIANTS = ("mean",)\n'
+                          'CONTROLS = {"no_teacher": "the same training without a teacher"}\n',
+    "compress/shared.py": "LEVELS = (1, 2)\n",
+    "runtimes/__init__.py": "",
+    "runtimes/onnx.py": "",
+    "runtimes/_graph.py": "",
 }
 KEYED = 'study: str = "s"\ndataset: str = "roads"\n'
 MODELLED = KEYED + 'model: str = "lstm"\nseed: int = 0\n'
@@ -51,8 +59,11 @@ NOTEBOOKS = {
     "230_published": (KEYED + "seed: int = 0\nmodels: list = []\nhorizons: list = []\nsteps: int = 0\n",
                      "from litecast import models"),
     "300_pruning": (PRUNING + "retrain_steps: int = 1\n", "from litecast.compress import pruning"),
-    "310_bits": (MODELLED + "levels: list = [8]\nvariants: list = []\n", "from litecast.compress.bits import compress"),
-    "500_timing": (KEYED + 'model: str = "lstm"\n', "from litecast import modelfile"),
+    "310_bits": (MODELLED + "levels: list = [8]\nvariants: list = []\nroute: list = []\n",
+                 "from litecast.compress.bits import compress"),
+    "320_taught": (PRUNING + "route: list = []\nteachers: list = []\n",
+                   "from litecast import models\nfrom litecast.compress import taught"),
+    "500_timing": (KEYED + 'model: str = "lstm"\n', "from litecast import modelfile, runtimes"),
     "600_compare": ('study: str = "s"\n', "from litecast import results"),
     "700_report": ('study: str = "s"\n', "from litecast import results"),
 }
@@ -128,11 +139,51 @@ BAD = {
     "unknown variant": (("0.7]", "0.7], variants: [globl]"),
         "pruning.variants: unknown variant 'globl'; did you mean 'global'?"),
     "unknown control": (("0.7]", "0.7], controls: [q]"),
-        "pruning.controls: unknown control 'q'; known: random, scratch"),
+        "block 'traffic', techniques.pruning.controls: unknown control 'q'; known: random, scratch"),
+    "control of another technique": (("bits:", "taught: {controls: [random]}"),
+        "taught.controls: unknown control 'random'; known: no_teacher"),
+    "control almost right": (("bits:", "taught: {controls: [no_teachr]}"),
+        "taught.controls: unknown control 'no_teachr'; did you mean 'no_teacher'?"),
+    "control of a technique without any": (("bits:", "bits: {controls: [random]}"),
+        "bits.controls: unknown control 'random'; known: none"),
+    "teacher not in the block": (("bits:", "taught: {teachers: [nbeat]}"),
+        "taught.teachers: unknown model of the block 'nbeat'; did you mean 'nbeats'?"),
+    "teacher of the untaught": (("bits:", "bits: {teachers: [nbeats]}"),
+        "bits.teachers: bits learns from no teacher (NEEDS of compress/bits.py)"),
+    "route of one step": (("bits:\n", "bits:\n    routes: [[{pruning: 0.5}]]\n"),
+        "block 'traffic', routes.0: list should have at least 2 items"),
+    "two techniques in a step": (("bits:\n", "bits:\n    routes: [[{pruning: 0.5, bits: 8}, {bits: 8}]]\n"),
+        "block 'traffic', routes.0.0: a step is one technique and its level, e.g. {int8: 8}"),
+    "step without a level": (("bits:\n", "bits:\n    routes: [[pruning, {bits: 8}]]\n"),
+        "block 'traffic', routes.0.0: a step is one technique and its level"),
+    "unknown technique in a route": (("bits:\n", "bits:\n    routes: [[{pruning: 0.5}, {bit: 8}]]\n"),
+        "block 'traffic', routes.0: unknown technique 'bit'; did you mean 'bits'?"),
+    "unknown key in a step": (("bits:\n", "bits:\n    routes: [[{pruning: 0.5}, {bits: {levl: 8}}]]\n"),
+        "routes.0.1.bits.levl: unknown key 'levl'; did you mean 'level'?"),
+    "unknown level in a route": (("bits:\n", "bits:\n    routes: [[{pruning: 0.5}, {bits: 9}]]\n"),
+        "routes.0.bits.levels: 9 must be a whole number from 2 to 8 (LEVELS of compress/bits.py); nearest: 8"),
+    "unknown variant in a route": (
+        ("bits:\n", "bits:\n    routes: [[{pruning: {level: 0.5, variant: layr}}, {bits: 8}]]\n"),
+        "routes.0.pruning.variants: unknown variant 'layr'; did you mean 'layer'?"),
+    "route of no model that can": (
+        ("bits:\n", "bits:\n  - {name: more, datasets: [roads], models: [nbeats], seeds: [0], "
+         "routes: [[{pruning: 0.5}, {bits: 8}]]}\n"),
+        "block 'more', routes.0.pruning: pruning cannot compress nbeats"),
+    "route from a level that is not made": (
+        ("bits:\n", "bits:\n    routes: [[{pruning: {level: 0.6, variant: layer}}, {bits: 8}]]\n"),
+        "300_pruning/dataset=roads,model=lstm,seed=0 does not make 0.6, where a route starts; add 0.6 to the levels of "
+        "block 'traffic'"),
+    "route from a variant that is not made": (
+        ("bits:\n", "bits:\n    routes: [[{pruning: {level: 0.5, variant: layer}}, {bits: 8}]]\n"),
+        "add layer to the variants of block 'traffic'"),
+    "route through a notebook without the parameter": (
+        ("bits:\n", "bits:\n    routes: [[{bits: 8}, {pruning: 0.5}]]\n"),
+        "300_pruning.ipynb: its parameters cell does not declare 'route'"),
     "control level not run": (("0.7]", "0.7], control_levels: [0.9]"),
         "control_levels: unknown level of the block '0.9'; did you mean '0.7'?"),
     "family it cannot do": (("0.7]", "0.7], models: [nbeats]"),
-        "pruning cannot compress nbeats; FAMILIES of compress/pruning.py: lstm"),
+        "pruning cannot compress nbeats: it needs units or convolutions (FITS of compress/pruning.py), which lstm can "
+        "offer (CAN)"),
     "model not in the block": (("0.7]", "0.7], models: [lstn]"),
         "pruning.models: unknown model of the block 'lstn'; did you mean 'lstm'?"),
     "seed not in the block": (("0.7]", "0.7], seeds: [2]"),
@@ -325,12 +376,130 @@ def test_the_studies_of_the_house_can_be_planned(name):
 
 
 def test_planning_imports_neither_torch_nor_pandas():
-    text = ("import sys; from litecast import paths, study, runner\n"
+    text = ("import sys\nfrom litecast import paths\nfrom litecast.planning import plan\n"
+            "from litecast.running import make\n"
             "s = plan.load(paths.PARAMS / 'full.yaml')\n"
-            "study.plan(s, {d: {'name': d, 'source': 'x', 'sha256': ''} for d in s.datasets})\n"
+            "plan.expand(s, {d: {'name': d, 'source': 'x', 'sha256': ''} for d in s.datasets})\n"
             "print({'torch', 'pandas', 'numpy', 'papermill', 'matplotlib'} & set(sys.modules))")
     found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+# ---- capabilities, teachers and routes ---------------------------------------------------------------------------
+
+
+def test_a_technique_is_offered_to_models_that_can_what_it_fits(house):
+    known = plan.Catalogue.read()
+    assert set(known.techniques) == {"pruning", "bits", "taught"}, "shared.py has no VARIANTS"
+    assert known.able("pruning") == ["lstm"] and known.able("bits") == ["lstm", "nbeats"]
+    assert known.able("taught") == ["linear", "lstm", "nbeats"], "no FITS: every network"
+    (paths.PACKAGE / "models" / "tcn.py").write_text("WIDTHS = (8,)\nCAN = ('convolutions',)\n")
+    assert plan.Catalogue.read().able("pruning") == ["lstm", "tcn"], "a new model edits no technique"
+
+
+def needs_of(made: plan.Plan, stage: str) -> dict[str, list[str]]:
+    return {run.id.partition("/")[2]: [need.partition("/")[2] for need in run.needs] for run in made.runs
+            if run.stage == stage}
+
+
+def test_teachers_name_a_run_and_it_waits_for_their_dense_networks(house):
+    taught = "taught: {teachers: [nbeats, lstm], models: [lstm], controls: [no_teacher]}"
+    made = planned(house, GOOD.replace("bits:", taught))
+    lstm, nbeats = "dataset=roads,model=lstm,seed=1", "dataset=roads,model=nbeats,seed=1"
+    assert needs_of(made, "320_taught")[f"{lstm},teachers=nbeats+lstm"] == [lstm, nbeats]
+    first, second = (run for run in made.runs if run.stage == "320_taught")
+    assert first.params["teachers"] == ["nbeats", "lstm"] and first.keys["teachers"] == "nbeats+lstm"
+    assert (first.params["controls"], second.params["controls"]) == (["no_teacher"], [])
+    assert first.params["control_levels"] == [0.5]
+    assert {"models/lstm.py", "models/nbeats.py"} <= files_of(made, first.id)
+
+
+def test_the_code_of_a_run_holds_its_own_teachers_only(house):
+    more = "  - {name: more, datasets: [roads], models: [lstm, nbeats], seeds: [0, 1], techniques: {taught: }}\n"
+    made = planned(house, GOOD.replace("bits:", "taught: {teachers: [nbeats], models: [lstm]}") + more)
+    lstm = "320_taught/dataset=roads,model=lstm,seed=0,teachers="
+    assert made.run(f"{lstm}nbeats").code != made.run(f"{lstm}lstm").code
+    assert files_of(made, f"{lstm}nbeats") == files_of(made, f"{lstm}lstm") | {"models/nbeats.py"}
+
+
+def test_without_others_a_network_is_its_own_teacher(house):
+    made = planned(house, GOOD.replace("bits:", "taught:"))
+    one = "dataset=roads,model=nbeats,seed=0"
+    assert needs_of(made, "320_taught")[f"{one},teachers=nbeats"] == [one]
+    assert "models/lstm.py" not in files_of(made, f"320_taught/{one},teachers=nbeats")
+    assert f"320_taught/{one},teachers=nbeats" in made.run("500_timing/dataset=roads,model=nbeats").needs
+
+
+ROUTES = GOOD + """    routes:
+      - [{pruning: 0.5}, {bits: 8}, {taught: {level: 0.5, teachers: [nbeats]}}]
+      - [{pruning: 0.5}, {bits: 8}, {bits: 2}]
+"""
+
+
+def test_a_route_is_a_chain_of_runs_and_a_common_beginning_is_run_once(house):
+    made = planned(house, ROUTES)
+    dense, chain = "dataset=roads,model=lstm,seed=1", "pruning-0.5+bits-8"
+    routed = {stage: {k: v for k, v in needs_of(made, stage).items() if "route=" in k and "seed=1" in k}
+              for stage in ("300_pruning", "310_bits", "320_taught")}
+    assert routed == {
+        "300_pruning": {},
+        "310_bits": {f"{dense},route={chain}": [dense, dense],
+                     f"{dense},route={chain}+bits-2": [f"{dense},route={chain}", dense]},
+        "320_taught": {f"{dense},teachers=nbeats,route={chain}+taught-0.5-nbeats": [
+            f"{dense},route={chain}", dense, "dataset=roads,model=nbeats,seed=1"]},
+    }
+    run = made.run(f"310_bits/{dense},route={chain}+bits-2")
+    assert run.needs == [f"310_bits/{dense},route={chain}", f"210_deep/{dense}"]
+    assert run.dir == f"runs/310_bits/{dense},route={chain}+bits-2"
+    assert run.params == {"study": "s", "dataset": "roads", "model": "lstm", "seed": 1, "levels": [2],
+                          "variants": ["tensor"], "route": [{"pruning": {"level": 0.5, "variant": "global"}},
+                                                            {"bits": {"level": 8, "variant": "tensor"}}]}
+    taught = next(run for run in made.runs if run.stage == "320_taught")
+    assert (taught.params["teachers"], taught.params["controls"]) == (["nbeats"], [])
+    assert made.run(f"300_pruning/{dense}").params["levels"] == [0.5, 0.7]
+    assert "route pruning > bits > taught: pruning does not compress nbeats: left out" in made.notes
+    assert {run.id for run in made.runs if run.stage in routed and run.keys["model"] == "lstm"} <= set(
+        made.run("500_timing/dataset=roads,model=lstm").needs)
+
+
+def test_a_variant_that_is_not_the_first_is_named(house):
+    text = GOOD.replace("0.7]", "0.7], variants: [global, layer]") + (
+        "    routes: [[{pruning: {level: 0.7, variant: layer}}, {bits: 8}]]\n")
+    assert planned(house, text).run("310_bits/dataset=roads,model=lstm,seed=0,route=pruning-0.7-layer+bits-8")
+
+
+def test_a_first_step_that_nobody_asked_for_is_planned_with_the_levels_of_all_routes(house):
+    text = GOOD.replace("pruning: {levels: [0.5, 0.7]}", "bits:").replace("      bits:\n", "", 1) + (
+        "    routes: [[{pruning: 0.8}, {bits: 8}], [{pruning: 0.5}, {bits: 4}], [{pruning: 0.8}, {bits: 2}]]\n")
+    first = planned(house, text).run("300_pruning/dataset=roads,model=lstm,seed=0")
+    assert (first.params["levels"], first.params["variants"], first.params["controls"]) == ([0.5, 0.8], ["global"], [])
+    assert first.needs == ["210_deep/dataset=roads,model=lstm,seed=0"]
+
+
+def test_an_own_file_leaves_out_a_route_whose_first_step_another_block_asks_otherwise(house):
+    more = """
+  - {name: more, datasets: [shares], models: [lstm], seeds: [0], routes: [[{pruning: 0.6}, {bits: 8}]]}
+"""
+    assert planned(house, GOOD + more).run("310_bits/dataset=shares,model=lstm,seed=0,route=pruning-0.6+bits-8")
+    made = planned(house, GOOD + more, files={"my": "my.csv"}, my={"name": "my", "source": "files", "sha256": "3"})
+    assert "a route from 300_pruning/dataset=my,model=lstm,seed=0 at 0.6 is left out: 0.6 is not among its levels" in (
+        made.notes)
+    assert not [run.id for run in made.runs if "route" in run.keys]
+
+
+def test_an_edited_technique_moves_every_run_of_the_routes_that_go_through_it(house):
+    def digests():
+        return {run.id: run.digest for run in planned(house, ROUTES).runs if not run.late}
+
+    before, path = digests(), paths.PACKAGE / "compress" / "bits.py"
+    path.write_text(path.read_text() + "# edited\n")
+    after = digests()
+    moved = {run_id for run_id in before if before[run_id] != after[run_id]}
+    assert moved == {run_id for run_id in before if run_id.startswith("310_bits") or "bits-8" in run_id}
+    path = paths.PACKAGE / "models" / "nbeats.py"
+    path.write_text(path.read_text() + "# edited\n")
+    again = {run_id for run_id, digest in digests().items() if digest != after[run_id]}
+    assert again == {run_id for run_id in before if "nbeats" in run_id}, "a teacher's code and its dense run count"
 
 
 # ---- closures and digests ----------------------------------------------------------------------------------------
@@ -351,6 +520,11 @@ def test_closure_holds_the_run_s_own_model_and_source_and_nothing_else(house):
     assert files_of(made, "300_pruning/dataset=roads,model=lstm,seed=0") == {
         "__init__.py", "compress/__init__.py", "compress/pruning.py", "training.py", "cost.py"}
     assert files_of(made, "600_compare/all") == {"__init__.py", "results.py"}
+
+
+def test_a_package_of_runtimes_brings_all_its_files(house):
+    found = files_of(planned(house), "500_timing/dataset=roads,model=lstm")
+    assert {"runtimes/__init__.py", "runtimes/onnx.py", "runtimes/_graph.py"} <= found
 
 
 def test_an_own_file_pulls_in_the_reader_of_files(house):

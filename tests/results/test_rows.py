@@ -1,4 +1,4 @@
-"""Rows, runs and the choices made on them."""
+"""Rows, runs, and the rows of a study."""
 
 import json
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from litecast import results
 from litecast.errors import RunError
-from litecast.results import Run
+from litecast.results import Run, rows
 
 KEYS = {"dataset": "sample-traffic", "model": "lstm", "seed": 0}
 DENSE = {"technique": "dense", "role": "dense", "variant": "float32", "level": 16, "runtime": "torch"}
@@ -27,24 +27,15 @@ def losses(value=1.0, origins=3):
     return grid.assign(abs_err=value, sq_err=value**2, abs_y=10.0)
 
 
-def typed(lines: list[dict]) -> pd.DataFrame:
-    """A table as `collect` gives it, before anything is chosen."""
-    table = results._typed(pd.DataFrame([{"runtime": "torch", **line} for line in lines], columns=results.COLUMNS))
-    return table.assign(row_id=[results.row_id(row) for row in table.to_dict("records")])
-
-
-def line(technique, level, val, size=100, seed=0, variant="v", role="compressed", **more):
-    return {"dataset": "d", "model": "m", "technique": technique, "level": level, "variant": variant, "seed": seed,
-            "role": role, "val_wape": val, "bytes": size, "live_params": 10, **more}
-
-
 # ---- names
 
 def test_columns_are_those_of_the_contract_in_its_order():
     assert results.COLUMNS[:15] == ["study", "dataset", "model", "technique", "level", "variant", "seed", "role",
                                     "control", "selected", "row_id", "parent_id", "dense_id", "L", "H"]
-    assert results.COLUMNS[-3:] == ["runtime_version", "error", "run"]
-    assert len(results.COLUMNS) == len(set(results.COLUMNS)) == 63
+    assert results.COLUMNS[60:] == ["runtime_version", "error", "run", "route", "teacher_id", "copy_of", "precision",
+                                    "train_steps"]  # later ones are appended
+    assert len(results.COLUMNS) == len(set(results.COLUMNS)) == 68
+    assert results.TEXT | results.INTEGERS <= set(results.COLUMNS) and not results.TEXT & results.INTEGERS
 
 
 def test_row_id_names_what_differs():
@@ -53,6 +44,23 @@ def test_row_id_names_what_differs():
     assert results.row_id({**row, "control": "random", "runtime": "onnxruntime"}).endswith("/s0/random/onnxruntime")
     assert results.row_id({"dataset": "d", "model": "naive", "technique": "classical"}) == "d/naive/classical/-/-/s-"
     assert results.row_id({**row, "level": "0.90"}) != results.row_id(row)
+    assert len({results.row_id({**row, "runtime": runtime}) for runtime in ("torch", "sklearn", "", None)}) == 1
+    chain = {**row, "technique": "channel_pruning+int8", "level": "0.5+8", "variant": "mean:nbeats-int8"}
+    assert results.row_id(chain) == "sample-traffic/lstm/channel_pruning+int8/0.5+8/mean:nbeats-int8/s0"
+    int8 = {**row, "technique": "int8", "level": 8, "variant": "minmax-int8", "runtime": "onnxruntime"}
+    assert results.row_id(int8) == "sample-traffic/lstm/int8/8/minmax-int8/s0/onnxruntime"
+
+
+@pytest.mark.parametrize("level, kept, shown", [
+    (0.5, 0.5, "0.5"), (8, 8, "8"), ("8", 8, "8"), (1e6, 1_000_000, "1e+06"), ("0.5+8", "0.5+8", "0.5+8"),
+    ("8+0.25", "8+0.25", "8+0.25"), ("a", "a", "a"), (None, None, "")])
+def test_a_level_that_reads_as_a_number_is_one_and_a_chain_s_is_text(level, kept, shown):
+    run = Run.open("deep", "s", **KEYS)
+    identifier = run.add({**DENSE, "technique": "x", "level": level})["row_id"]
+    run.finish()
+    again = Run.open("deep", "s", **KEYS).get(identifier)["level"]
+    assert again == kept and type(again) is type(kept)
+    assert results.read(run.dir / "results.csv").level[0] == shown
 
 
 @given(st.lists(st.text(min_size=1, max_size=40), min_size=2, max_size=2, unique=True))
@@ -77,6 +85,39 @@ def test_a_row_is_completed_and_read_back_the_same(reports):
     again = results.read(run.dir / "results.csv")
     pd.testing.assert_frame_equal(frame, again)
     assert again.val_wape[0] == 0.1 + 0.2 and again.level[0] == "16"
+
+
+def test_a_route_row_keeps_its_columns_and_the_run_s_keys_are_not_its_route(reports):
+    keys = {**KEYS, "teachers": "nbeats+lstm", "route": "channel_pruning-0.5+int8-8"}
+    run = Run.open("distillation", "s", *keys.values())
+    assert run.dir.name == ("dataset=sample-traffic,model=lstm,seed=0,teachers=nbeats+lstm,"
+                            "route=channel_pruning-0.5+int8-8")
+    route = "channel_pruning 0.5 > int8 8 > distillation 16"
+    row = run.add({**DENSE, "technique": "channel_pruning+int8+distillation", "level": "0.5+8+16", "route": route,
+                   "role": "compressed", "teacher_id": "a + b", "precision": "int8+float32", "train_steps": 300.0})
+    assert row["train_steps"] == 300 and isinstance(row["train_steps"], int) and row["copy_of"] is None
+    assert run.add(DENSE)["route"] is None and run.add(DENSE)["teacher_id"] is None
+    run.finish()
+    assert Run.open("distillation", "s", **keys).get(row["row_id"]) == row
+    read = results.read(run.dir / "results.csv").set_index("row_id").loc[row["row_id"]]
+    assert (read.route, read.teacher_id, read.copy_of, read.precision) == (route, "a + b", "", "int8+float32")
+    assert read.train_steps == 300 and read.level == "0.5+8+16"
+
+
+def test_what_is_empty_names_no_run_and_an_unknown_key_is_refused():
+    assert Run.open("deep", "s", **KEYS, teachers="", route="").dir == Run.open("deep", "s", **KEYS).dir
+    assert Run.open("deep", "s", "d").dir.name == "dataset=d" and Run.open("deep", "s").dir.name == "all"
+    with pytest.raises(TypeError, match="levels"):
+        Run.open("deep", "s", **KEYS, levels=[1])
+
+
+def test_a_table_of_older_columns_reads_as_empty_in_the_new_ones(reports):
+    old = pd.DataFrame([{**KEYS, **DENSE}]).reindex(columns=results.COLUMNS[:63])
+    old.to_csv(reports / "results.csv", index=False)
+    table = results.read(reports / "results.csv")
+    assert list(table.columns) == results.COLUMNS
+    assert (table[["route", "teacher_id", "copy_of", "precision"]] == "").all(axis=None)
+    assert table.train_steps.isna().all() and len(results.own(table)) == 1
 
 
 def test_what_does_not_apply_stays_empty():
@@ -145,7 +186,7 @@ def test_finish_interrupted_before_its_end_can_be_repeated(monkeypatch):
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(OSError):
-        patch.setattr(results, "write_csv", full)
+        patch.setattr(rows, "write_csv", full)
         run.finish()
     Run.open("deep", "s", **KEYS).finish()
     assert len(results.losses("s", [row["row_id"]])) == 6
@@ -232,122 +273,67 @@ def test_a_row_written_twice_is_an_error():
         results.collect("s")
 
 
+PLAIN = {**DENSE, "val_wape": 0.10, "bytes": 1000, "live_params": 250, "format": "litecast"}
+SMALL = {**PLAIN, "technique": "x", "role": "compressed", "bytes": 200, "live_params": 50}
+ONNX = {"format": "onnx", "runtime": "onnxruntime", "bytes": 400, **KEYS}
+LONGER = {**PLAIN, "control": "extra_epochs", "role": "control", "val_wape": 0.09}
+
+
+def ids_of(*rows):
+    return [results.row_id({**KEYS, **row}) for row in rows]
+
+
+def copy(row):
+    return {**row, **ONNX, "copy_of": ids_of(row)[0]}
+
+
+def timed(rows, times):
+    """A timing run: these rows of its own, and median ms by (row_id, runtime)."""
+    run = Run.open("timing", "s", dataset="sample-traffic", model="lstm")
+    for row in rows:
+        run.add(row)
+    lines = [{"row_id": name, "runtime": runtime, "latency_ms_p10": 0.5, "latency_ms_p50": ms, "latency_ms_p90": 9.0,
+              "threads": 1, "batch": 1, "note": "not a result column"} for (name, runtime), ms in times]
+    pd.DataFrame(lines).to_csv(run.file("latency.csv"), index=False)
+    run.finish()
+    return results.collect("s").set_index("row_id")
+
+
 def test_ratio_and_latency_by_hand():
-    dense = {**DENSE, "val_wape": 0.10, "bytes": 1000, "live_params": 250, "format": "litecast"}
-    small = {**dense, "technique": "x", "role": "compressed", "bytes": 200, "live_params": 50}
-    onnx = {"format": "onnx", "runtime": "onnxruntime", "bytes": 400}
-    finished("210_deep", [dense, {**dense, "control": "extra_epochs", "role": "control", "val_wape": 0.09}], **KEYS)
-    finished("30_x", [small], **KEYS)
-    timing = Run.open("timing", "s", dataset="sample-traffic", model="lstm")
-    for row in (dense, small):
-        timing.add({**row, **onnx, "seed": 0})
-    ids = [results.row_id({**KEYS, **row}) for row in (dense, small)]
-    measured = pd.DataFrame({"row_id": ids * 2, "runtime": ["torch"] * 2 + ["onnxruntime"] * 2, "threads": 1,
-                             "batch": 1, "latency_ms_p10": 0.5, "latency_ms_p50": [4.0, 2.0, 1.0, 0.8],
-                             "latency_ms_p90": 9.0})
-    measured.to_csv(timing.file("latency.csv"), index=False)
-    timing.finish()
-    table = results.collect("s").set_index("row_id")
-    assert set(table.dense_id) == {ids[0] + "/extra_epochs"}
-    assert table.ratio[ids[0]] == 4 * 250 / 1000 and table.ratio[ids[1]] == 5.0
-    assert table.latency_ms_p50[ids[1]] == 2.0 and table.latency_ms_p50[ids[1] + "/onnxruntime"] == 0.8
+    finished("210_deep", [PLAIN, LONGER], **KEYS)
+    finished("30_x", [SMALL], **KEYS)
+    dense, longer, small, dense2, small2 = ids_of(PLAIN, LONGER, SMALL, copy(PLAIN), copy(SMALL))
+    assert small2 == small + "/onnxruntime"
+    table = timed([copy(PLAIN), copy(SMALL)], [((dense, "torch"), 4.0), ((small, "torch"), 2.0),
+                  ((dense2, "onnxruntime"), 1.0), ((small2, "onnxruntime"), 0.8), (("gone", "torch"), 7.0)])
+    assert set(table.dense_id) == {longer}
+    assert table.ratio[dense] == 4 * 250 / 1000 and table.ratio[small] == 5.0
+    assert table.latency_ms_p50[small] == 2.0 and table.latency_ms_p50[small2] == 0.8
     # extra_epochs was not timed: the dense network, the same in all but its weights, stands in
-    assert table.latency_ratio[ids[1]] == 2.0 and table.latency_ratio[ids[1] + "/onnxruntime"] == 1.25
-    assert np.isnan(table.latency_ms_p50[ids[0] + "/extra_epochs"])
-    assert table.selected[ids[0] + "/extra_epochs"] == 0 and table.selected[ids[1] + "/onnxruntime"] == 1
+    assert table.latency_ratio[small] == 2.0 and table.latency_ratio[small2] == 1.25
+    assert np.isnan(table.latency_ms_p50[longer]) and np.isnan(table.latency_ratio[longer])
+    assert table.selected[longer] == 0 and table.selected[small2] == 1
 
 
-# ---- choices
-
-def test_reference_is_the_better_on_validation_by_means_over_seeds():
-    dense = [line("dense", "16", val, seed=s, role="dense") for s, val in enumerate([0.10, 0.12])]
-    extra = [line("dense", "16", val, seed=s, role="control", control="extra_epochs")
-             for s, val in enumerate([0.105, 0.11])]
-    table = typed(dense + extra + [line("x", "0.5", 0.2, seed=1), line("x", "0.5", 0.2, seed=7)])
-    chosen = results.reference(table)
-    assert chosen["d/m/x/0.5/v/s1"] == "d/m/dense/16/v/s1/extra_epochs"  # 0.1075 < 0.11
-    assert chosen["d/m/dense/16/v/s0"] == "d/m/dense/16/v/s0/extra_epochs"
-    assert chosen["d/m/x/0.5/v/s7"] == ""
-    worse = table.assign(val_wape=table.val_wape + 0.02 * (table.control != ""))
-    assert results.reference(worse)["d/m/x/0.5/v/s1"] == "d/m/dense/16/v/s1"
-
-
-def test_width_rows_and_failed_rows_are_no_reference():
-    table = typed([line("dense", "16", 0.10, role="dense"), line("width", "64", 0.05, role="dense"),
-                   line("dense", "16", 0.01, role="control", control="extra_epochs", error="diverged")])
-    assert set(results.reference(table)) == {"d/m/dense/16/v/s0"}
+def test_speed_is_told_against_the_reference_s_own_time_in_the_same_runtime():
+    int8 = {**SMALL, **ONNX, "technique": "int8", "val_wape": 0.10}  # a function of its own: ONNX Runtime alone has it
+    finished("210_deep", [PLAIN, LONGER], **KEYS)
+    finished("30_x", [SMALL], **KEYS)
+    finished("340_int8", [int8], **KEYS)
+    dense, longer, small, eight = ids_of(PLAIN, LONGER, SMALL, int8)
+    copies = [copy(PLAIN), copy(LONGER), copy(SMALL)]
+    dense2, longer2, small2 = ids_of(*copies)
+    table = timed(copies, [((dense, "torch"), 4.0), ((longer, "torch"), 5.0), ((small, "torch"), 2.0),
+                           ((dense2, "onnxruntime"), 1.0), ((longer2, "onnxruntime"), 3.0),
+                           ((small2, "onnxruntime"), 1.5), ((eight, "onnxruntime"), 0.5)])
+    assert table.latency_ratio[[small, longer, small2, longer2, eight]].tolist() == [2.5, 1.0, 2.0, 1.0, 6.0]
+    assert table.selected[[eight, small, small2]].tolist() == [1, 1, 1]
 
 
-SWEEP = [line("dense", "16", 0.100, 1000, role="dense"), line("x", "0.5", 0.099, 500), line("x", "0.8", 0.1009, 200),
-         line("x", "0.9", 0.102, 100), line("y", "a", 0.2, 10), line("y", "b", 0.15, 900)]
-
-
-def chosen(table):
-    return set(table[results.select(table)].row_id)
-
-
-def test_selection_takes_the_smallest_within_a_percent_else_the_best():
-    assert chosen(typed(SWEEP)) == {"d/m/dense/16/v/s0", "d/m/x/0.8/v/s0", "d/m/y/b/v/s0"}
-
-
-def test_selection_is_one_level_per_variant_and_on_means_over_seeds():
-    more = [line("x", "0.9", 0.0990, 100, seed=1), line("x", "0.8", 0.2, 200, seed=1),
-            line("x", "0.5", 0.1, 500, seed=1), line("dense", "16", 0.104, 1000, seed=1, role="dense"),
-            line("x", "0.9", 0.3, 90, variant="w")]
-    picked = chosen(typed(SWEEP + more))  # reference 0.102: x 0.9 has 0.1005, x 0.8 has 0.15
-    assert {i for i in picked if "/x/" in i} == {"d/m/x/0.9/v/s0", "d/m/x/0.9/v/s1", "d/m/x/0.9/w/s0"}
-
-
-def test_controls_and_failures_are_not_selected():
-    table = typed([*SWEEP, line("x", "0.8", 0.05, 5, role="control", control="random"),
-                   line("x", "0.99", 0.05, 5, error="diverged"), line("x", "0.98", None, 5)])
-    assert chosen(table) == chosen(typed(SWEEP))
-
-
-@given(st.integers(0, 2**32 - 1))
-@settings(max_examples=12, deadline=None)
-def test_selection_reads_no_test_column_and_not_the_order_of_rows(seed):
-    rng = np.random.default_rng(seed)
-    lines = [line(t, str(level), rng.uniform(0.09, 0.11), int(rng.integers(10, 999)), seed=s, test_wape=rng.random(),
-                  role="dense" if t == "dense" else "compressed")
-             for t, levels in (("dense", [1]), ("x", range(4)), ("y", range(3))) for level in levels for s in range(2)]
-    table = typed(lines)
-    other = table.copy()
-    for name in [name for name in table if name.startswith("test_")]:
-        other[name] = rng.permutation(table[name].to_numpy())
-    assert chosen(other) == chosen(table) == chosen(table.sample(frac=1, random_state=seed % 1000))
-    assert results.select(table).groupby([table.technique, table.seed]).sum().eq(1).all()
-
-
-def test_skill_needs_validation_and_test():
-    table = typed([line("dense", "1", 0.1, role="dense", model="m", val_skill=0.2, test_skill=0.1),
-                   line("dense", "1", 0.1, role="dense", val_skill=0.2, test_skill=-0.1) | {"model": "n"}])
-    assert results.has_skill(table).to_dict() == {("d", "m"): True, ("d", "n"): False}
-
-
-def test_means_are_over_seeds_and_keep_the_first_seed_s_names():
-    table = typed([line("x", "0.5", 0.2, seed=1), line("x", "0.5", 0.1, seed=0), line("x", "0.9", 0.5),
-                   line("x", "0.5", 0.9, seed=2, error="diverged"), line("x", "0.5", 0.7, control="random")])
-    made = results.means(table)
-    assert list(made.columns) == results.COLUMNS
-    assert made.set_index("row_id").val_wape.round(9).to_dict() == {
-        "d/m/x/0.5/v/s0": 0.15, "d/m/x/0.9/v/s0": 0.5, "d/m/x/0.5/v/s0/random": 0.7}
-    assert results.means(typed([])).empty
-
-
-def test_headline_by_hand():
-    skill, no_skill = {"val_skill": 0.1, "test_skill": 0.1}, {"val_skill": -1, "test_skill": -1, "test_wape": 0.01}
-    table = typed([
-        line("dense", "64", 0.100, 90_000, role="dense", test_wape=0.11, **skill),
-        line("x", "0.5", 0.1019, 15_000, test_wape=0.115), line("x", "0.9", 0.103, 3_000, test_wape=0.09),
-        line("x", "0.8", 0.099, 1_000, role="control", control="random", test_wape=0.01),
-        line("width", "8", 0.11, 3_900, role="dense", test_wape=0.12),
-        line("dense", "1", 0.01, 10, role="dense", **no_skill) | {"model": "unskilled"},
-        line("dense", "1", 0.9, 10, role="dense", **no_skill) | {"dataset": "prices"},
-    ])
-    good, bad = results.headline(table).sort_values("dataset").to_dict("records")
-    assert good["skill"] and good["best"] == "d/m/dense/64/v/s0" and good["best_wape"] == 0.11
-    assert good["small"] == "d/m/x/0.5/v/s0" and good["small_kb"] == 15.0 and good["small_wape"] == 0.115
-    assert (good["wape_4kb"], good["wape_16kb"], good["wape_64kb"]) == (0.09, 0.115, 0.115)
-    assert good["row_4kb"] == "d/m/x/0.9/v/s0"
-    assert bad["dataset"] == "prices" and not bad["skill"] and np.isnan(bad["best_wape"])
+def test_a_time_belongs_to_the_row_that_was_timed_in_its_runtime():
+    finished("210_deep", [PLAIN], **KEYS)
+    dense, = ids_of(PLAIN)
+    table = timed([copy(PLAIN)], [((dense, "onnxruntime"), 3.0), ((dense, "torch"), 4.0)])
+    assert table.latency_ms_p50[dense] == 4.0 and np.isnan(table.latency_ms_p50[dense + "/onnxruntime"])
+    with pytest.raises(RunError, match=f"{dense} was timed twice in torch"):
+        timed([], [((dense, "torch"), 3.0), ((dense, "torch"), 4.0)])

@@ -98,10 +98,9 @@ def test_a_constant_factor_is_found_exactly():
 
 
 def test_resamples_have_all_origins_and_wrap_around():
-    starts, lengths = statistics._blocks(10, 4, 500, 0)
-    assert lengths.tolist() == [4, 4, 2] and starts.shape == (500, 3)
-    assert (statistics._sums(np.ones(10), starts, lengths, 4) == 10).all()
-    sums = statistics._sums(np.arange(10.0), np.array([[8, 0, 5]]), lengths, 4)
+    starts = np.random.default_rng(0).integers(0, 10, (500, 3))
+    assert (statistics._sums(np.ones(10), starts, 4) == 10).all()
+    sums = statistics._sums(np.arange(10.0), np.array([[8, 0, 5]]), 4)
     assert sums.tolist() == [(8 + 9 + 0 + 1) + (0 + 1 + 2 + 3) + (5 + 6)]
 
 
@@ -165,7 +164,7 @@ def row(technique, level="1", seed=0, role="compressed", **more):
 
 
 def table(lines):
-    frame = results._typed(pd.DataFrame(lines, columns=results.COLUMNS))
+    frame = results.typed(pd.DataFrame(lines, columns=results.COLUMNS))
     frame["row_id"] = [results.row_id(line) for line in frame.to_dict("records")]
     frame["dense_id"] = frame.row_id.map(results.reference(frame))
     return frame
@@ -262,16 +261,29 @@ def test_without_skill_there_is_none_to_lose(study):
     rows, errors = study
     rows.loc[rows.model == "lstm", "test_skill"] = -0.1
     made = statistics.compare(rows, grid(errors))
-    assert set(made[made.margin > 0].verdict) == {statistics.NO_SKILL} and set(made[made.margin == 0].verdict) == {"better"}
+    assert set(made[made.margin > 0].verdict) == {statistics.NO_SKILL}
+    assert set(made[made.margin == 0].verdict) == {"better"}
 
 
 def test_the_same_file_in_another_runtime_is_no_second_claim(study):
     rows, errors = study
-    twin, alone = f"{SAME}/onnxruntime", "d/lstm/real/1/v/s0/onnxruntime"
+    twin, alone, again = f"{SAME}/onnxruntime", "d/lstm/real/1/v/s0/onnxruntime", f"{DENSE}/onnxruntime"
     onnx = {"runtime": "onnxruntime", "format": "onnx"}
-    lines = [row("dense", role="dense"), row("same"), row("same", **onnx), row("real", **onnx)]
-    made = statistics.compare(table(lines), grid({n: errors[DENSE] for n in (DENSE, SAME, twin, alone)}))
-    assert set(made.row) == {SAME, alone} and set(made.reference) == {DENSE}
+    lines = [row("dense", role="dense"), row("same"), row("same", **onnx, copy_of=SAME), row("real", **onnx),
+             row("dense", role="dense", **onnx, copy_of=DENSE),
+             row("classical", role="naive", model="seasonal_naive", val_skill=None, test_skill=None)]
+    losses = grid({n: errors[DENSE] for n in (DENSE, SAME, twin, alone, again)} | {NAIVE: errors[NAIVE]})
+    made = statistics.compare(table(lines), losses)
+    claims, rivals = made[made.margin > 0], made[made.margin == 0]
+    assert set(claims.row) == {SAME, alone} and set(claims.reference) == {DENSE}
+    assert rivals[["row", "reference"]].to_numpy().tolist() == [[DENSE, NAIVE]]
+    assert statistics.needed(table(lines)) == sorted([DENSE, SAME, alone, NAIVE])
+    assert (claims[claims.row == alone].runtime == "onnxruntime").all() and len(claims) == 6
+
+
+def test_better_is_what_errs_less_and_passes_the_adjusted_test():
+    lines = pd.DataFrame({"delta": [-0.1, -0.1, 0.1, -0.1], "p_holm": [0.049, 0.05, 0.01, np.nan]})
+    assert statistics.is_better(lines).tolist() == [True, False, False, False]
 
 
 def test_time_follows_macs_by_rank():

@@ -1,99 +1,320 @@
-"""The exported graph: the same function, nothing else in the file, and refused where it is not."""
+"""The exported graph: raw values in and out, the same function, its card, nothing else; refused where it is not."""
 
 import numpy as np
 import onnx as format
-import pandas as pd
 import pytest
 import torch
+from onnxruntime import quantization
+from small_nets import NAMES, card, dataset, network, values
 
-from litecast import models, training
-from litecast.data.frame import Header, from_wide
-from litecast.data.windows import prepare
-from litecast.errors import RunError
+from litecast import modelfile, models, training
+from litecast.errors import DataError, ModelFileError, RunError
 from litecast.runtimes import onnxruntime
+from litecast.training import cost
+
+SOME = ["nlinear", "lstm", "patchtst", "resnet1d", "nbeats"]  # a few per kind
 
 
-def network(family, seed=0, L=48, H=10, F=3):  # noqa: N803
-    module = models.module(family)
-    torch.manual_seed(seed)
-    return module.Model(module.Config.of_width(8, L=L, H=H, F=F, patch=24)).eval()
+@pytest.fixture
+def place(tmp_path):
+    """Write the file of a network; returns it open."""
+
+    def write(model, about, name="m.onnx"):
+        (tmp_path / name).write_bytes(onnxruntime.export(model, about))
+        return onnxruntime.open(tmp_path / name)
+
+    return write
 
 
-@torch.no_grad()
-@pytest.mark.parametrize(("L", "F"), [(48, 3), (53, 0)])
+@pytest.mark.parametrize("transform", ["none", "log"])
 @pytest.mark.parametrize("family", models.names())
-def test_every_family_is_the_same_function_at_any_batch_and_number_of_series(family, L, F, tmp_path):  # noqa: N803
-    model = network(family, L=L, F=F)
-    size = onnxruntime.export(model, tmp_path / "m.onnx")
-    assert size == (tmp_path / "m.onnx").stat().st_size and [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
-    session = onnxruntime.session(tmp_path / "m.onnx")
-    draw = torch.Generator().manual_seed(5)
-    for batch, channels in ((1, 1), (5, 1), (1, 3), (5, 3)):
-        x = 3 + 2 * torch.randn(batch, L, channels, generator=draw)
-        z = torch.randn(batch, L + 10, F, generator=draw) if F else None
-        expected = model(x, z)
-        found = onnxruntime.run(session, x.numpy(), None if z is None else z.numpy())
-        assert found.shape == (batch, 10, channels) and found.dtype == np.float32
-        assert np.abs(found - expected.numpy()).max() <= onnxruntime.TOLERANCE * expected.abs().max()
+def test_forecasts_of_raw_values_are_those_of_the_network(family, transform, place):
+    data = dataset(transform)
+    model = network(family, data)
+    opened = place(model, card(data))
+    origins = data.origins("test")
+    expected = training.predict(model, data, origins)
+    found = onnxruntime.predict(opened, data, origins)
+    assert found.shape == expected.shape == (len(origins), 6, 3) and found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+    assert onnxruntime.predict(opened, data, origins[:0]).shape == (0, 6, 3)
 
 
-@pytest.mark.parametrize("family", models.names())
-def test_the_file_holds_no_debugging_data(family, tmp_path):
-    model = network(family)
-    size = onnxruntime.export(model, tmp_path / "m.onnx")
-    stored = format.load(tmp_path / "m.onnx")
+@pytest.mark.parametrize("transform", ["none", "log"])
+@pytest.mark.parametrize("family", SOME)
+def test_a_user_gets_what_the_model_file_gives(family, transform, place, tmp_path):
+    data = dataset(transform)
+    model, about = network(family, data), card(data)
+    path = place(model, about).path
+    modelfile.save(tmp_path / "m.safetensors", model, {}, about)
+    file = modelfile.load(tmp_path / "m.safetensors")
+    for table in (values()[:380], values()[["c", "a", "b"]][60:300]):  # other columns, gaps, no past
+        table = table.mask(np.arange(len(table))[:, None] < [0, 0, len(table) - 30])
+        np.testing.assert_allclose(onnxruntime.forecast(path, table), file.forecast(table), rtol=1e-5)
+    with pytest.raises(DataError, match="48 steps x 3 series"):
+        onnxruntime.forecast(path, values().to_numpy()[:47], values().index[:47])
+    with pytest.raises(DataError, match="lacks: b"):
+        onnxruntime.forecast(path, values()[["a", "c"]])
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_any_batch_and_any_series_alone_or_in_another_order(transform, place):
+    data = dataset(transform)
+    session = place(network("gru", data), card(data)).session
+    draw = np.random.default_rng(3)
+    x = data.raw(draw.normal(size=(5, 48, 3))).astype(np.float32)
+    z = draw.normal(size=(5, 54, data.F)).astype(np.float32)
+    (whole,) = session.run(None, {"x": x, "series": np.arange(3), "z": z})
+    assert whole.shape == (5, 6, 3) and whole.dtype == np.float32
+    for at in ([0], [2], [2, 0]):
+        (some,) = session.run(None, {"x": x[:2][..., at], "series": np.array(at), "z": z[:2]})
+        np.testing.assert_allclose(some, whole[:2][..., at], rtol=1e-5)
+    nothing = np.full((1, 48, 1), np.nan, np.float32)
+    for at, mean in enumerate(data.raw(np.zeros(3))):  # nothing known but which series it is: about its mean
+        (some,) = session.run(None, {"x": nothing, "series": np.array([at]), "z": z[:1]})
+        np.testing.assert_allclose(some, mean, rtol=0.05)
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_what_has_no_past_is_the_mean_of_its_series(transform, place):
+    data = dataset(transform)
+    session = place(network("nlinear", data), card(data)).session
+    x = data.raw(np.random.default_rng(0).normal(size=(1, 48, 3))).astype(np.float32)
+    mean = data.raw(np.zeros(3))
+    gaps, filled = x.copy(), x.copy()
+    gaps[0, :20, 1], filled[0, :20, 1] = np.nan, mean[1]
+    runs = [session.run(None, {"x": each, "series": np.arange(3)})[0] for each in (gaps, filled)]
+    np.testing.assert_allclose(runs[0], runs[1], rtol=1e-5)
+    if transform == "log":
+        gaps[0, :20, 1] = 0  # has no logarithm
+        np.testing.assert_array_equal(session.run(None, {"x": gaps, "series": np.arange(3)})[0], runs[0])
+
+
+def test_a_dataset_with_some_of_the_series_is_forecast_others_are_refused(place):
+    data = dataset()
+    opened = place(network("lstm", data), card(data))
+    whole = onnxruntime.predict(opened, data, data.origins("val"))
+    data.names, data.mean, data.std = ["c", "a"], data.mean[[2, 0]], data.std[[2, 0]]
+    data.x, data.y = data.x[:, [2, 0]], data.y[:, [2, 0]]
+    np.testing.assert_allclose(onnxruntime.predict(opened, data, data.origins("val")), whole[..., [2, 0]], atol=1e-5)
+    data.names[0] = "d"
+    with pytest.raises(ModelFileError, match="3 series of made-up with L 48 and H 6, not for this data"):
+        onnxruntime.predict(opened, data, data.origins("val"))
+
+
+def test_the_scaler_is_the_files_own_not_the_datasets(place):
+    data = dataset()
+    opened = place(network("lstm", data), card(data))
+    expected = data.raw(onnxruntime.predict(opened, data, data.origins("val")))
+    other = dataset()
+    other.mean, other.std = 2 * data.mean, 3 * data.std
+    other.x = other.scaled(data.raw(data.x)).astype(np.float32)
+    np.testing.assert_allclose(other.raw(onnxruntime.predict(opened, other, data.origins("val"))), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_the_card_comes_back(transform, place):
+    data = dataset(transform)
+    about = card(data)
+    opened = place(network("nlinear", data), about)
+    found = onnxruntime.card(opened.path)
+    assert found == opened.card and (found.series, found.unit, found.transform) == (NAMES, "items", transform)
+    np.testing.assert_array_equal(np.float32([found.mean, found.std]), np.float32([about.mean, about.std]))
+    found.mean, found.std = about.mean, about.std
+    assert found == about
+
+
+def test_files_that_are_none_of_ours_are_refused(place, tmp_path):
+    data = dataset()
+    path = place(network("nlinear", data), card(data)).path
+    whole = path.read_bytes()
+    stranger = format.load(path)
+    del stranger.metadata_props[:]
+    nameless = format.load(path)
+    nameless.metadata_props[0].value = '{"series":["a"]}'
+    broken = format.load(path)
+    broken.graph.node[3].op_type = "NoSuchThing"
+    others = [b"", whole[: len(whole) // 2], b"time,series,value\n" * 20,
+              *(graph.SerializeToString() for graph in (stranger, nameless, broken))]  # fmt: skip
+    for content in others:
+        path.write_bytes(content)
+        with pytest.raises(ModelFileError, match="m.onnx"):
+            onnxruntime.open(path)
+    with pytest.raises(ModelFileError, match="nowhere"):
+        onnxruntime.open(tmp_path / "nowhere.onnx")
+
+
+@pytest.mark.parametrize("family", SOME)
+def test_the_file_holds_no_debugging_data(family, place):
+    data = dataset()
+    model = network(family, data)
+    path = place(model, card(data)).path
+    stored = format.load(path)
     graph = stored.graph
-    assert not (stored.producer_name or stored.producer_version or stored.doc_string or stored.metadata_props)
+    assert not (stored.producer_name or stored.producer_version or stored.doc_string)
+    assert [entry.key for entry in stored.metadata_props] == ["card"]
     assert not (graph.doc_string or graph.value_info or graph.metadata_props)
     assert not any(node.doc_string or node.name or node.metadata_props for node in graph.node)
     assert not any(value.doc_string for value in [*graph.input, *graph.output, *graph.initializer])
-    assert [value.name for value in graph.input] == (["x", "z"] if model.n_known else ["x"])
-    assert str(tmp_path).encode() not in (tmp_path / "m.onnx").read_bytes()
+    assert [value.name for value in graph.input] == ["x", "series", "z"][: 3 if model.n_known else 2]
+    assert all(len(name) <= 4 for node in graph.node for name in (*node.input, *node.output) if name != "series")
     weights = sum(4 * p.numel() for p in model.parameters())
-    assert weights < size < weights + 35_000
+    assert weights < path.stat().st_size < weights + 10_000
 
 
-def test_one_network_gives_the_same_bytes(tmp_path):
-    for name in ("a", "b"):
-        onnxruntime.export(network("resnet1d"), tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+def test_one_network_gives_the_same_bytes():
+    data = dataset()
+    assert len({onnxruntime.export(network("resnet1d", data), card(data)) for _ in range(2)}) == 1
 
 
-def test_the_session_has_one_thread(tmp_path):
-    onnxruntime.export(network("dlinear"), tmp_path / "m.onnx")
-    options = onnxruntime.session(tmp_path / "m.onnx").get_session_options()
+def test_the_session_has_one_thread(place):
+    data = dataset()
+    options = place(network("dlinear", data), card(data)).session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
 
 
-@pytest.mark.parametrize("damage", [1.001, float("nan")])
-def test_a_graph_that_computes_something_else_is_refused(damage, tmp_path, monkeypatch):
-    strip = onnxruntime._strip
+NAN = float("nan")
 
-    def wrong(path):
-        strip(path)
-        graph = format.load(path)
+
+@pytest.mark.parametrize(("part", "damage"), [("weights", 1.001), ("weights", NAN), ("mean", NAN), ("std", 0.01)])
+def test_a_graph_that_computes_something_else_is_refused(part, damage, monkeypatch):
+    seal = onnxruntime.sealed
+
+    def wrong(graph, about):
         for tensor in graph.graph.initializer:
-            if tensor.data_type == format.TensorProto.FLOAT:
-                values = format.numpy_helper.to_array(tensor) * np.float32(damage)
-                tensor.CopyFrom(format.numpy_helper.from_array(values, tensor.name))
-        format.save(graph, path)
+            hit = tensor.name not in onnxruntime.SCALER if part == "weights" else tensor.name == part
+            if tensor.data_type == format.TensorProto.FLOAT and hit:
+                changed = format.numpy_helper.to_array(tensor) * np.float32(damage)
+                tensor.CopyFrom(format.numpy_helper.from_array(changed, tensor.name))
+        return seal(graph, about)
 
-    (tmp_path / "m.onnx").write_bytes(b"the file of an earlier call")
-    monkeypatch.setattr(onnxruntime, "_strip", wrong)
+    data = dataset()
+    monkeypatch.setattr(onnxruntime, "sealed", wrong)
     with pytest.raises(RunError, match="differs from the network by"):
-        onnxruntime.export(network("nbeats"), tmp_path / "m.onnx")
-    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("m.onnx", b"the file of an earlier call")]
+        onnxruntime.export(network("nbeats", data), card(data))
 
 
-@pytest.mark.parametrize("family", ["lstm", "patchtst"])
-def test_forecasts_of_a_dataset_are_those_of_torch(family, tmp_path):
-    times = pd.date_range("2024-01-01", periods=300, freq="h")
-    values = pd.DataFrame(np.random.default_rng(0).normal(50, 5, (300, 3)), times, ["a", "b", "c"])
-    data = prepare(from_wide(Header("made-up", "items", "h", 24, 48, 6), values))
-    model = models.build(family, 8, data).eval()
-    onnxruntime.export(model, tmp_path / "m.onnx")
+def test_a_large_mean_beside_a_small_spread_is_rounding_not_a_difference(place):
+    data = dataset()
+    about = card(data)
+    about.mean, about.std = [1e6] * 3, [1.0] * 3
+    place(network("lstm", data), about)
+
+
+# ---- what runs
+
+def quantised(opened, data, name):
+    """The same file in int8, as a technique makes it: static, weights by output channel."""
+    class Reader(quantization.CalibrationDataReader):
+        windows = onnxruntime.feeds(opened, data, data.origins("train")[:100])
+
+        def get_next(self):
+            return next(self.windows, None)
+
+    path = opened.path.with_name(name)
+    quantization.quantize_static(str(opened.path), str(path), Reader(), quant_format=quantization.QuantFormat.QDQ,
+                                 activation_type=quantization.QuantType.QUInt8, per_channel=True,
+                                 op_types_to_quantize=["Conv", "MatMul", "Gemm"])  # fmt: skip
+    path.write_bytes(onnxruntime.sealed(format.load(path), opened.card))
+    return onnxruntime.open(path)
+
+
+@pytest.mark.parametrize("family", models.names())
+def test_products_that_ran_are_those_that_the_cost_counts(family, place):
+    data = dataset()
+    model = network(family, data)
+    opened = place(model, card(data))
+    assert onnxruntime.products(opened).macs.sum() == cost.profile(model).macs
+    made = onnxruntime.executed(opened)
+    assert (made.precision, made.coverage_weights, made.coverage_macs) == ("float32", 1, 1)
+    assert onnxruntime.executed(opened, "int8") == onnxruntime.Executed("float32", 0, 0)
+    assert not list(opened.path.parent.glob("*.json")), "the profile is gone"
+
+
+def test_products_by_hand(place):
+    data = dataset()
+    assert onnxruntime.products(place(network("nlinear", data), card(data))).macs.tolist() == [48 * 6]
+    lstm = onnxruntime.products(place(network("lstm", data, 16), card(data)))
+    known = 16 + data.F * 3  # six steps of the horizon, every second one
+    assert lstm.macs.tolist() == [2 * 4 * 16 * (24 + 16), known * 16, 16 * 6]  # two days; four gates; head
+
+
+@pytest.mark.parametrize("family", ["nlinear", "resnet1d", "tcn"])
+def test_a_quantised_net_runs_in_int8_and_still_on_raw_values(family, place):
+    data = dataset()
+    model = network(family, data)
+    opened = place(model, card(data))
+    small = quantised(opened, data, "q.onnx")
+    products = onnxruntime.products(small)
+    assert products.macs.sum() == cost.profile(model).macs and set(products.precision) == {"int8"}
+    made = onnxruntime.executed(small)
+    matrices = sum(p.numel() for p in model.parameters() if p.ndim > 1)
+    assert (made.precision, made.coverage_macs) == ("int8", 1)
+    assert made.coverage_weights == pytest.approx(matrices / sum(p.numel() for p in model.parameters()), abs=0.01)
+    assert onnxruntime.executed(small, "float32").coverage_macs == 0
+    assert small.card == opened.card
     origins = data.origins("test")
-    expected = training.predict(model, data, origins)
-    found = onnxruntime.predict(onnxruntime.session(tmp_path / "m.onnx"), data, origins)
-    assert found.shape == expected.shape == (len(origins), 6, 3)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    gap = onnxruntime.predict(small, data, origins) - onnxruntime.predict(opened, data, origins)
+    assert 0 < np.abs(gap).mean() < 0.2
+
+
+def test_the_core_of_an_lstm_stays_float_and_is_said_to(place):
+    data = dataset()
+    model = network("lstm", data, 16)
+    made = onnxruntime.executed(quantised(place(model, card(data)), data, "q.onnx"))
+    head = (16 + data.F * 3) * 16 + 16 * 6
+    assert made.precision == "int8+float32"
+    assert made.coverage_macs == pytest.approx(head / cost.profile(model).macs)
+    assert made.coverage_weights == pytest.approx(head / sum(p.numel() for p in model.parameters()), rel=0.05)
+
+
+def test_dynamic_quantisation_reaches_the_core_and_counts_as_int8(place):
+    """Its activations come as floats and are quantised in the node."""
+    data = dataset()
+    opened = place(network("lstm", data, 16), card(data))
+    path = opened.path.with_name("q.onnx")
+    quantization.quantize_dynamic(str(opened.path), str(path), op_types_to_quantize=["LSTM"])
+    path.write_bytes(onnxruntime.sealed(format.load(path), opened.card))
+    small = onnxruntime.open(path)
+    products = onnxruntime.products(small)
+    assert products.macs[0] == 2 * 4 * 16 * (24 + 16)
+    assert products.precision[0] == "int8" and set(products.precision[1:]) == {"float32"}
+    assert onnxruntime.executed(small).precision == "int8+float32"
+
+
+def test_weights_alone_in_int8_are_not_int8(place):
+    data = dataset()
+    opened = place(network("nlinear", data), card(data))
+    graph = format.load(opened.path)
+    index = next(i for i, tensor in enumerate(graph.graph.initializer) if list(tensor.dims) == [6, 48])
+    weight = graph.graph.initializer[index]
+    scale = np.float32(np.abs(format.numpy_helper.to_array(weight)).max() / 127)
+    codes = np.round(format.numpy_helper.to_array(weight) / scale).astype(np.int8)
+    graph.graph.initializer.extend([format.numpy_helper.from_array(codes, "codes"),
+                                    format.numpy_helper.from_array(scale, "scale")])  # fmt: skip
+    graph.graph.node.insert(0, format.helper.make_node("DequantizeLinear", ["codes", "scale"], [weight.name]))
+    del graph.graph.initializer[index]
+    opened.path.write_bytes(onnxruntime.sealed(graph, opened.card))
+    made = onnxruntime.executed(onnxruntime.open(opened.path), "int8")
+    assert (made.precision, made.coverage_macs) == ("float32", 0)
+    assert made.coverage_weights == pytest.approx(288 / 294)
+
+
+def test_call_forecasts_one_window_of_one_series(place):
+    data = dataset()
+    for family in ("lstm", "nlinear"):
+        opened = place(network(family, data), card(data))
+        made = onnxruntime.call(opened)()
+        assert made.shape == (1, 6, 1)
+        assert abs(made - data.mean[0]).max() < 20 * data.std[0]
+        np.testing.assert_array_equal(onnxruntime.call(opened)(), made)
+
+
+def test_it_stands_in_for_a_network(place):
+    data = dataset()
+    model = network("gru", data)
+    opened = place(model, card(data))
+    x, z = torch.randn(2, 48, 3), torch.randn(2, 54, data.F)
+    with torch.no_grad():
+        torch.testing.assert_close(opened(x, z).float(), model(x, z), rtol=0, atol=1e-5)
+    assert opened.n_known == data.F

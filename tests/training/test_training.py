@@ -12,7 +12,8 @@ from litecast import models, training
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.errors import DataError
-from litecast.training import Budget, Windows, cost
+from litecast.training import Budget, Windows, cost, loop
+from litecast.training.windows import LOOK_WINDOWS, pairs
 
 BUDGET = Budget(steps=24, batch=16, lr=5e-3)
 
@@ -34,9 +35,9 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def trained(data, budget=BUDGET, seed=0, family="nbeats", masks=None):
+def trained(data, budget=BUDGET, seed=0, family="nbeats"):
     model = models.build(family, 4, data, 0)
-    return model, training.fit(model, data, budget, seed, masks)
+    return model, training.fit(model, data, budget, seed)
 
 
 # ---- windows
@@ -67,29 +68,29 @@ def test_all_windows_with_an_observed_target_are_drawn_from():
     values = demand()
     values[60:67, 0] = np.nan  # two windows of series 0 lose all their targets
     data = dataset(values)
-    series, origins = training._pairs(data, "train", None, None)
-    pairs = set(zip(series.tolist(), origins.tolist(), strict=True))
-    assert len(pairs) == len(series) == 2 * len(data.origins("train")) - 2
-    assert (0, 60) not in pairs and (0, 61) not in pairs and (0, 62) in pairs and (1, 60) in pairs
+    series, origins = pairs(data, "train", None, None)
+    drawn = set(zip(series.tolist(), origins.tolist(), strict=True))
+    assert len(drawn) == len(series) == 2 * len(data.origins("train")) - 2
+    assert (0, 60) not in drawn and (0, 61) not in drawn and (0, 62) in drawn and (1, 60) in drawn
 
 
 def test_a_limit_is_one_fixed_seeded_draw():
     data = dataset()
-    draws = [training._pairs(data, "train", 50, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    draws = [pairs(data, "train", 50, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
     first, again, other = [set(zip(s.tolist(), o.tolist(), strict=True)) for s, o in draws]
     assert len(first) == 50 and first == again and first != other
     assert {o for _, o in first} <= set(data.origins("train").tolist())
 
 
 def test_training_sees_only_the_windows_that_were_drawn(monkeypatch):
-    data, seen, error = dataset(), set(), training._error
+    data, seen, error = dataset(), set(), loop._error
 
-    def spy(model, windows, series, origins, loss):
+    def spy(model, windows, series, origins, loss, rules):
         if torch.is_grad_enabled() and model.training:
             seen.update(zip(series.tolist(), origins.tolist(), strict=True))
-        return error(model, windows, series, origins, loss)
+        return error(model, windows, series, origins, loss, rules)
 
-    monkeypatch.setattr(training, "_error", spy)
+    monkeypatch.setattr(loop, "_error", spy)
     trained(data, Budget(steps=24, batch=16, train_windows=40))
     assert len(seen) == 40
     seen.clear()
@@ -120,7 +121,7 @@ def test_training_learns():
     _, fit = trained(data, Budget(steps=120, batch=32, lr=5e-3))
     assert fit.log.val_loss.min() < 0.7 * fit.log.val_loss[0]
     assert fit.log.columns.tolist() == ["step", "train_loss", "val_loss"] and fit.log.step[0] == 0
-    assert fit.seconds > 0 and not fit.peak_mb < 0
+    assert fit.spent.seconds > 0 and not fit.spent.peak_mb < 0
 
 
 def test_masked_weights_are_zero_at_every_step():
@@ -135,7 +136,7 @@ def test_masked_weights_are_zero_at_every_step():
             held.append(all((state[n] == 0)[~mask].all() for n, mask in masks.items()))
 
     model.register_forward_pre_hook(look)
-    training.fit(model, data, BUDGET, 0, masks)
+    training.fit(model, data, BUDGET, 0, training.Mask(masks))
     assert len(held) > BUDGET.steps and all(held)
     state = dict(model.named_parameters())
     assert all((state[n] == 0)[~mask].all() and (state[n] != 0)[mask].all() for n, mask in masks.items())
@@ -146,8 +147,8 @@ def test_the_best_validation_weights_are_kept_not_the_last(lr):
     data = dataset()
     start = weights(models.build("nbeats", 4, data, 0))
     model, fit = trained(data, Budget(steps=36, batch=16, lr=lr))
-    val = training._pairs(data, "val", training.LOOK_WINDOWS, None)
-    assert training._loss(model, Windows(data), val, "mae") == pytest.approx(fit.log.val_loss.min(), rel=1e-6)
+    val = pairs(data, "val", LOOK_WINDOWS, None)
+    assert loop._look(model, Windows(data), val, "mae", (), [], 0)[0] == pytest.approx(fit.log.val_loss.min(), rel=1e-6)
     assert fit.best_step == fit.log.step[fit.log.val_loss.idxmin()]
     if lr == 50.0:  # nothing that was learnt is better than the start, which counts too
         assert fit.best_step == 0 and torch.equal(weights(model), start) and fit.log.val_loss.iloc[-1] > 1
@@ -162,7 +163,7 @@ def test_a_training_that_gets_worse_on_the_way_is_not_cut_short():
 def test_a_budget_is_counted_in_multiply_accumulates(family):
     data = dataset()
     model, fit = trained(data, Budget(steps=7, batch=16), family=family)
-    assert fit.macs == 3 * 7 * 16 * cost.profile(model).macs and type(fit.macs) is int
+    assert fit.spent.macs == 3 * 7 * 16 * cost.profile(model).macs and type(fit.spent.macs) is int
     assert not model.training and next(model.parameters()).device.type == "cpu"
 
 
@@ -185,7 +186,7 @@ def test_missing_targets_are_left_out_of_the_loss(loss):
     model = models.build("nbeats", 4, data, 0)
     series, origins = torch.tensor([0, 1, 0]), torch.tensor([80, 80, 200])
     windows = Windows(data)
-    found = training._error(model, windows, series, origins, loss)
+    found = loop._error(model, windows, series, origins, loss)
     y, seen = windows.targets(series, origins)
     gap = np.where(seen > 0, (y - model(*windows.inputs(series, origins))).detach(), np.nan)
     assert np.isnan(gap).sum() == 3
@@ -280,21 +281,22 @@ def test_what_comes_after_an_origin_changes_no_forecast_before_it(family):
 SCRIPT = """
 import numpy as np, pandas as pd
 from litecast import modelfile, models, training
-from litecast.compress import channel_pruning, magnitude_pruning
+from litecast.compress import Task, channel_pruning, magnitude_pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 values = 50 + np.random.default_rng(0).normal(0, 5, (300, 2)).cumsum(0)
 times = pd.date_range("2024-01-01", periods=300, freq="h")
 data = prepare(from_wide(Header("d", "u", "h", 24, 24, 6), pd.DataFrame(values, index=times, columns=["a", "b"])))
-budget = training.Budget(10, 16)
+budget = training.Budget(10, 16, retrain_steps=10)
 card = modelfile.Card("d", "u", "h", 24, 24, 6, list(data.mean), list(data.std), ["a", "b"])
 model = models.build("resnet1d", 8, data, 1)
 training.fit(model, data, budget, 1)
-for technique, variant in ((channel_pruning, "l2"), (magnitude_pruning, "global"), (channel_pruning, "random")):
-    made = technique.compress(model, 0.5, variant, data, budget, 1)
-    for storage, codecs in made.storages.items():
-        name = "-".join([technique.__name__, variant, storage])
-        modelfile.save(f"{folder}/{name}", made.model, codecs, card)
+for technique, variant, control in ((channel_pruning, "l2", ""), (magnitude_pruning, "global", ""),
+                                    (channel_pruning, "l2", "random")):
+    made = technique.compress(Task(model, data, budget, 1, 0.5, variant, control=control))
+    for storage, file in made.files.items():
+        name = "-".join([technique.__name__, variant, control, storage])
+        modelfile.save(f"{folder}/{name}", made.model, file.codecs, card, file.held)
 """
 
 

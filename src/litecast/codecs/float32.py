@@ -3,12 +3,16 @@
 import numpy as np
 
 from . import _bits
+from .quantised import Quantised
+
+HOLDS = ""
+META = ()
 
 
-def encode(tensor: np.ndarray) -> tuple[bytes, dict]:
-    return tensor.astype("<f4", copy=False).tobytes(), {}
+def encode(held: Quantised, groups: dict) -> tuple[bytes, dict]:
+    return held.values().astype("<f4", copy=False).tobytes(), {}
 
 
-def decode(stream: bytes, meta: dict, shape: tuple) -> np.ndarray:
-    _bits.check_length(stream, 4 * _bits.size(shape), "float32")
-    return np.frombuffer(stream, "<f4").reshape(shape).astype(np.float32)
+def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
+    _bits.check_length(stream, 4 * place.size, "float32")
+    return Quantised(np.frombuffer(stream, "<f4").astype(np.float32))  # a copy that may be written to

@@ -1,4 +1,4 @@
-"""Weights of which many are exactly zero: where the others stand, and their values through another codec.
+"""Weights of which many are exactly zero: where the others stand, and these through any other codec.
 
 Stream: positions, then values. Positions are the smallest of
   gap codes   of 2..16 bits: zeros since the last weight; the largest code skips that many zeros and has no value
@@ -9,64 +9,38 @@ Stream: positions, then values. Positions are the smallest of
 
 import numpy as np
 
+from litecast import codecs
 from litecast.errors import ModelFileError
 
-from . import _bits, float16, float32, intn
+from . import _bits
+from .quantised import Quantised
 
-INNER = {"float32": float32, "float16": float16, "intn": intn}
+HOLDS = ""
+META = ("gap", "codes", "values")
 
 
-def encode(tensor: np.ndarray, values: dict) -> tuple[bytes, dict]:
-    """values: spec of the codec of the values, {"codec": "float32" | "float16" | "intn", ...}.
-
-    Decodes to what that codec alone would make of the tensor; values that it rounds to zero are dropped as well.
-    Raises ModelFileError as that codec does.
-    """
-    flat, shape = tensor.astype(np.float32, copy=False).ravel(), tensor.shape
-    codec, options = _inner(values), {key: value for key, value in values.items() if key != "codec"}
-    where = np.flatnonzero(flat)
-    extra = _groups(options, shape, where)
-    stream, meta = codec.encode(flat[where], **options, **extra)
-    if options.get("symmetric", True):  # small values set no scale there: the others decode to the same without them
-        where = where[codec.decode(stream, meta, (len(where),), **extra) != 0]
-        stream, meta = codec.encode(flat[where], **options, **_groups(options, shape, where))
-    positions, how = _positions(where, flat.size)
-    dense, dense_meta = codec.encode(tensor, **options)
+def encode(held: Quantised, groups: dict, values: dict) -> tuple[bytes, dict]:
+    """values: spec of the codec of the values, any. Raises ModelFileError as that codec does."""
+    where = held.nonzero()
+    stream, meta = codecs.encode(held.take(where), values, groups)
+    positions, how = _positions(where, held.size)
+    try:
+        dense, dense_meta = codecs.encode(held, values, groups)
+    except ModelFileError:  # a codec that has no code for zero
+        return positions + stream, how | {"values": meta}
     if len(dense) <= len(positions) + len(stream):
-        return dense, {"values": {"codec": values["codec"]} | dense_meta}
-    return positions + stream, how | {"values": {"codec": values["codec"]} | meta}
+        return dense, {"values": dense_meta}
+    return positions + stream, how | {"values": meta}
 
 
-def decode(stream: bytes, meta: dict, shape: tuple) -> np.ndarray:
-    """The quantized tensor, bit for bit. Raises ModelFileError where stream and description do not fit."""
-    values = meta.get("values")
-    codec = _inner(values)
+def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
     if "gap" not in meta:
-        return codec.decode(stream, values, shape)
-    count = _bits.size(shape)
-    where, used = _where(stream, meta, count)
-    extra = _groups(values, shape, where)
-    kept = codec.decode(stream[used:], values, (len(where),), **extra)
-    flat = np.zeros(count, np.float32)
-    flat[where] = kept
-    return flat.reshape(shape)
-
-
-def _inner(values: dict):
-    name = values.get("codec") if isinstance(values, dict) else None
-    if not isinstance(name, str) or name not in INNER:
-        raise ModelFileError(f"codec sparse: its values need one of the codecs {', '.join(INNER)}")
-    return INNER[name]
-
-
-def _groups(options: dict, shape: tuple, where: np.ndarray) -> dict:
-    """How many of the values lie in each output channel that has any, for a codec with a scale per channel."""
-    if options.get("axis") != 0 or len(shape) < 2:
-        return {}
-    row = max(_bits.size(shape[1:]), 1)
-    edges = np.flatnonzero(np.diff(where // row)) + 1  # `where` ascends: a channel ends where its number changes
-    edges = np.concatenate([edges[:0] if len(where) == 0 else [0], edges, [len(where)]])
-    return {"counts": np.diff(edges).astype(np.int64)}
+        return codecs.unpack(stream, meta.get("values"), place, tables)
+    where, used = _where(stream, meta, place.size)
+    kept = codecs.unpack(stream[used:], meta.get("values"), place.at(where), tables)
+    flat = np.zeros(place.size, np.float32)
+    flat[where] = kept.values()
+    return Quantised(flat)
 
 
 def _positions(where: np.ndarray, count: int) -> tuple[bytes, dict]:

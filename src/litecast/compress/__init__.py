@@ -1,19 +1,35 @@
-"""Compression techniques, found by their file.
+"""Compression techniques, found by their file: what each is given, what it gives back, and the control they share.
 
-A technique `compress/<technique>.py` holds the literals FAMILIES (models it can compress), LEVELS (how hard, rising),
-VARIANTS (criteria it compares) and STORAGES (how its files hold the weights), `storages()` -> the codecs of each, and
-`compress(model, level, variant, data, budget, seed) -> Compressed`. Every technique also takes the variant 'random':
-the same cut chosen by chance, its control. `docs/adding-a-technique.md` walks through one.
+A technique is `compress/<technique>.py` with `compress(task: Task) -> Compressed` and these literals, which planning,
+figures and the report read without importing it:
+
+NEEDS     what a run waits for: ("dense",) or ("dense", "teachers")
+FITS      capabilities of a model (its literal CAN), one of which it needs; () = any network
+LEVELS    how hard, rising; a study may ask for any number between the ends.  LEVEL: what a level is, in words
+VARIANTS  the criteria it compares
+CONTROLS  name -> what it is, in words. 'scratch' is made here; any other by the technique, as `task.control`
+STORAGES  the files of one level, `Compressed.files`: name -> runtime that opens it
+CHAIN     does a level start from the one before, instead of from where the technique starts?
+LOOK      its colour and marker in every figure (of the twenty in figures/style).  NOTE: what the report adds, or absent
 """
 
 import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import torch
 
 from litecast import models, training
-from litecast.training import cost
+from litecast.codecs.quantised import Quantised
+from litecast.training import Budget, Spent, cost
 
+if TYPE_CHECKING:
+    from litecast.data.windows import Dataset
+    from litecast.models.base import Forecaster
+
+SCRATCH = "scratch"
 SCRATCH_CAP = 5  # a small net from scratch may cost at most this many dense trainings
 FROM_SCRATCH_SEED = 10_000  # keeps the draw of the scratch control away from the dense net's
 # Keeps a random choice away from the numbers that the weights were drawn with: under one seed the first tensor's
@@ -22,31 +38,70 @@ RANDOM_CHOICE_SEED = 20_000
 
 
 @dataclass(frozen=True)
-class Compressed:
-    """A compressed network, ready to be stored.
+class Task:
+    """All that a technique is given. start: what it compresses, left as it is; budget: of a dense training, with the
+    steps of a retraining (`budget.again()`).
 
-    storages: name of a storage -> codecs for `modelfile.save`. fit: the retraining (None if there was none).
-    log: what the notebook tells about it.
+    look: network -> what a search may see of it (validation only); what looking costs is counted (experiment/look).
     """
 
-    model: object
-    storages: dict[str, dict]
-    fit: training.Fit | None = None
-    log: dict = field(default_factory=dict)
+    start: "Forecaster"
+    data: "Dataset"
+    budget: Budget
+    seed: int
+    level: int | float | str
+    variant: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    teachers: tuple["Forecaster", ...] = ()
+    control: str = ""  # one of the technique's CONTROLS; "" = the technique itself
+    look: Callable | None = None
 
 
-def scratch(small, data, budget: training.Budget, route_macs: int, dense_macs: int, seed: int):
-    """Control: the architecture of `small`, its zeros included, trained from fresh weights for what the route cost.
+@dataclass(frozen=True)
+class Export:
+    """One file of a compressed network.
 
-    route_macs, dense_macs: training MACs of teacher + dense + retraining, and of dense alone. Liu et al., "Rethinking
-    the value of network pruning", ICLR 2019. Returns (model, Fit).
+    A model file (content None) holds `held` by the codecs, pattern of names -> spec, and all else by its values.
+    content: the bytes of another runtime's file, which forecasts raw values by itself. claims: the precision that its
+    weights are said to be held in (the word of `codecs.precision`); the row says how many of them really are.
+    """
+
+    codecs: Mapping[str, dict] = field(default_factory=dict)
+    held: Mapping[str, Quantised] = field(default_factory=dict)
+    claims: str = "float32"
+    runtime: str = "torch"
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """All that a technique did, recorded. files: storage -> how it is written; masks: parameter -> bool tensor of what
+    was kept; spent: training and teaching of this step alone; story: what the notebook tells, a table; parents: what
+    it was made from, 'start' or 'teachers' or both, whose costs are part of its route."""
+
+    model: "Forecaster"
+    files: Mapping[str, Export]
+    spent: Spent = Spent()  # noqa: RUF009 (frozen)
+    masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    story: pd.DataFrame = field(default_factory=pd.DataFrame)
+    parents: tuple[str, ...] = ("start",)
+
+
+def scratch(small, masks: Mapping, data, budget: Budget, route_macs: int, dense_macs: int, seed: int):
+    """Control: the architecture of `small` and its masks, trained from fresh weights for what the route cost.
+
+    route_macs, dense_macs: training MACs of the whole route, and of dense alone. Liu et al., "Rethinking the value of
+    network pruning", ICLR 2019. Returns (model, Fit).
     """
     torch.manual_seed(FROM_SCRATCH_SEED + seed)
     model = models.rebuild(models.describe(small))
-    masks = {name: p.detach() != 0 for name, p in small.named_parameters() if p.ndim >= 2 and (p == 0).any()}
     allowed = min(route_macs, SCRATCH_CAP * dense_macs)
     step = training.BACKWARD * budget.batch * cost.profile(model).macs
-    return model, training.fit(model, data, budget.of_steps(max(1, allowed // step)), seed, masks)
+    return model, training.fit(model, data, budget.of_steps(allowed // step), seed, *_rules(masks))
+
+
+def _rules(masks: Mapping) -> list:
+    return [training.Mask(masks)] if masks else []
 
 
 def clone(model):

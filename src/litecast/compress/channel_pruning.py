@@ -7,34 +7,54 @@ fails on an LSTM and has nothing to trace in the others, so those are sliced by 
 
 from dataclasses import asdict
 
+import pandas as pd
 import torch
 import torch_pruning
 from torch import nn
 
-from litecast import modelfile, models, training
-from litecast.compress import RANDOM_CHOICE_SEED, Compressed, clone
+from litecast import models, training
+from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, clone, storages
 
-FAMILIES = ("gru", "lstm", "nbeats", "patchtst", "patchtst_wide", "resnet1d")
-LEVELS = (0.25, 0.5, 0.75, 0.9)  # share of hidden units removed from every layer
+NEEDS = ("dense",)
+FITS = ("units", "convolutions")
+LEVELS = (0.25, 0.5, 0.75, 0.9)
+LEVEL = "share of hidden units removed from every layer"
 VARIANTS = ("l2",)
-STORAGES = ("float32", "int8")
-CHAIN = False  # does a level start from the one before?
+CONTROLS = {
+    "random": "as many units removed by chance, retrained as long",
+    "scratch": "the same narrow network trained from fresh weights, for what the route cost",
+}
+STORAGES = {"float32": "torch", "int8": "torch"}
+CHAIN = False
+LOOK = 1
 
 
-def compress(model, level: float, variant: str, data, budget: training.Budget, seed: int) -> Compressed:
-    """Remove the share `level` of the units of every layer of `model` and retrain the rest.
+def compress(task: Task) -> Compressed:
+    """Remove the share `task.level` of the units of every layer and retrain the rest.
 
-    variant: 'l2', or 'random' (control). PatchTST loses feed-forward units only: its heads stay.
+    variant 'l2'; control 'random'. PatchTST loses feed-forward units only: its heads stay.
     """
-    small = cut(model, level, variant, seed)
-    fit = training.fit(small, data, budget, seed)
-    return Compressed(small, storages(), fit, log={"config": asdict(small.config)})
+    small = cut(task.start, task.level, task.control or task.variant, task.seed)
+    fit = training.fit(small, task.data, task.budget.again(), task.seed)
+    before = dict(task.start.named_parameters())
+    rows = {name: len(p) / len(before[name]) for name, p in small.named_parameters() if p.ndim >= 2}
+    files = {name: storages.export(small, name) for name in STORAGES}
+    return Compressed(small, files, fit.spent, story=pd.DataFrame({"layer": list(rows), "kept": list(rows.values())}))
 
 
 def cut(model, level: float, variant: str, seed: int):
     """The smaller network, not yet retrained; at least one unit of every layer stays."""
     torch.manual_seed(RANDOM_CHOICE_SEED + seed)
     return slice_units(model, level, variant) if model.units() else cut_convolutions(model, level, variant)
+
+
+def norms(model) -> dict:
+    """Layer -> L2 norm of all weights that belong to each of its units, (units,): what the criterion 'l2' ranks."""
+    state = dict(model.state_dict())
+    if model.units():
+        return {" ".join(map(str, units.field)): _scores(state, units, "l2").numpy() for units in model.units()}
+    kernels = {name: weight for name, weight in state.items() if weight.ndim == 3}
+    return {name: weight.flatten(1).norm(dim=1).numpy() for name, weight in kernels.items()}
 
 
 def slice_units(model, level: float, variant: str = "l2"):
@@ -106,10 +126,6 @@ def _ratios(model, level: float) -> dict:
     """Layer -> share to remove, such that torch-pruning, which rounds down, keeps as many units as `_count` says."""
     sizes = {layer: layer.weight.shape[0] for layer in model.modules() if isinstance(layer, (nn.Conv1d, nn.Linear))}
     return {layer: 1 - (_count(size, level) + 0.5) / size for layer, size in sizes.items()}
-
-
-def storages() -> dict[str, dict]:
-    return {name: modelfile.storage(name) for name in STORAGES}
 
 
 def _scores(state: dict, units, variant: str) -> torch.Tensor:

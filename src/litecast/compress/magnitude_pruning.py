@@ -5,31 +5,39 @@ Han et al., "Learning both weights and connections", NeurIPS 2015; one threshold
 arithmetic stays dense at these sizes.
 """
 
+import pandas as pd
 import torch
 
 from litecast import training
-from litecast.compress import RANDOM_CHOICE_SEED, Compressed, clone
+from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, clone, storages
 
-FAMILIES = ("dlinear", "gru", "lstm", "nbeats", "patchtst", "patchtst_wide", "resnet1d", "tcn")
-LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98)  # share of weights set to zero
+NEEDS = ("dense",)
+FITS = ()
+LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98)
+LEVEL = "share of weights set to zero"
 VARIANTS = ("global", "layer")
-STORAGES = ("float32", "int8")
-CHAIN = True  # does a level start from the one before?
+CONTROLS = {
+    "random": "as many weights set to zero by chance, retrained as long",
+    "scratch": "the same sparse network trained from fresh weights, for what the route cost",
+}
+STORAGES = {"float32": "torch", "int8": "torch"}
+CHAIN = True
+LOOK = 0
+NOTE = "Zeros are multiplied too: its gain is in storage only."
 
-FLOAT32 = {"codec": "float32"}
 
+def compress(task: Task) -> Compressed:
+    """Cut the network to the share `task.level` of zeros and retrain what is left.
 
-def compress(model, level: float, variant: str, data, budget: training.Budget, seed: int) -> Compressed:
-    """Cut `model` to the share `level` of zeros and retrain what is left.
-
-    Called with the result of the level before, it is iterative pruning. variant: 'global' (one threshold), 'layer'
-    (the same share of every tensor), 'random' (control).
+    Given the result of the level before, it is iterative pruning. variant: 'global' (one threshold), 'layer' (the same
+    share of every tensor); control 'random'.
     """
-    model = clone(model)
-    masks = keep(model, level, variant, seed)
-    fit = training.fit(model, data, budget, seed, masks)
-    density = {name: float(mask.float().mean()) for name, mask in masks.items()}
-    return Compressed(model, storages(), fit, {"density": density})
+    model = clone(task.start)
+    masks = keep(model, task.level, task.control or task.variant, task.seed)
+    fit = training.fit(model, task.data, task.budget.again(), task.seed, training.Mask(masks))
+    story = pd.DataFrame({"layer": list(masks), "kept": [float(mask.float().mean()) for mask in masks.values()]})
+    files = {name: storages.export(model, name, sparse=True) for name in STORAGES}
+    return Compressed(model, files, fit.spent, masks, story)
 
 
 def keep(model, level: float, variant: str, seed: int) -> dict[str, torch.Tensor]:
@@ -47,15 +55,6 @@ def keep(model, level: float, variant: str, seed: int) -> dict[str, torch.Tensor
 def prunable(model) -> dict[str, torch.Tensor]:
     """The weight matrices and kernels; biases, norms and positions are few and stay."""
     return {n: p.detach() for n, p in model.named_parameters() if p.ndim >= 2 and "position" not in n}
-
-
-def storages() -> dict[str, dict]:
-    """Non-zero weights by their gaps, values in float32, or in 8 bit with a scale per output channel."""
-    int8 = {"codec": "sparse", "values": {"codec": "intn", "bits": 8, "axis": 0}}
-    return {
-        "float32": {"*norm*": FLOAT32, "*weight*": {"codec": "sparse", "values": FLOAT32}, "*": FLOAT32},
-        "int8": {"*norm*": {"codec": "float16"}, "*weight*": int8, "*": {"codec": "float16"}},
-    }
 
 
 def _largest(score: torch.Tensor, level: float) -> torch.Tensor:

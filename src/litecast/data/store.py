@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import paths
-from ..files import replacing
 from ..errors import DataError
+from ..files import replacing
 from .raw import Raw
 
 if TYPE_CHECKING:

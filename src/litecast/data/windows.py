@@ -76,6 +76,28 @@ class Dataset:
         """Scaled units -> transformed units, (..., C)."""
         return v * self.std + self.mean
 
+    def raw(self, v: np.ndarray) -> np.ndarray:
+        """Scaled units -> the source's own unit, (..., C) float64: scaling and logarithm undone."""
+        return to_raw(v, self.mean, self.std, self.header.transform)
+
+    def scaled(self, raw: np.ndarray) -> np.ndarray:
+        """The source's own unit -> scaled units, (..., C) float64; what has no logarithm becomes NaN."""
+        return to_scaled(raw, self.mean, self.std, self.header.transform)
+
+
+def to_raw(v: np.ndarray, mean: np.ndarray, std: np.ndarray, transform: str) -> np.ndarray:
+    """Scaled units -> raw unit, (..., C), by a scaler (C,) of transformed units."""
+    own = v * np.asarray(std) + mean
+    return np.exp(own) if transform == "log" else own
+
+
+def to_scaled(raw: np.ndarray, mean: np.ndarray, std: np.ndarray, transform: str) -> np.ndarray:
+    """Raw unit -> scaled units, (..., C), float64; NaN where a value is missing or has no logarithm."""
+    own = np.asarray(raw, np.float64)
+    if transform == "log":
+        own = np.log(own, out=np.full_like(own, np.nan), where=own > 0)
+    return (own - mean) / std
+
 
 def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> Dataset:  # noqa: N803
     """Dataset of a checked frame; L and H (steps) replace the header's.

@@ -1,0 +1,1 @@
+"""From a network to measured rows: what the notebooks of dense networks and of techniques share."""

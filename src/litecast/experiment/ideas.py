@@ -1,15 +1,16 @@
-"""What a compact family's idea saves: its formula beside what is counted and what is measured."""
+"""What a compact family's idea saves: its formula beside what is counted and what is measured.
+
+`figures.networks.factors` draws a `table`.
+"""
 
 from contextlib import ExitStack
 
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from torch import nn
 
-from litecast.figures import style
-from litecast.models.base import Forecaster, Idea
-from litecast.runtimes import latency, onnxruntime
+from litecast.models.base import Forecaster, Idea, example
+from litecast.runtimes import latency
 from litecast.training import cost
 
 BATCH = 256  # windows of the second timing: there the products weigh more than the calls
@@ -41,22 +42,6 @@ def weights(layer: nn.Module, images: bool = False) -> int:
     return sum(p.numel() * (p.shape[-1] if images and p.ndim == 3 else 1) for p in layer.parameters())
 
 
-def factors(found: pd.DataFrame) -> Figure:
-    """A bar for each row of a `table`: how many times less the own layer takes; a black line where the formula says."""
-    figure, axes = style.blank(0.7 + 0.27 * len(found))
-    ax = axes[0, 0]
-    ax.barh(found.index, found.factor, color=[style.PALETTE["ms" in name] for name in found.index], height=0.6)
-    for place, (factor, said) in enumerate(zip(found.factor, found.formula, strict=True)):
-        ax.annotate(f"{factor:.2f}", (factor, place), xytext=(5, 0), textcoords="offset points", va="center")
-        ax.plot([said] * 2, [place - 0.42, place + 0.42], color="black", linewidth=2)
-    ax.axvline(1, color="#666666", linewidth=0.8, linestyle=(0, (3, 3)))
-    ax.set(xlabel="plain ÷ own (black: by the formula; below 1 the idea takes more)",
-           xlim=(0, 1.15 * found.factor.max()))  # fmt: skip
-    ax.invert_yaxis()
-    ax.grid(False, axis="y")
-    return figure
-
-
 def shares(model: Forecaster) -> pd.DataFrame:
     """Parameters and MACs of one window by part of a network, and their shares; 'outside' is what no part does."""
     whole, parts, calls = cost.profile(model), dict(model.named_children()), []
@@ -65,7 +50,7 @@ def shares(model: Forecaster) -> pd.DataFrame:
             for layer in part if isinstance(part, nn.ModuleList) else [part]:  # a list is not called, its members are
                 note = lambda layer, inputs, name=name: calls.append((name, layer, inputs))  # noqa: E731
                 hooks.enter_context(layer.register_forward_pre_hook(note))
-        model(*onnxruntime.example(model, 1))
+        model(*example(model.config, 1))
     sizes = {name: {"params": sum(p.numel() for p in part.parameters()), "macs": 0} for name, part in parts.items()}
     for name, layer, inputs in calls:
         sizes[name]["macs"] += cost.counted(layer, *(x if x is None else x.to("meta") for x in inputs))[0]

@@ -1,37 +1,37 @@
-"""From a network to a measured row: store the file, load it again, forecast with it, count.
+"""From a network to a measured row: write the file, open it again in its runtime, forecast with it, count.
 
 Errors and bytes of a row always come from the file on disk, never from the network in memory.
 """
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
+import torch
 
-from litecast import modelfile, models, paths, results, training
-from litecast.training import cost, errors
+from litecast import modelfile, paths, results, runtimes
+from litecast.compress import Export
+from litecast.files import replacing
+from litecast.training import Spent, cost, errors
 
 PARTS = ("val", "test")
 COSTS = tuple(column.name for column in fields(cost.Cost))
-SPENT = ("train_macs", "train_s", "train_peak_mb")
+# Column of a row -> field of what was spent.
+SPENT = {"train_steps": "steps", "train_macs": "macs", "train_s": "seconds", "train_peak_mb": "peak_mb"}
+READ = ("precision", "coverage_weights", "coverage_macs")  # columns read from what really runs
 
 
 @dataclass
 class Measured:
-    """A stored network: as loaded from its file, its row, and its forecasts {part: (N, H, C)}, scaled units."""
+    """A stored network, its row and its forecasts {part: (N, H, C)}, scaled units; masks: parameter -> what was kept.
+
+    model: as loaded from its file; of another runtime's file the network that it was made from (None when reopened).
+    """
 
     model: object
     row: dict
     yhat: dict[str, np.ndarray]
-
-
-def card(data) -> modelfile.Card:
-    """What a model file must know of its data to forecast raw values."""
-    h = data.header
-    return modelfile.Card(
-        dataset=h.name, unit=h.unit, frequency=h.frequency, season=h.season, L=h.L, H=h.H, country=h.country,
-        transform=h.transform, mean=list(data.mean), std=list(data.std), series=list(data.names),
-        patch=models.patch(data),
-    )  # fmt: skip
+    masks: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def add(run, data, row: dict, yhat: dict[str, np.ndarray], dense: Measured | None = None, keep: bool = False) -> dict:
@@ -43,50 +43,56 @@ def add(run, data, row: dict, yhat: dict[str, np.ndarray], dense: Measured | Non
     return run.add(row, losses=errors.losses(data, "test", yhat["test"]), forecasts=kept)
 
 
-def store(run, model, codecs: dict, data, row: dict, dense: Measured | None = None, keep: bool = False) -> Measured:
-    """Write the model file of a row, load it, forecast val and test with what was loaded, add the row."""
-    row = {"dataset": data.header.name, "format": "litecast", "runtime": "torch"} | row
-    path = run.file(results.slug(results.row_id(row)) + ".safetensors")
-    size = modelfile.save(path, model, codecs, card(data))
-    file = modelfile.load(path)
-    row |= {"artefact": path, "bytes": size, **asdict(cost.profile(file.model)), **coverage(file, row["variant"])}
-    yhat = _forecasts(file.model, data)
-    return Measured(file.model, add(run, data, row, yhat, dense, keep), yhat)
+def store(run, data, model, export: Export, row: dict, dense: Measured | None = None,
+          masks: Mapping[str, torch.Tensor] | None = None) -> Measured:
+    """Write the file of a row, open it, forecast val and test with what was opened, add the row."""
+    runtime = runtimes.module(export.runtime)
+    row = {"dataset": data.header.name, "format": runtime.FORMAT, "runtime": export.runtime} | row
+    path = run.file(results.slug(results.row_id(row)) + runtime.SUFFIX)
+    if export.content is None:
+        modelfile.save(path, model, export.codecs, modelfile.Card.of(data), export.held)
+    else:
+        with replacing(path) as temporary:
+            temporary.write_bytes(export.content)
+    opened = runtime.open(path)
+    model, masks = getattr(opened, "model", model), dict(masks or {})
+    if masks:
+        np.savez_compressed(_masks(path), **{name: mask.numpy() for name, mask in masks.items()})
+    row |= {"artefact": path, "bytes": path.stat().st_size, **asdict(cost.profile(model)),
+            **vars(runtime.executed(opened, export.claims))}
+    yhat = _forecasts(runtime, opened, data)
+    return Measured(model, add(run, data, row, yhat, dense), yhat, masks)
 
 
 def reopen(run, data, row_id: str) -> Measured:
-    """A finished row of this or an earlier call: its file loaded, its forecasts made again."""
+    """A finished row of this or an earlier call: its file opened, its forecasts made again."""
     row = run.get(row_id)
-    loaded = modelfile.load(paths.study_dir(run.study) / row["artefact"]).model
-    return Measured(loaded, row, _forecasts(loaded, data))
+    path, runtime = paths.study_dir(run.study) / row["artefact"], runtimes.module(row["runtime"])
+    opened, masks = runtime.open(path), {}
+    if _masks(path).exists():
+        with np.load(_masks(path)) as kept:
+            masks = {name: torch.from_numpy(kept[name]) for name in kept}
+    return Measured(getattr(opened, "model", None), row, _forecasts(runtime, opened, data), masks)
 
 
-def _forecasts(model, data) -> dict[str, np.ndarray]:
-    return {part: training.predict(model, data, data.origins(part)) for part in PARTS}
-
-
-def coverage(loaded: modelfile.Loaded, storage: str) -> dict:
-    """Share of the weights held, and of the MACs run, in the precision that the storage's name claims."""
-    claimed = storage.rsplit("-", 1)[-1]
-    if claimed == "float32":
-        return {"coverage_weights": 1.0, "coverage_macs": 1.0}
-    codec = "float16" if claimed == "float16" else "intn"
-    sizes = {name: np.prod(tensor["shape"], dtype=int) for name, tensor in loaded.tensors.items()}
-    held = sum(sizes[name] for name, tensor in loaded.tensors.items() if codec in str(tensor))
-    return {"coverage_weights": held / sum(sizes.values()), "coverage_macs": 0.0}  # decoded to float32 to run
-
-
-def spent(fit: training.Fit | None, before: dict | None = None) -> dict:
-    """Training columns of a row, cumulative over the route that `before` (the parent's row) came by."""
-    before = before or {}
-    own = (fit.macs, fit.seconds, fit.peak_mb) if fit else (0, 0.0, 0.0)
-    return {
-        "train_macs": (before.get("train_macs") or 0) + own[0],
-        "train_s": (before.get("train_s") or 0.0) + own[1],
-        "train_peak_mb": float(np.maximum(before.get("train_peak_mb") or 0.0, own[2])),  # NaN = not known: stays so
-    }
+def spent(*parts: Spent | Mapping) -> dict:
+    """Training columns of a row: the sum of what was spent, and of the rows that its route came by."""
+    whole = Spent()
+    for part in parts:
+        if not isinstance(part, Spent):
+            part = Spent(**{name: part.get(column) or 0 for column, name in SPENT.items()})
+        whole += part
+    return {column: getattr(whole, name) for column, name in SPENT.items()}
 
 
 def weights(model) -> np.ndarray:
     """All weights of a network's matrices and kernels, flat."""
     return np.concatenate([p.detach().numpy().ravel() for p in model.parameters() if p.ndim >= 2])
+
+
+def _forecasts(runtime, opened, data) -> dict[str, np.ndarray]:
+    return {part: runtime.predict(opened, data, data.origins(part)) for part in PARTS}
+
+
+def _masks(path):
+    return path.with_suffix(".masks.npz")

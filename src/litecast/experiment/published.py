@@ -3,6 +3,7 @@
 A model whose file has the literal PUBLISHED can be held against its table. PUBLISHED: L; lr and steps of one training
 (batches of 256 windows of one series, squared errors, all train windows); width, and `config` where the paper's differs
 from the width's own; patch, where a frequency needs another than its natural one. Nothing of it depends on the dataset.
+`figures.references.published` draws what `compare` gives.
 """
 
 from dataclasses import asdict
@@ -10,13 +11,13 @@ from dataclasses import asdict
 import pandas as pd
 import torch
 
-from litecast import modelfile, models, paths, results, training
+from litecast import models, paths, results, training
+from litecast.compress import Export
 from litecast.data import windows
 from litecast.experiment import measure
-from litecast.figures import style
 from litecast.models.classical.naive import naive
 
-TABLE = paths.PACKAGE / "published.csv"
+TABLE = paths.PACKAGE / "experiment" / "published.csv"
 BAND = {"naive": 0.01, "patchtst": 0.03}  # how far above the published MSE ours may lie
 OTHERS = 0.02
 BATCH = 256
@@ -48,8 +49,8 @@ def reproduce(run, frame, name: str, H: int, seed: int, steps: int = 0) -> dict:
     model = _network(name, recipe, data, seed)
     budget = training.Budget(steps or recipe["steps"], BATCH, recipe["lr"], None, "mse")
     fit = training.fit(model, data, budget, seed)
-    row |= {"variant": "float32", "role": "dense"} | measure.spent(fit)
-    return measure.store(run, model, modelfile.storage("float32"), data, row).row
+    row |= {"variant": "float32", "role": "dense"} | measure.spent(fit.spent)
+    return measure.store(run, data, model, Export(), row).row
 
 
 def _network(name: str, recipe: dict, data, seed: int):
@@ -82,23 +83,6 @@ def compare(rows: pd.DataFrame) -> pd.DataFrame:
     further = known[known.target == 0].groupby(["dataset", "H", "model"])[["mse", "L"]].apply(_told)
     keys = pd.MultiIndex.from_frame(lines[["dataset", "H", "model"]])
     return lines.assign(within=within, others=[further.get(key, "") for key in keys])
-
-
-def picture(compared: pd.DataFrame):
-    """Our MSE as a share of the published one, a point per model and horizon; compared: of `compare`."""
-    lines = compared.dropna(subset="ratio_mse").reset_index(drop=True)
-    figure, axes = style.blank(0.9 + 0.22 * len(lines))
-    ax = axes[0, 0]
-    for i, line in lines.iterrows():
-        colour = style.PALETTE[2] if line.within else style.PALETTE[1]
-        ax.plot([1, line.ratio_mse], [i, i], color=colour, linewidth=1.2)
-        ax.plot(line.ratio_mse, i, "o", color=colour)
-        ax.plot([1 + line.band] * 2, [i - 0.4, i + 0.4], color="#222222", linewidth=0.9, linestyle=(0, (3, 3)))
-    ax.axvline(1, color="#222222", linewidth=0.9)
-    names = [f"{line.model}, {line.H} steps" for line in lines.itertuples()]
-    ax.set(yticks=range(len(lines)), yticklabels=names, ylim=(len(lines) - 0.4, -0.6), xlabel="MSE, ours / published")
-    ax.grid(False, axis="y")
-    return figure
 
 
 def _told(values: pd.DataFrame) -> str:

@@ -1,37 +1,67 @@
 """Which files are timed, and in which runtimes."""
 
-from litecast import modelfile, paths, results
+from collections.abc import Callable
+
+import pandas as pd
+
+from litecast import files, paths, results, runtimes
 from litecast.errors import RunError
-from litecast.experiment.measure import COSTS, PARTS, SPENT, add
-from litecast.runtimes import onnxruntime
+from litecast.experiment import measure
+from litecast.results.rows import LATENCY
+
+COLUMNS = ["row_id", "runtime", *LATENCY]  # of latency.csv
+SAME = ["technique", "variant", "runtime"]  # one seed of each: time depends on the architecture, not on the draw
 
 
-def to_time(rows, dataset: str, model: str) -> list[dict]:
+def to_time(rows: pd.DataFrame, dataset: str, model: str) -> list[dict]:
     """Rows whose files are timed: dense and all selected ones of a dataset and model, the first seed of each.
 
-    The dense network in fewer bits is decoded to the same network: it is not timed again.
+    Copies are made again beside their original. The dense network stored in fewer bits is decoded to the same network:
+    it is not timed again. RunError if there is nothing to time.
     """
-    mine = rows[(rows.dataset == dataset) & (rows.model == model) & (rows.format == "litecast") & (rows.control == "")]
-    mine = mine[(mine.selected == 1) | (mine.technique == "dense")].sort_values("seed")
+    mine = results.own(rows[(rows.dataset == dataset) & (rows.model == model) & (rows.control == "")])
+    mine = mine[(mine.artefact != "") & ((mine.selected == 1) | results.is_dense(mine))]
     if mine.empty:
         raise RunError(f"no finished network of {model} on {dataset} to time: run 210_deep or 220_compact first")
-    same = (mine.technique == "width") & mine.level.isin(mine.level[mine.technique == "dense"])
-    return mine[~same].drop_duplicates(["technique", "variant"]).to_dict("records")
+    mine = mine.sort_values("seed", kind="stable")
+    dense = mine[results.is_dense(mine)]
+    same = (mine.technique == "width") & mine.level.isin(dense.level) & mine.precision.isin(dense.precision)
+    return mine[~same].drop_duplicates(SAME).to_dict("records")
 
 
-def in_both_runtimes(run, data, row: dict):
-    """(network, ONNX Runtime session) of a row's file; the ONNX file becomes a row with errors of its own runtime."""
-    net = modelfile.load(paths.study_dir(run.study) / row["artefact"]).model
-    path = run.file(results.slug(row["row_id"]) + ".onnx")
-    copied = ("dataset", "model", "technique", "level", "variant", "seed", "role", *COSTS, *SPENT, "compress_s")
-    claimed = 1.0 if row["variant"].endswith("float32") else 0.0  # the ONNX file holds and runs float32 throughout
-    onnx_row = {key: row[key] for key in copied} | {
-        "format": "onnx", "runtime": "onnxruntime", "parent_id": row["row_id"], "artefact": path,
-        "coverage_weights": claimed, "coverage_macs": claimed,
+def contestants(run, data, row: dict) -> dict[str, Callable]:
+    """row_id -> one forecast by that very file: by the row's own in its runtime, and by its copies in others."""
+    runtime = runtimes.module(row["runtime"])
+    opened = runtime.open(paths.study_dir(run.study) / row["artefact"])
+    calls = {row["row_id"]: runtime.call(opened)}
+    if row["runtime"] == "torch":  # what another runtime made is no network that could be exported
+        for name in runtimes.names():
+            if name != "torch" and hasattr(runtimes.module(name), "export"):
+                calls |= _copy(run, data, row, name, opened)
+    return calls
+
+
+def lines(times: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
+    """Times by row_id as lines of latency.csv (COLUMNS), beside what their rows say; own ones before their copies."""
+    known = pd.DataFrame(rows).drop_duplicates("row_id").set_index("row_id")
+    columns = ["runtime", "technique", "precision", "bytes", "macs"]
+    return known[columns].join(times.assign(threads=1, batch=1), how="inner").rename_axis("row_id").reset_index()
+
+
+def _copy(run, data, row: dict, name: str, original) -> dict[str, Callable]:
+    """The network of a row in another runtime: a row with the bytes of its file and the errors of its forecasts."""
+    runtime = runtimes.module(name)
+    path = run.file(results.slug(row["row_id"]) + runtime.SUFFIX)
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(runtime.export(original.model, original.card))
+    opened = runtime.open(path)
+    kept = ("dataset", "model", "technique", "level", "variant", "seed", "role", "route", "teacher_id", "compress_s")
+    claims = "" if row["coverage_macs"] == 1 else row["variant"].rpartition("-")[2]  # as the row itself
+    copy = {key: row[key] for key in (*kept, *measure.COSTS, *measure.SPENT)} | {
+        "format": runtime.FORMAT, "runtime": name, "parent_id": row["row_id"], "copy_of": row["row_id"],
+        "artefact": path, **vars(runtime.executed(opened, claims)),
     }  # fmt: skip
-    size = onnxruntime.export(net, path)
-    session = onnxruntime.session(path)
-    if not run.has(results.row_id(onnx_row)):
-        yhat = {part: onnxruntime.predict(session, data, data.origins(part)) for part in PARTS}
-        add(run, data, onnx_row | {"bytes": size}, yhat)
-    return net, session
+    if not run.has(results.row_id(copy)):
+        yhat = {part: runtime.predict(opened, data, data.origins(part)) for part in measure.PARTS}
+        measure.add(run, data, copy, yhat)
+    return {results.row_id(copy): runtime.call(opened)}

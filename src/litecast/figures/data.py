@@ -1,7 +1,6 @@
 """Pictures of data before any model: what is missing and when, how demand behaves, and where the splits fall.
 
-Every function returns a matplotlib Figure; `plots.style()` of the notebook sets fonts and sizes. Wide tables are those
-of `SeriesFrame.wide()`: index time (T), a column per series (C), raw units, NaN = missing.
+Wide tables are those of `SeriesFrame.wide()`: index time (T), a column per series (C), raw units, NaN = missing.
 """
 
 from __future__ import annotations
@@ -9,20 +8,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import seaborn
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from litecast.data import calendar
 from litecast.data.frame import SeriesFrame
-from litecast.data.windows import PARTS, Dataset, fill
+from litecast.data.windows import Dataset, fill
+from litecast.figures import style
+from litecast.figures.style import FAINT, INK, MISSING, PALETTE, blank, legend, plain_log, says, short
 
-WIDTH = 6.7  # inches, the text width of an A4 page
-PART_COLOURS = {"train": "#56B4E9", "val": "#E69F00", "test": "#009E73"}  # Okabe and Ito: safe for colour-blind eyes
-PART_NAMES = {"train": "training", "val": "validation", "test": "test"}
+BLUE, RED, GREEN, _, SKY, ORANGE, *_ = PALETTE
+_PARTS = {"train": ("training", SKY), "val": ("validation", ORANGE), "test": ("test", GREEN)}
 _USUAL = "working day"
-_DAY_KINDS = {_USUAL: "#0072B2", "weekend": "#E69F00", "holiday": "#D55E00"}
-_LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C6D00")
-_SHADES = ("#f2f2f2", "#7a0177")
+_DAY_KINDS = {_USUAL: BLUE, "weekend": ORANGE, "holiday": RED}
+_PURPLE = "#7a0177"
+_SHADES = LinearSegmentedColormap.from_list("missing", (MISSING, _PURPLE))
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -40,19 +41,19 @@ def coverage(wide: pd.DataFrame, dropped: list[tuple[str, str]] = (), most: int 
     missing = wide.isna()
     total = missing.mean()
     if not total.any():
-        return _says(f"nothing is missing: {wide.shape[1]} series of {len(wide):,} steps")
+        return says(f"nothing is missing: {wide.shape[1]} series of {len(wide):,} steps")
     shown = sorted(total.sort_values(ascending=False, kind="stable").index[:most], key=list(wide.columns).index)
     bins = np.arange(len(wide)) * min(len(wide), 180) // len(wide)
     raster = missing[shown].groupby(bins).mean().to_numpy().T
-    figure, (left, right) = _figure(0.9 + 0.17 * len(shown), 1, 2, width_ratios=(5, 1), sharey=True)
-    image = left.imshow(raster, aspect="auto", interpolation="nearest", cmap=_shades(), vmin=0, vmax=1,
+    figure, (left, right) = blank(0.9 + 0.17 * len(shown), 1, 2, width_ratios=(5, 1), sharey=True)
+    image = left.imshow(raster, aspect="auto", interpolation="nearest", cmap=_SHADES, vmin=0, vmax=1,
                         extent=(0, len(wide), len(shown) - 0.5, -0.5))
     gone = {name for name, _ in dropped}
     left.set_yticks(range(len(shown)), [f"{name} *" if str(name) in gone else str(name) for name in shown])
     _time_ticks(left, wide.index, most=4)
     left.set_title(f"Missing values: {total.mean():.1%} of all" + (" (* = dropped)" if gone else ""))
     left.grid(False)
-    right.barh(range(len(shown)), total[shown], color=_SHADES[1], height=0.7)
+    right.barh(range(len(shown)), total[shown], color=_PURPLE, height=0.7)
     right.set(xlabel="missing in all", xlim=(0, max(0.02, 1.15 * total[shown].max())))
     right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.colorbar(image, ax=right, label="missing share", format=PercentFormatter(1), fraction=0.3)
@@ -65,7 +66,7 @@ def profiles(wide: pd.DataFrame, frequency: str, country: str | None, unit: str,
     The band holds the middle 80 % of working days.
     """
     if frequency == "step":
-        return _says("no daily profile: integer steps have no calendar")
+        return says("no daily profile: integer steps have no calendar")
     slots, label, ticks = _slots(pd.DatetimeIndex(wide.index), frequency)
     kinds = _kinds_of_day(pd.DatetimeIndex(wide.index), frequency, country)
     chosen = pick(wide, most)
@@ -83,7 +84,7 @@ def profiles(wide: pd.DataFrame, frequency: str, country: str | None, unit: str,
     for ax in axes[-2:] if len(axes) in (2, 4) else axes[-3:]:
         ax.set_xlabel(label)
     if len(set(kinds)) > 1:
-        _legend(figure, axes[0])
+        legend(figure, axes[0])
     return figure
 
 
@@ -93,19 +94,17 @@ def weeks(wide: pd.DataFrame, frequency: str, country: str | None) -> Figure:
     Public holidays are a row apart.
     """
     if frequency not in ("15min", "30min", "h", "D", "trading-day"):
-        return _says(f"no weekly profile: frequency '{frequency}' has no days")
+        return says(f"no weekly profile: frequency '{frequency}' has no days")
     times = pd.DatetimeIndex(wide.index)
     rows = times.day_of_week.to_numpy().copy()
     if country:
         rows[calendar.holidays(times, country)] = 7
     daily = frequency in ("D", "trading-day")
-    columns = times.month if daily else times.hour
-    relative = (wide / wide.mean()).mean(axis=1)
-    table = relative.groupby([rows, columns]).mean().unstack()
-    figure, (ax,) = _figure(2.6, 1, 1)
+    table = (wide / wide.mean()).mean(axis=1).groupby([rows, times.month if daily else times.hour]).mean().unstack()
+    figure, (ax,) = blank(2.6)
     table.index = [(*_WEEKDAYS, "holiday")[row] for row in table.index]
-    legend = {"label": "share of mean", "format": PercentFormatter(1)}
-    seaborn.heatmap(table, ax=ax, cmap="viridis", vmin=0, xticklabels=1 if daily else 3, cbar_kws=legend)
+    bar = {"label": "share of mean", "format": PercentFormatter(1)}
+    seaborn.heatmap(table, ax=ax, cmap="viridis", vmin=0, xticklabels=1 if daily else 3, cbar_kws=bar)
     ax.set(xlabel="month" if daily else "hour of the day", ylabel="", title="A week, as a share of each series' mean")
     ax.tick_params(rotation=0)
     ax.grid(False)
@@ -131,10 +130,10 @@ def holidays(wide: pd.DataFrame, country: str | None) -> Figure:
     """Each public holiday against the usual level of its weekday: what a calendar input has to explain."""
     levels = holiday_levels(wide, country).tail(36)  # the latest two years or so
     if levels.empty:
-        return _says("no public holidays: the data name no country, or have no days")
-    figure, (ax,) = _figure(2.4, 1, 1)
+        return says("no public holidays: the data name no country, or have no days")
+    figure, (ax,) = blank(2.4)
     ax.bar(range(len(levels)), levels, color=_DAY_KINDS["holiday"], width=0.7)
-    ax.axhline(1, color="#333333", linewidth=0.9)
+    ax.axhline(1, color=INK, linewidth=0.9)
     ax.set_xticks(range(len(levels)), levels.index.strftime("%Y-%m-%d %a"), rotation=60, ha="right",
                   rotation_mode="anchor")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
@@ -150,21 +149,19 @@ def beside(frame: SeriesFrame, most: int = 4, bins: int = 10) -> Figure:
     """
     wide, observed = frame.wide(), [name for name, kind in frame.kinds.items() if kind == "observed"][:most]
     if not observed:
-        return _says("nothing was observed beside this demand")
+        return says("nothing was observed beside this demand")
     usual = wide.groupby(_places(wide.index, frame.header.frequency)).transform("median")
     level = (wide / usual.where(usual > 0)).to_numpy().ravel()
     figure, axes = _grid(len(observed), sharey=True)
     for ax, name in zip(axes, observed, strict=True):
         values = frame.wide(name).to_numpy().ravel()
         groups = pd.DataFrame({"at": values, "level": level}).groupby(_tenths(values, bins))
-        told = pd.DataFrame({"at": groups["at"].mean(), "mean": groups["level"].mean(),
-                             "low": groups["level"].quantile(0.1), "high": groups["level"].quantile(0.9)})  # fmt: skip
-        told = told.sort_values("at")
-        ax.fill_between(told["at"], told["low"], told["high"], color="#0072B2", alpha=0.15, linewidth=0)
-        ax.plot(told["at"], told["mean"], color="#0072B2", marker="o", markersize=3)
-        ax.axhline(1, color="#333333", linewidth=0.9)
+        told = groups["level"].quantile([0.1, 0.9]).unstack().join(groups.mean()).sort_values("at")
+        ax.fill_between(told["at"], told[0.1], told[0.9], color=BLUE, alpha=0.15, linewidth=0)
+        ax.plot(told["at"], told["level"], color=BLUE, marker="o", markersize=3)
+        ax.axhline(1, color=INK, linewidth=0.9)
         ax.set(title=name)
-        ax.xaxis.set_major_formatter(FuncFormatter(_short))
+        ax.xaxis.set_major_formatter(short)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.supylabel("share of usual level", fontsize="medium")
     return figure
@@ -191,17 +188,15 @@ def _places(index: pd.Index, frequency: str):
 def distribution(wide: pd.DataFrame, unit: str, log: bool = False, most: int = 12) -> Figure:
     """Spread of values per series: box = middle half, whiskers = 1-99 %, points = the most extreme values."""
     chosen = pick(wide, most)[::-1]
-    values = [wide[name].dropna().to_numpy() for name in chosen]
-    if log:
-        values = [v[v > 0] for v in values]
-    figure, (ax,) = _figure(0.9 + 0.24 * len(chosen), 1, 1)
+    values = [wide[name][wide[name] > 0 if log else wide[name].notna()].to_numpy() for name in chosen]
+    figure, (ax,) = blank(0.9 + 0.24 * len(chosen))
     ax.boxplot(values, orientation="horizontal", whis=(1, 99), showfliers=False, widths=0.6, patch_artist=True,
-               boxprops={"facecolor": "#cfe3f1", "edgecolor": "#0072B2"}, medianprops={"color": "#D55E00"})
+               boxprops={"facecolor": "#cfe3f1", "edgecolor": BLUE}, medianprops={"color": RED})
     for row, v in enumerate(values, start=1):
-        ax.plot([v.min(), v.max()], [row, row], ".", color="#666666", markersize=3)
+        ax.plot([v.min(), v.max()], [row, row], ".", color=FAINT, markersize=3)
     ax.set_yticks(range(1, len(chosen) + 1), [str(name) for name in chosen])
     ax.set(xlabel=f"{unit}, log scale" if log else unit, title="Distribution: quartiles, 1-99 %, extremes")
-    _plain_ticks(ax, ax.xaxis, log)
+    plain_log(ax.xaxis, short) if log else ax.xaxis.set_major_formatter(short)
     return figure
 
 
@@ -215,36 +210,53 @@ def autocorrelation(values: pd.DataFrame, lags: int, season: int = 1, title: str
 
     lags = min(lags, len(values) // 2)
     lines = np.column_stack([acf(column, nlags=lags, missing="conservative") for _, column in values.items()])
-    figure, (ax,) = _figure(2.4, 1, 1)
+    figure, (ax,) = blank(2.4)
     noise = 1.96 / np.sqrt(values.notna().sum().median())
     ax.axhspan(-noise, noise, color="#dddddd", label="noise, 95 %", zorder=0)
-    ax.plot(lines, color="#0072B2", alpha=0.25, linewidth=0.7)
-    ax.plot(np.median(lines, axis=1), color="#0072B2", linewidth=1.8, label=f"median of {lines.shape[1]} series")
+    ax.plot(lines, color=BLUE, alpha=0.25, linewidth=0.7)
+    ax.plot(np.median(lines, axis=1), color=BLUE, linewidth=1.8, label=f"median of {lines.shape[1]} series")
     for at in range(season, lags + 1, season) if season > 1 else ():
-        ax.axvline(at, color="#D55E00", linestyle=":", linewidth=1, label="season" if at == season else None)
+        ax.axvline(at, color=RED, linestyle=":", linewidth=1, label="season" if at == season else None)
     top = np.nanmax(lines[1:])
     ax.set(xlabel=f"lag ({unit})", ylabel="correlation", title=title, xlim=(1, lags),
            ylim=(min(-1.5 * noise, np.nanmin(lines) - 0.03), min(1.02, top + 0.25 * max(top, noise))))
-    _legend(figure, ax)
+    legend(figure, ax)
     return figure
 
 
 def splits(data: Dataset) -> Figure:
     """Where training, validation and test targets lie over the mean of the scaled series, with the windows of each."""
-    figure, (ax,) = _figure(2.3, 1, 1)
+    figure, (ax,) = blank(2.3)
     level = pd.DataFrame(data.scale(data.y)).mean(axis=1)
-    smooth = level.rolling(_a_week(data), min_periods=_a_week(data) // 2, center=True).mean()
-    ax.plot(smooth.index, smooth, color="#333333", linewidth=0.9)
-    for part in PARTS:
-        label = f"{PART_NAMES[part]}: {len(data.origins(part)):,} windows"
+    week = data.header.season if data.header.season > 1 else 5
+    smooth = level.rolling(week, min_periods=week // 2, center=True).mean()
+    ax.plot(smooth.index, smooth, color=INK, linewidth=0.9)
+    for part, (name, colour) in _PARTS.items():
+        label = f"{name}: {len(data.origins(part)):,} windows"
         for start, end in _runs(data.parts[part]):
-            ax.axvspan(start, end, color=PART_COLOURS[part], alpha=0.35, linewidth=0, label=label)
+            ax.axvspan(start, end, color=colour, alpha=0.35, linewidth=0, label=label)
             label = None
     ax.set(xlim=(0, len(level)), ylabel="scaled level\n(mean of series)",
            title=f"{data.header.name}: split '{data.header.split}', L {data.L}, H {data.H}")
     ax.grid(False)
     _time_ticks(ax, pd.Index(data.times))
-    _legend(figure, ax)
+    legend(figure, ax)
+    return figure
+
+
+def split_spans(parts: pd.DataFrame) -> Figure:
+    """Where the parts of several datasets lie; parts: columns dataset, part, start, end (share of the series, 0…1)."""
+    names = list(dict.fromkeys(parts["dataset"]))
+    if not names:
+        return says("no split is stored")
+    figure, ax = style.named_rows(names, 0.3)
+    for part, (label, colour) in _PARTS.items():
+        mine = parts[parts["part"] == part]
+        ax.barh([names.index(n) for n in mine.dataset], mine.end - mine.start, left=mine.start, color=colour,
+                height=0.62, label=label)
+    ax.set(xlim=(0, 1), xlabel="share of the common span")
+    style.percent_axis(ax.xaxis)
+    legend(figure, ax)
     return figure
 
 
@@ -254,9 +266,9 @@ def levels(wide: pd.DataFrame, unit: str, most: int = 6) -> Figure:
     figure, axes = _grid(len(chosen), sharex=True)
     for ax, name in zip(axes, chosen, strict=True):
         positive = wide[name].where(wide[name] > 0)
-        ax.plot(np.arange(len(wide)), positive, color="#0072B2", linewidth=0.6)
+        ax.plot(np.arange(len(wide)), positive, color=BLUE, linewidth=0.6)
         ax.set(title=str(name), xlim=(0, len(wide)))
-        _plain_ticks(ax, ax.yaxis, log=True)
+        plain_log(ax.yaxis, short)
         _time_ticks(ax, wide.index, most=3)
     figure.supylabel(f"{unit}, log", fontsize="medium")
     return figure
@@ -266,18 +278,18 @@ def volatility(changes: pd.DataFrame, window: int = 20, most: int = 3, title: st
     """Log changes from step to step of one series, and how large they are lately in several: standard deviation over
     `window` steps. Clusters of large changes are hills."""
     chosen = pick(changes.std().to_frame().T, most)
-    figure, (top, bottom) = _figure(3.6, 2, 1, sharex=True)
+    figure, (top, bottom) = blank(3.6, 2, sharex=True)
     at = np.arange(len(changes))
-    top.bar(at, changes[chosen[0]], width=1.0, color="#0072B2")
+    top.bar(at, changes[chosen[0]], width=1.0, color=BLUE)
     top.set(title=f"{title}: {chosen[0]}, the most volatile".lstrip(": "), ylabel="log change per step")
     rolling = changes[chosen].rolling(window, min_periods=window // 2).std()
-    for colour, name in zip(_LINES, chosen, strict=False):
+    for colour, name in zip(PALETTE, chosen, strict=False):
         bottom.plot(at, rolling[name], color=colour, linewidth=0.9, label=str(name))
     bottom.set(ylabel=f"std over {window} steps", ylim=(0, None), xlim=(0, len(changes)))
     for ax in (top, bottom):
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     _time_ticks(bottom, changes.index)
-    figure.legend(loc="outside lower center", ncols=len(chosen))
+    legend(figure, bottom)
     return figure
 
 
@@ -285,56 +297,36 @@ def filled(wide: pd.DataFrame, season: int, unit: str, around: int = 168) -> Fig
     """The longest gap of all and what its inputs are filled with, `around` steps before and after."""
     values, counts = fill(wide.to_numpy(), season)
     if not counts.any():
-        return _says("nothing was filled: no gaps")
+        return says("nothing was filled: no gaps")
     gaps = [(end - start, start, end, c) for c in range(wide.shape[1])
             for start, end in _runs(np.isnan(wide.iloc[:, c].to_numpy()) & ~np.isnan(values[:, c]))]
     _, start, end, c = max(gaps)
     a, b = max(0, start - around), min(len(wide), end + around)
-    figure, (ax,) = _figure(2.0, 1, 1)
-    ax.plot(np.arange(a, b), values[a:b, c], color="#D55E00", label="filled input")
-    ax.plot(np.arange(a, b), wide.iloc[a:b, c], color="#0072B2", label="measured")
+    figure, (ax,) = blank(2.0)
+    ax.plot(np.arange(a, b), values[a:b, c], color=RED, label="filled input")
+    ax.plot(np.arange(a, b), wide.iloc[a:b, c], color=BLUE, label="measured")
     ax.axvspan(start - 0.5, end - 0.5, color="#eeeeee", zorder=0, label="gap: no target there")
     ax.set(title=f"Longest gap: {wide.columns[c]}, {end - start} step" + "s" * (end - start > 1),
            xlim=(a, b - 1), ylabel=unit)
-    ax.yaxis.set_major_formatter(FuncFormatter(_short))
+    ax.yaxis.set_major_formatter(short)
     _time_ticks(ax, wide.index[a:b], offset=a)
-    _legend(figure, ax)
+    legend(figure, ax)
     return figure
 
 
 # --- small parts
 
 
-def _figure(height: float, rows: int, columns: int, width_ratios=None, **options):
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    ratios = {"width_ratios": width_ratios} if width_ratios else {}
-    return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=ratios, **options).ravel()
-
-
-def _says(text: str) -> Figure:
-    """Stands in for a picture that has nothing to show."""
-    figure, (ax,) = _figure(0.5, 1, 1)
-    ax.text(0.5, 0.5, text, ha="center", va="center", color="#666666")
-    ax.set_axis_off()
-    return figure
-
-
 def _grid(n: int, **options):
     """Small multiples, up to three in a row; empty places are taken away."""
     columns = 2 if n in (2, 4) else min(3, n)
     rows = -(-n // columns)
-    figure, axes = _figure(0.5 + 1.45 * rows, rows, columns, **options)
+    figure, axes = blank(0.5 + 1.45 * rows, rows, columns, **options)
     for ax in axes[n:]:
         ax.remove()
     for ax in axes[n - columns : n]:  # lowest of each column
         ax.tick_params(labelbottom=True)
     return figure, axes[:n]
-
-
-def _shades():
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("missing", _SHADES)
 
 
 def _slots(times: pd.DatetimeIndex, frequency: str):
@@ -355,10 +347,6 @@ def _kinds_of_day(times: pd.DatetimeIndex, frequency: str, country: str | None) 
     return kinds
 
 
-def _a_week(data: Dataset) -> int:
-    return data.header.season if data.header.season > 1 else 5
-
-
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
     """(start, end) of each stretch of True, end excluded."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
@@ -375,25 +363,3 @@ def _time_ticks(ax, index: pd.Index, most: int = 6, offset: int = 0) -> None:
         labels = [f"{step:,}" for step in index[at]]
         ax.set_xlabel("step")
     ax.set_xticks(at + offset, labels)
-
-
-def _plain_ticks(ax, axis, log: bool) -> None:
-    """Numbers written out shortly; on a logarithmic axis at 1, 2 and 5 of every power of ten."""
-    if log:
-        (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(_short))
-
-
-def _short(value: float, _=None) -> str:
-    """12,000,000 -> 12M: axis numbers that fit."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
-    return f"{value:g}"
-
-
-def _legend(figure: Figure, ax) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

@@ -1,4 +1,4 @@
-"""What training and compression do to a network."""
+"""What training and compression do to a network, and what the idea of a compact one saves."""
 
 from itertools import cycle
 
@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from litecast.figures import style
-from litecast.figures.style import DASHED, PALETTE, blank, look, note, percent_axis
+from litecast.figures.style import DASHED, FAINT, HALO, PALETTE, blank, look, named_rows, percent_axis, says
 
 
 def weights_histogram(before: np.ndarray, after: np.ndarray, labels: tuple[str, str] = ("dense", "compressed"),
@@ -15,11 +14,9 @@ def weights_histogram(before: np.ndarray, after: np.ndarray, labels: tuple[str, 
     """What a technique does to the weights: shares of two flat arrays over the same bins; zeros are counted apart."""
     before, after = (np.asarray(a, dtype=float).ravel() for a in (before, after))
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-    figure, axes = blank(2.3)
-    ax = axes[0, 0]
     if not before.size or not after.size:
-        note(ax, "no weights")
-        return figure
+        return says("no weights")
+    figure, (ax,) = blank(2.3)
     reach = np.quantile(np.abs(np.concatenate([before, after])), 0.999) or 1.0
     bins = np.linspace(-reach, reach, 81)
     own = look(technique)[0] if technique else PALETTE[0]
@@ -42,12 +39,10 @@ def learning_curves(logs: dict) -> Figure:
 
     logs: name (a width) -> columns step, train_loss, val_loss (scaled units).
     """
-    figure, axes = blank(2.4)
-    ax = axes[0, 0]
     logs = {name: log[["step", "train_loss", "val_loss"]].apply(pd.to_numeric) for name, log in logs.items()}
     if not any(log.val_loss.notna().any() for log in logs.values()):
-        note(ax, "no step was logged")
-        return figure
+        return says("no step was logged")
+    figure, (ax,) = blank(2.4)
     for (name, log), colour in zip(logs.items(), cycle(PALETTE), strict=False):
         ax.plot(log.step, log.train_loss, color=colour, alpha=0.4, linewidth=1, linestyle=DASHED)
         best = log.val_loss.idxmin()
@@ -63,9 +58,25 @@ def learning_curves(logs: dict) -> Figure:
 
 def layer_bars(shares: dict[str, float], label: str) -> Figure:
     """One bar per layer: a share between 0 and 1."""
-    figure, axes = style.blank(0.6 + 0.2 * len(shares))
-    ax = axes[0, 0]
-    ax.barh(list(shares), list(shares.values()), color=style.PALETTE[0])
-    ax.invert_yaxis()
+    figure, ax = named_rows(list(shares))
+    ax.barh(range(len(shares)), list(shares.values()), color=PALETTE[0])
     ax.set(xlim=(0, 1), xlabel=label)
+    return figure
+
+
+def factors(found: pd.DataFrame) -> Figure:
+    """A bar for each row: how many times less the own layer takes; a black line where the formula says.
+
+    found: columns formula (NaN: it says nothing), factor (plain / own); rows in ms have a colour of their own.
+    """
+    widest = np.nanmax(found[["factor", "formula"]].astype(float))
+    figure, ax = named_rows(found.index, 0.27)
+    ax.barh(range(len(found)), found.factor, color=[PALETTE["ms" in name] for name in found.index], height=0.6)
+    for place, (factor, said) in enumerate(zip(found.factor, found.formula, strict=True)):
+        clear = said if 0 < said - factor < 0.06 * widest else factor  # of the line
+        ax.annotate(f"{factor:.2f}", (clear, place), xytext=(5, 0), textcoords="offset points", va="center",
+                    path_effects=HALO)
+        ax.plot([said] * 2, [place - 0.42, place + 0.42], color="black", linewidth=2)
+    ax.axvline(1, color=FAINT, linewidth=0.8, linestyle=DASHED)
+    ax.set(xlabel="plain ÷ own (black: by the formula; below 1 the idea takes more)", xlim=(0, 1.15 * widest))
     return figure

@@ -1,7 +1,7 @@
 """Pictures of an O/D table: who goes where, which ways carry most trips, how far trips go.
 
-Every function takes an `od.ODFrame` and returns a matplotlib Figure; `plots.style()` of the notebook sets fonts. Shown
-is one annual average weekday: there is no time in any of them. Z = number of zones.
+Every function takes an `od.ODFrame`, of which one annual average weekday is shown: there is no time in any of them.
+Z = number of zones.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from litecast.data.od import NO_PLACES, TOTAL, VEHICLES, ODFrame
+from litecast.figures.style import BOX, INK, MISSING, PALETTE, blank, legend, named_rows, plain_log, says, short
 
-WIDTH = 6.7  # inches, the text width of an A4 page
 SHADES = LinearSegmentedColormap.from_list("trips", ("#d3efe6", "#66c2a4", "#006d2c", "#00210d"))
-EMPTY, INK, ACCENT = "#f2f2f2", "#333333", "#D55E00"
-_LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C6D00")
 CELLS = 400  # cells of a matrix that a page can show along one side
 NAMED = 30  # zones whose names fit beside a matrix
 GROUPS = 26  # large zones whose names fit beside it
@@ -35,20 +33,19 @@ def matrix(frame: ODFrame, category: str = TOTAL) -> Figure:
     step = -(-len(order) // CELLS)
     seen = _joined(trips, step)
     if not seen.max() > 0:
-        return _says(f"no trips of category '{category}'")
-    figure, ax = _figure(5.6)
-    ax.set_facecolor(EMPTY)
+        return says(f"no trips of category '{category}'")
+    figure, (ax,) = blank(5.6)
+    ax.set_facecolor(MISSING)
     positive = seen[seen > 0]
     norm = LogNorm(max(np.percentile(positive, 1), positive.max() * 1e-7), positive.max() * (1 + 1e-9))
-    shown = np.ma.masked_less_equal(seen, 0)
-    image = ax.imshow(shown, cmap=SHADES, norm=norm, interpolation="nearest", extent=(0, len(order), len(order), 0))
+    image = ax.imshow(np.ma.masked_less_equal(seen, 0), cmap=SHADES, norm=norm, interpolation="nearest",
+                      extent=(0, len(order), len(order), 0))
     _zone_ticks(ax, frame, order, groups)
-    inside = np.trace(trips) / trips.sum()
-    ax.set(title=f"{_called(frame, category)}: {trips.sum():,.0f}, {inside:.0%} of them within a zone",
-           xlabel="to", ylabel="from")  # fmt: skip
-    label = _unit(frame) + (f" (of {step} x {step} zones)" if step > 1 else "")
+    told = f"{trips.sum():,.0f}, {np.trace(trips) / trips.sum():.0%} of them within a zone"
+    ax.set(title=f"{_called(frame, category)}: {told}", xlabel="to", ylabel="from")
+    label = f"{_things(frame)}/day, average weekday" + (f" (of {step} x {step} zones)" if step > 1 else "")
     near = norm.vmax / norm.vmin < 30  # powers of ten alone would leave the bar without numbers
-    bar = figure.colorbar(image, ax=ax, label=label, format=FuncFormatter(_short), shrink=0.8, extend="min",
+    bar = figure.colorbar(image, ax=ax, label=label, format=FuncFormatter(short), shrink=0.8, extend="min",
                           ticks=LogLocator(subs=range(1, 10)) if near else None)
     bar.ax.yaxis.set_minor_locator(NullLocator())
     return figure
@@ -57,7 +54,7 @@ def matrix(frame: ODFrame, category: str = TOTAL) -> Figure:
 def top_flows(frame: ODFrame, category: str = TOTAL, most: int = 20) -> Figure:
     """The largest flows between different zones: lines on a map where zones have coordinates, else bars."""
     if not len(frame.top(category, 1)):
-        return _says(f"no trips between zones of category '{category}'")
+        return says(f"no trips between zones of category '{category}'")
     return _map(frame, category, min(4 * frame.Z, PAIRS)) if frame.has_places else _bars(frame, category, most)
 
 
@@ -68,28 +65,23 @@ def trip_lengths(frame: ODFrame, categories: list[str] | None = None) -> Figure:
     coordinates the figure says what is missing and how to give it.
     """
     if not frame.has_places:
-        return _says(f"No trip lengths: {NO_PLACES}")
+        return says(f"No trip lengths: {NO_PLACES}")
     distance = frame.distances()
     ends = _span(frame.matrix(), distance)
     if ends is None:
-        return _says("no trip lengths: no trips between zones that lie apart")
+        return says("no trip lengths: no trips between zones that lie apart")
     edges = np.geomspace(*ends, 120)
-    figure, ax = _figure(2.7)
-    for name, colour in zip(categories or _largest(frame), _colours(), strict=False):
+    figure, (ax,) = blank(2.7)
+    for name, colour in zip(categories or _largest(frame), (INK, *PALETTE), strict=False):
         share, mean = _reach(frame.matrix(name), distance, edges)
         ax.plot(edges, share, color=colour, linewidth=2 if name == TOTAL else 1.3,
                 label=f"{_word(name)}, {mean:.1f} km")  # fmt: skip
-    ax.set(xscale="log", xlabel="distance (km, log scale)", ylabel=f"share of {_things(frame)}", ylim=(0, 1.02))
+    ax.set(xlabel="distance (km, log scale)", ylabel=f"share of {_things(frame)}", ylim=(0, 1.02))
     ax.set(xlim=ends, title=f"{_called(frame, TOTAL)}: how far they go (lines begin at what stays in a zone)")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(_short))
+    plain_log(ax.xaxis, short)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    figure.legend(loc="outside lower center", ncols=3, title=f"mean way of {_things(frame)} between zones")
+    legend(figure, ax, 3, title=f"mean way of {_things(frame)} between zones")
     return figure
-
-
-# --- matrix
 
 
 def _grouped(frame: ODFrame) -> tuple[np.ndarray, list[tuple[str, int, int]]]:
@@ -139,18 +131,13 @@ def _apart(groups: list[tuple[str, int, int]], least: float) -> list[tuple[str, 
     return kept
 
 
-# --- flows
-
-
 def _bars(frame: ODFrame, category: str, most: int) -> Figure:
-    rows = frame.top(category, most)[::-1]
-    figure, ax = _figure(0.9 + 0.19 * len(rows))
-    ax.barh(range(len(rows)), rows["trips"], color=_LINES[0], height=0.7)
-    ax.set_yticks(range(len(rows)), [f"{a} > {b}" for a, b in zip(rows["from"], rows["to"], strict=True)])
-    ax.set(xlabel=_unit(frame), title=f"{_called(frame, category)}: the {len(rows)} largest flows between zones carry "
-           f"{rows['share'].sum():.1%}")  # fmt: skip
-    ax.xaxis.set_major_formatter(FuncFormatter(_short))
-    ax.grid(axis="y", visible=False)
+    rows = frame.top(category, most)
+    figure, ax = named_rows([f"{a} > {b}" for a, b in zip(rows["from"], rows["to"], strict=True)])
+    ax.barh(range(len(rows)), rows["trips"], color=PALETTE[0], height=0.7)
+    told = f"the {len(rows)} largest flows between zones carry {rows['share'].sum():.1%}"
+    ax.set(xlabel=f"{_things(frame)}/day, average weekday", title=f"{_called(frame, category)}: {told}")
+    ax.xaxis.set_major_formatter(short)
     return figure
 
 
@@ -161,13 +148,13 @@ def _map(frame: ODFrame, category: str, most: int) -> Figure:
     at = np.argsort(-pairs, axis=None)[: min(most, np.count_nonzero(pairs))][::-1]  # the largest are drawn last
     a, b = np.unravel_index(at, pairs.shape)
     points, scale = _points(frame)
-    figure, ax = _figure(4.6)
+    figure, (ax,) = blank(4.6)
     wide = np.sqrt(pairs[a, b] / pairs[a, b].max())
     ax.add_collection(LineCollection(np.stack([points[a], points[b]], axis=1), linewidths=0.2 + 3 * wide, cmap=SHADES,
                                      array=0.2 + 0.8 * wide, clim=(0, 1), capstyle="round"))  # fmt: skip
     starts = both.sum(axis=1)
     size = (2 + 60 * starts / starts.max()) * min(1.0, (50 / frame.Z) ** 0.5)
-    ax.scatter(*points.T, s=size, color=ACCENT, alpha=0.75, linewidth=0, zorder=3)
+    ax.scatter(*points.T, s=size, color=PALETTE[1], alpha=0.75, linewidth=0, zorder=3)
     _names_on_map(ax, frame, points, starts)
     shares = (pairs[a, b].sum() / both.sum(), np.trace(both) / both.sum())
     ax.set(title=f"{_called(frame, category)}: the {len(at)} largest pairs carry {shares[0]:.0%}, {shares[1]:.0%} stay "
@@ -198,15 +185,11 @@ def _names_on_map(ax, frame: ODFrame, points: np.ndarray, starts: np.ndarray, mo
         chosen = [(frame.zones["name"].iloc[zone], points[zone]) for zone in np.argsort(-starts)[:most]]
     room = np.array([0.22, 0.05]) * np.ptp(points, axis=0).max()  # of a name: wider than high
     taken: list[np.ndarray] = []
-    box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75}
     for name, place in chosen:
         if all((abs(place - other) > room).any() for other in taken):
             taken.append(place)
             ax.annotate(str(name), place, xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7.5,
-                        color=INK, bbox=box)  # fmt: skip
-
-
-# --- lengths
+                        color=INK, bbox=BOX)
 
 
 def _span(trips: np.ndarray, distance: np.ndarray) -> tuple[float, float] | None:
@@ -238,29 +221,6 @@ def _largest(frame: ODFrame, most: int = 5) -> list[str]:
     return [TOTAL, *totals[totals > 0].index[:most]]
 
 
-# --- small parts
-
-
-def _figure(height: float):
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    return figure, figure.subplots()
-
-
-def _says(text: str) -> Figure:
-    """Stands in for a picture that has nothing to show."""
-    import textwrap
-
-    lines = textwrap.wrap(text, 100)
-    figure, ax = _figure(0.3 + 0.2 * len(lines))
-    ax.text(0.5, 0.5, "\n".join(lines), ha="center", va="center", color="#666666")
-    ax.set_axis_off()
-    return figure
-
-
-def _colours() -> tuple[str, ...]:
-    return ("#000000", *(colour for colour in _LINES if colour != "#000000"))
-
-
 def _word(category: str) -> str:
     return "all" if category == TOTAL else category.replace("_", " ")
 
@@ -269,18 +229,6 @@ def _things(frame: ODFrame) -> str:
     return "vehicles" if frame.header.unit == VEHICLES else "trips"
 
 
-def _unit(frame: ODFrame) -> str:
-    return f"{_things(frame)}/day, average weekday"
-
-
 def _called(frame: ODFrame, category: str) -> str:
     what = _things(frame) if category == TOTAL else f"{_word(category)} {_things(frame)}"
     return f"{frame.header.name} {frame.header.year}, {what}/day"
-
-
-def _short(value: float, _=None) -> str:
-    """12,000,000 -> 12M: axis numbers that fit."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size * (10 if letter == "k" else 1):
-            return f"{value / size:g}{letter}"
-    return f"{value:g}"

@@ -1,14 +1,15 @@
 """One house style: one font with Korean glyphs, fixed widths, one colour and marker per technique.
 
-The colours are those of Okabe and Ito (2008), "Color Universal Design"; markers repeat what the colours say.
+Figure functions start from `blank` or `grid`, which put the style in force, and take colours from `look` or `looks`.
 """
 
 import importlib.util
 import io
 import math
 import sys
+import textwrap
 import zlib
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -16,25 +17,41 @@ import numpy as np
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator, NullLocator
 
+from litecast import catalogue
 from litecast.errors import LitecastError
-from litecast.paths import PACKAGE
 
 WIDTH = 6.7  # inches: the text width of the PDF's A4 page
 TALLEST = 8.4  # inches: what such a page holds beside a caption
 FONT = "NanumGothic"
-# Reference forecasters keep grey and black; the rest of the palette goes to the techniques.
-_ROLES = {
+# Colours of Okabe and Ito (2008), "Color Universal Design", then each as far as can be from all before, also to readers
+# without red or green cones. No colour and no marker stands twice, so that a chain can mix those of its techniques.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5A0F00", "#000096", "#7800FF", "#A50F5A",
+    "#69E196", "#1E5A00", "#8778FF", "#4B005A", "#D200B4", "#693C87", "#FF3C69", "#3C00D2", "#1EF01E", "#A5B487",
+)  # fmt: skip
+_MARKERS = ("o", "^", "X", "v", "*", "p", ">", "d", "<", "h", "8", (4, 1, 0), (8, 1, 0), (3, 1, 0), *(
+    (*corners, corners[0]) for corners in (
+        ((-9, -7), (-9, 7), (9, -7), (9, 7)), ((-7, -9), (7, -9), (-7, 9), (7, 9)),  # bow tie, hourglass
+        ((-9, -5), (9, -5), (9, 5), (-9, 5)), ((-5, -9), (5, -9), (5, 9), (-5, 9)),  # a brick, lying and standing
+        ((-9, -9), (9, -9), (-9, 9)), ((-9, 9), (9, 9), (9, -9)))))  # lower and upper half of a square
+TWENTY = tuple(zip(PALETTE, _MARKERS, strict=True))
+# Reference forecasters keep black, greys and muted colours.
+ROLES = {
     "dense": ("#000000", "D"), "width": ("#7f7f7f", "s"), "compact": ("#a6761d", "P"), "deep": ("#2F5D8A", "o"),
     "naive": ("#999999", "x"), "seasonal_naive": ("#666666", "x"), "arima": ("#b07aa1", "x"),
     "boosting": ("#7A9A3A", "x"), "classical": ("#666666", "d"),
 }  # fmt: skip
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D00", "#3B1F8B")
-_MARKERS = ("o", "^", "v", "<", ">", "p", "h", "*", "X", "8", "H")
+LOOKS = ROLES | {name: TWENTY[words["LOOK"] % len(TWENTY)]
+                 for name, words in catalogue.members("compress", "LEVELS", "LOOK").items()}
 DASHES = {"naive": (0, (1, 2)), "seasonal_naive": (0, (5, 2)), "arima": (0, (6, 2, 1, 2)),
-           "boosting": (0, (6, 1, 1, 1, 1, 1))}  # drawn as lines
+          "boosting": (0, (6, 1, 1, 1, 1, 1))}  # drawn as lines
 DASHED = (0, (3, 3))
+HALO = [withStroke(linewidth=2, foreground="white")]  # path effect of words that a line may cross
+BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}  # … many lines
+INK, FAINT, MISSING = "#222222", "#666666", "#f2f2f2"  # marks and lines of reference, remarks, cells without a value
 _STYLE = {
     "font.family": [FONT, "DejaVu Sans"], "axes.unicode_minus": False,  # the second for signs the first lacks
     "font.size": 8.5, "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
@@ -46,21 +63,36 @@ _STYLE = {
 }  # fmt: skip
 
 
-def _looks() -> dict[str, tuple[str, str]]:
-    """Colour and marker of every role and of every technique there is a file for, the same in all notebooks."""
-    names = sorted(p.stem for p in (PACKAGE / "compress").glob("*.py") if not p.stem.startswith("_"))
-    pairs = zip(cycle(PALETTE), cycle(_MARKERS), strict=False)  # 8 and 11 share no factor: 88 different pairs
-    return _ROLES | dict(zip(names, islice(pairs, len(names)), strict=True))
+def look(name: str) -> tuple:
+    """(colour, marker) of a technique or role, the same in every figure; of a name without a LOOK by its checksum.
+
+    A chain "a+b" has the colour of its last technique and the marker of its first.
+    """
+    found = [LOOKS.get(step) or TWENTY[zlib.crc32(step.encode()) % len(TWENTY)] for step in name.split("+")]
+    return found[-1][0], found[0][1]
 
 
-LOOKS = _looks()
-COLOURS = {name: colour for name, (colour, _) in LOOKS.items()}
+def looks(names) -> dict[str, tuple]:
+    """Name -> (colour, marker) in one figure: known names keep theirs, others (labels, models) take the next free."""
+    free = cycle(TWENTY)
+    return {name: look(name) if set(name.split("+")) <= set(LOOKS) else next(free) for name in names}
 
 
-def look(name: str) -> tuple[str, str]:
-    """(colour, marker) of a technique, role or model; a name without a file gets a steady one from its checksum."""
-    code = zlib.crc32(name.encode())
-    return LOOKS.get(name) or (PALETTE[code % len(PALETTE)], _MARKERS[code % len(_MARKERS)])
+def called(name: str) -> str:
+    """A technique or chain in words: 'channel_pruning+int8' -> 'channel pruning + int8'."""
+    return name.replace("_", " ").replace("+", " + ")
+
+
+def share(level: str) -> str:
+    """A level between 0 and 1 in percent, any other as it is; of a chain each: '0.5+8' -> '50 % + 8'."""
+    values = [(step, pd.to_numeric(step, errors="coerce")) for step in level.split("+")]
+    return " + ".join(f"{100 * value:g} %" if 0 < value < 1 else step for step, value in values)
+
+
+def natural(level: str) -> tuple:
+    """Sorts levels as numbers where they are numbers, those of chains after others, step by step; else by name."""
+    values = [float(pd.to_numeric(step, errors="coerce")) for step in level.split("+")]
+    return (np.inf, [], level) if np.isnan(values).any() else (len(values), values, level)
 
 
 def font_dir() -> Path:
@@ -91,10 +123,13 @@ def svg(figure: Figure) -> str:
 
 
 def blank(height: float, rows: int = 1, columns: int = 1, **options):
-    """Figure of the house width and a (rows, columns) array of axes. Not pyplot's: nothing is left open or shown."""
+    """Figure of the house width (height in inches) and its axes, row by row: `figure, (ax,) = blank(2.4)`.
+
+    options: those of Figure.subplots. Not pyplot's: nothing is left open or shown.
+    """
     use()
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options).ravel()
 
 
 def grid(names: list[str], height: float, single: float, wide: list[str] = (), **options):
@@ -114,6 +149,37 @@ def grid(names: list[str], height: float, single: float, wide: list[str] = (), *
     return figure, panels
 
 
+def named_rows(names, each: float = 0.2):
+    """(figure, axes) with a named row at 0, 1, 2, … from the top, each so many inches high."""
+    figure, (ax,) = blank(0.85 + each * len(names))
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
+    ax.tick_params(axis="y", length=0, labelsize=7.5)
+    ax.grid(False, axis="y")
+    return figure, ax
+
+
+def says(text: str) -> Figure:
+    """Stands in for a figure that has nothing to show."""
+    lines = textwrap.wrap(text, 100)
+    figure, (ax,) = blank(0.3 + 0.2 * len(lines))
+    note(ax, "\n".join(lines))
+    ax.set_axis_off()
+    return figure
+
+
+def note(axes, text: str) -> None:
+    """Stands in for a panel that has nothing to show."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=FAINT)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+
+
+def legend(figure: Figure, shown, most: int = 4, **options) -> None:
+    """One legend below all panels, of at most so many columns; shown: handles, or the axes that hold them."""
+    handles = shown if isinstance(shown, list) else shown.get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(most, len(handles)), **options)
+
+
 def label_axes(panels: dict, x: str, y: str, wide: list[str] = ()) -> None:
     """Names the axes of a grid of two columns once: y on the left, x under the lowest panel of each column."""
     axes, below = [ax for name, ax in panels.items() if name not in wide], [panels[name] for name in wide]
@@ -129,11 +195,14 @@ def percent_axis(axis) -> None:
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     low, high = axis.get_view_interval()
     digits = max(0, -math.floor(math.log10(100 * (high - low) / 5))) if high > low else 1
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{digits}f} %"))
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.{digits}f} %")
 
 
-def plain_log(axis, low: float, high: float) -> None:
-    """Log ticks in plain numbers (…, 1, 2, 5, 10, 20, …): never a power whose minus sign a font may lack."""
+def plain_log(axis, told="{:g}".format) -> None:
+    """Makes an axis logarithmic, its ticks plain numbers (…, 1, 2, 5, 10, 20, …), never a power, whose minus sign a
+    font may lack. Call it when limits are settled; told: value -> text of a tick."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    low, high = axis.get_view_interval()
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
         ticks = [m * 10.0**d for d in decades for m in steps if low * 0.999 <= m * 10.0**d <= high * 1.001]
@@ -141,23 +210,12 @@ def plain_log(axis, low: float, high: float) -> None:
             break
     axis.set_ticks(ticks or [low, high])
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(lambda value, _: told(value))
 
 
-def note(axes, text: str) -> None:
-    """Stands in for a panel that has nothing to show."""
-    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color="#666666")
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-
-
-def natural(level: str) -> tuple:
-    """Sorts levels as numbers where they are numbers, else by name."""
-    value = pd.to_numeric(level, errors="coerce")
-    return (1, 0.0, level) if np.isnan(value) else (0, value, level)
-
-
-def share(level: str) -> str:
-    """A level between 0 and 1 in percent, any other as it is."""
-    value = pd.to_numeric(level, errors="coerce")
-    return f"{100 * value:g} %" if 0 < value < 1 else level
+def short(value: float, _=None) -> str:
+    """Numbers of an axis that fit: 12,000,000 -> 12M, 12,000 -> 12k, 1,200 -> 1200."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size * (10 if letter == "k" else 1):
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"

@@ -8,7 +8,7 @@ import importlib
 from dataclasses import asdict
 
 from litecast import catalogue
-from litecast.errors import ModelFileError, StudyError
+from litecast.errors import LitecastError, ModelFileError, StudyError
 
 # What a family can say of itself in its literal CAN; a technique's FITS names those it needs one of.
 CAPABILITIES = {
@@ -17,6 +17,9 @@ CAPABILITIES = {
     "recurrent": "carries a state from step to step",
     "attention": "multiplies activations by activations",
 }
+
+
+SHARED = ("L", "H", "F", "patch", "anchor")  # what of a config is the data's, see base.Config
 
 
 def names() -> list[str]:
@@ -53,17 +56,54 @@ def patch(data) -> int:
     return min(day(data.header.frequency), data.L // 2)
 
 
+def narrowed(model, share: float, seed: int):
+    """A fresh network of the same family whose width is smaller by `share`, its weights drawn from the seed.
+
+    Raises LitecastError for a network that has no one width (pruned, or a family whose size follows from L and H).
+    """
+    import torch
+
+    family, shared = module(describe(model)["family"]), {k: getattr(model.config, k) for k in SHARED}
+    sizes = range(1, 2 * max(family.WIDTHS) + 1)
+    width = next((w for w in sizes if len(family.WIDTHS) > 1 and _of_width(family, w, shared) == model.config), None)
+    if width is None:
+        raise LitecastError(f"this {family.__name__.rpartition('.')[2]} has no width that could be smaller by "
+                            f"{share:g}: it was cut before, or its size follows from look-back and horizon")
+    for smaller in range(max(1, round(width * (1 - share))), 0, -1):  # heads of attention need not divide every width
+        torch.manual_seed(seed)
+        try:
+            return family.Model(_of_width(family, smaller, shared))
+        except (ValueError, RuntimeError, AssertionError):
+            continue
+    raise LitecastError(f"no smaller {family.__name__.rpartition('.')[2]} can be built than of width {width}")
+
+
+def _of_width(family, width: int, shared: dict):
+    try:
+        return family.Config.of_width(width, **shared)
+    except (ValueError, ZeroDivisionError):  # no such width in this family
+        return None
+
+
 def describe(model) -> dict:
-    """{'family', 'config'}: all that is needed to build the same architecture again, JSON-able."""
-    return {"family": type(model).__module__.rsplit(".", 1)[1], "config": asdict(model.config)}
+    """{'family', 'config'}, 'activations' where any are quantised: what builds the same network, JSON-able."""
+    from litecast.models import wrappers
+
+    described = {"family": type(model).__module__.rsplit(".", 1)[1], "config": asdict(model.config)}
+    activations = wrappers.attached(model)
+    return described | ({"activations": activations} if activations else {})
 
 
 def rebuild(description: dict):
-    """The architecture of a description, on the device in force (meta allocates nothing)."""
+    """The network of a description, on the device in force (meta allocates nothing)."""
+    from litecast.models import wrappers
+
     try:
         family = module(description["family"])
         config = {k: _frozen(v) for k, v in description["config"].items()}
-        return family.Model(family.Config(**config))
+        model = family.Model(family.Config(**config))
+        wrappers.attach(model, description.get("activations", {}))
+        return model
     except (StudyError, KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError, RuntimeError) as error:
         raise ModelFileError(f"the file describes a network this version cannot build: {error}") from error
 

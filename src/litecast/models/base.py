@@ -65,6 +65,13 @@ class Idea:
     macs: float | None = None
 
 
+def example(config: Config, batch: int, channels: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Random scaled inputs of a network's shape, the same at every call: x (B, L, C), z (B, L+H, F) | None."""
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(batch, config.L, channels, generator=draw)
+    return x, torch.randn(batch, config.L + config.H, config.F, generator=draw) if config.F else None
+
+
 def plain_map(config: Config) -> nn.Module:
     """(N, L, 1) -> (N, H): the linear map without a bias that linear ideas are held against."""
     return nn.Sequential(nn.Flatten(), nn.Linear(config.L, config.H, bias=False))

@@ -1,7 +1,8 @@
 """What a run is made of: the literals of a module and the files a notebook imports, read from the text, never imported.
 
-Three packages find their members by file, so an import of the package alone does not say which file a run uses:
-`models` adds the run's model, `data` the module of the run's dataset, `codecs` all of them.
+Some packages find their members by file, so an import of the package alone does not say which file a run uses: `models`
+adds the run's model and its teachers, `data` the module of the run's dataset, `codecs` and `runtimes` all of them.
+Techniques are imported by name.
 """
 
 import ast
@@ -10,20 +11,21 @@ import re
 from functools import cache
 from pathlib import Path
 
-from litecast import paths
-from litecast.catalogue import assigned, literals
+from litecast import catalogue, paths
 from litecast.errors import StudyError
 from litecast.files import hashed, sha256
 
-DISCOVERED = ("models", "data", "codecs")
+DISCOVERED = ("models", "data", "codecs", "runtimes")
 
 
 def closure(notebook: Path, params: dict) -> list[Path]:
     """The package files that a notebook with these parameters may execute, sorted: its imports, followed."""
     chosen = _chosen(params)
-    found, waiting = set(), [notebook]
+    found, names, waiting = set(), set(), [notebook]
     while waiting:
-        for name in _imported(waiting.pop()):
+        more = _imported(waiting.pop()) - names
+        names |= more
+        for name in more:
             files, package = _targets(paths.PACKAGE, name)
             new = (files | _members(package, chosen)) - found
             found |= new
@@ -39,7 +41,7 @@ def digest(notebook: Path, files: list[Path]) -> str:
 def parameters(notebook: Path) -> set[str]:
     """Names assigned in the cell tagged 'parameters'; empty without such a cell."""
     tagged = [source for _, source, tags in _cells(notebook) if "parameters" in tags]
-    return {name for source in tagged[:1] for node in ast.parse(source).body for name in assigned(node)}
+    return {name for source in tagged[:1] for node in ast.parse(source).body for name in catalogue.assigned(node)}
 
 
 def third_party(files: list[Path]) -> set[str]:
@@ -50,20 +52,21 @@ def third_party(files: list[Path]) -> set[str]:
 def _chosen(params: dict) -> dict[str, set[Path]]:
     """Package -> the members a run uses; absent where it may use any. A dataset that no module lists is one's own file
     or was collected."""
-    chosen = {}
+    chosen, teachers = {}, params.get("teachers") or []
     if params.get("model"):
-        chosen["models"] = {paths.PACKAGE / "models" / f"{params['model']}.py"}
+        names = [params["model"], *(teachers.split("+") if isinstance(teachers, str) else teachers)]
+        chosen["models"] = {paths.PACKAGE / "models" / f"{name}.py" for name in names}
     if params.get("dataset"):
-        data = paths.PACKAGE / "data"
-        listing = {path for path in data.glob("*.py") if params["dataset"] in literals(path).get("DATASETS", ())}
-        chosen["data"] = listing or {data / "files.py", data / "store.py"}
+        listed = catalogue.members("data", "DATASETS").items()
+        names = [slug for slug, words in listed if params["dataset"] in words["DATASETS"]] or ["files", "store"]
+        chosen["data"] = {paths.PACKAGE / "data" / f"{name}.py" for name in names}
     return chosen
 
 
 def _members(package: str, chosen: dict[str, set[Path]]) -> set[Path]:
     if package not in DISCOVERED:
         return set()
-    members = set((paths.PACKAGE / package).glob("*.py"))
+    members = set(catalogue.files(package))
     return members & chosen[package] if package in chosen else members
 
 
@@ -84,13 +87,13 @@ def _targets(root: Path, dotted: str) -> tuple[set[Path], str]:
     return files, here.name
 
 
-def _imported(path: Path) -> list[str]:
-    """Dotted names that a notebook or a package file imports, sorted; none of any other file."""
+def _imported(path: Path) -> frozenset[str]:
+    """Dotted names that a notebook or a package file imports; none of any other file."""
     if path.suffix == ".ipynb":
         code = "\n".join(source for kind, source, _ in _cells(path) if kind == "code")
-        return sorted(_imports(re.sub(r"^\s*[%!].*$", "", code, flags=re.M), ()))  # no magics
+        return _imports(re.sub(r"^\s*[%!].*$", "", code, flags=re.M), ())  # no magics
     package = ("litecast", *path.relative_to(paths.PACKAGE).parent.parts) if path.suffix == ".py" else ()
-    return sorted(_imports(path.read_text(encoding="utf-8"), package)) if package else []
+    return _imports(path.read_text(encoding="utf-8"), package) if package else frozenset()
 
 
 @cache

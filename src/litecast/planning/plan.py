@@ -13,7 +13,7 @@ from litecast.errors import StudyError
 from litecast.files import hashed, read_json, sha256, write_json
 from litecast.planning import closure
 from litecast.planning import study as schema
-from litecast.planning.study import Block, Catalogue, Study
+from litecast.planning.study import Block, Catalogue, Step, Study
 
 LATE = ("timing", "compare", "report")  # always called, on the plan and what exists
 
@@ -55,11 +55,12 @@ class Plan:
         return self._by_id[run_id]
 
     def closure(self, run: Planned) -> list[Path]:
-        """Package files the run may execute; the report also consists of its exporters and templates."""
+        """Package files the run may execute; the report also consists of exporters, words, pages."""
         files = closure.closure(paths.ROOT / run.notebook, run.params)
         if run.stage.endswith("_report"):
-            templates = (paths.ROOT / "reports" / "templates").rglob("*")
-            files += [path for path in [paths.PACKAGE / "report" / "exporters.py", *templates] if path.is_file()]
+            own, pages = paths.PACKAGE / "report", paths.ROOT / "reports" / "templates"
+            more = [own / "exporters.py", *own.glob("words/[a-z]*/*"), *pages.rglob("*")]
+            files += [path for path in more if path.is_file()]
         return sorted(set(files))
 
     def write(self) -> None:
@@ -150,6 +151,10 @@ def _expand(study: Study, names: dict[str, str], untabled: list[str] = ()) -> "_
                 book.model(block, names[asked], model)
             for technique in block.techniques:
                 book.technique(block, names[asked], technique)
+    for block in study.blocks:  # once it is known which of their first steps are planned anyway
+        for asked in filter(names.get, block.datasets):
+            for route in block.routes:
+                book.route(block, names[asked], route)
     book.late()
     return book
 
@@ -158,11 +163,12 @@ class _Book:
     """Collects the runs of a study. A run asked for twice is one; with other parameters it is a clash."""
 
     def __init__(self, study: Study, house: Catalogue):
-        self.study, self.house = study, house
+        self.study, self.house, self.notebooks = study, house, catalogue.notebooks()
         self.runs: dict[str, Planned] = {}
         self.notes: list[str] = []
         self.clashes: list[str] = []
         self._block: dict[str, str] = {}  # run -> block that asked for it first
+        self._begun: set[str] = set()  # first steps of routes that no block asked for by themselves
         self._first: dict[tuple, int] = {}
 
     def dataset(self, block: Block, name: str) -> None:
@@ -192,14 +198,56 @@ class _Book:
         extra = {"levels": levels, "variants": wish.variants or [offered["VARIANTS"][0]], "controls": wish.controls,
                  "control_levels": controlled if wish.controls else None}
         for model in wish.models or block.models:
-            if model not in offered["FAMILIES"]:
+            if model not in self.house.able(name):
                 self.notes.append(f"{name} does not compress {model}: left out")
                 continue
-            seeds = wish.seeds or block.seeds or self.study.seeds
+            seeds, step = wish.seeds or block.seeds or self.study.seeds, (name, model, levels[0], "", wish.teachers)
             for seed in seeds:  # controls answer for the technique, not for its spread: the first seed is enough
-                keys = {"dataset": dataset, "model": model, "seed": seed}
+                base = {"dataset": dataset, "model": model, "seed": seed}
                 asked = extra if seed == seeds[0] else extra | {"controls": []}
-                self._add(block, name, keys, asked, [self._id(self.house.stage(model), keys)])
+                self._step(block, base, [self.house.step(*step)], asked)
+
+    def route(self, block: Block, dataset: str, route: list[dict[str, Step]]) -> None:
+        """The first step is an ordinary run of its technique, every later one a run of its own; shared ones are one."""
+        asked = [(name, step) for parts in route for name, step in parts.items()]
+        for model in block.models:
+            if unfit := [name for name, _ in asked if model not in self.house.able(name)]:
+                shown = " > ".join(name for name, _ in asked)
+                self.notes.append(f"route {shown}: {unfit[0]} does not compress {model}: left out")
+                continue
+            steps = [self.house.step(name, model, step.level, step.variant, step.teachers) for name, step in asked]
+            for seed in block.seeds or self.study.seeds:
+                base = {"dataset": dataset, "model": model, "seed": seed}
+                if self._begin(block, base, steps[0]):
+                    for count in range(2, len(steps) + 1):
+                        self._step(block, base, steps[:count], _only(steps[count - 1]))
+
+    def _begin(self, block: Block, base: dict, step: dict[str, dict]) -> bool:
+        """Plan a route's first step, unless a block does; False where that block asks for other levels or variants."""
+        asked, run_id = _only(step), self._id(*step, base | catalogue.route_keys([step]))
+        there = self.runs[run_id].params if run_id in self.runs else {}
+        lacking = [(key, asked[key][0]) for key in ("levels", "variants") if not {*asked[key]} <= {*there.get(key, ())}]
+        if there and run_id not in self._begun:
+            self.clashes += [f"block '{block.name}', routes: {run_id} does not make {value}, where a route starts; add "
+                             f"{value} to the {key} of block '{self._block[run_id]}'" for key, value in lacking]
+            self.notes += [f"a route from {run_id} at {value} is left out: {value} is not among its {key}"
+                           for key, value in lacking]
+            return not lacking
+        for key, value in lacking if there else ():  # of two routes: rising, as listed if they are words
+            offered = list(self.house.techniques[[*step][0]]["LEVELS" if key == "levels" else "VARIANTS"])
+            there[key] = sorted([*there[key], value], key=lambda v: offered.index(v) if isinstance(v, str) else v)
+        self._begun.add(run_id)
+        self._step(block, base, [step], asked | {key: there[key] for key in ("levels", "variants") if there})
+        return True
+
+    def _step(self, block: Block, base: dict, steps: list[dict], asked: dict) -> None:
+        """The run that takes the last of these steps. It waits for the step before, for dense and for its teachers."""
+        [[technique, did]], before = steps[-1].items(), steps[:-1]
+        teachers = did.get("teachers", [])
+        needs = [self._id(*before[-1], base | catalogue.route_keys(before))] if before else []
+        needs += [self._id(self.house.stage(m), base | {"model": m}) for m in [base["model"], *teachers]]
+        keys = base | catalogue.route_keys(steps)
+        self._add(block, technique, keys, asked | {"route": before, "teachers": teachers}, list(dict.fromkeys(needs)))
 
     def late(self) -> None:
         """Timing per dataset and model, comparison and report per study: they wait for all, done or not."""
@@ -211,10 +259,13 @@ class _Book:
             self._add(None, stage, {}, needs=list(self.runs))
 
     def _id(self, stage: str, keys: dict) -> str:
-        return f"{catalogue.notebook(stage).stem}/{paths.run_name(**keys)}"
+        return f"{self._notebook(stage).stem}/{paths.run_name(**keys)}"
+
+    def _notebook(self, stage: str) -> Path:
+        return self.notebooks.get(stage) or catalogue.notebook(stage)  # which says that there is none
 
     def _add(self, block: Block | None, stage: str, keys: dict, extra: dict | None = None, needs=()) -> None:
-        notebook, run_id = catalogue.notebook(stage), self._id(stage, keys)
+        notebook, run_id = self._notebook(stage), self._id(stage, keys)
         params = self._params(notebook, block, keys, extra or {})
         run = Planned(run_id, notebook.stem, str(notebook.relative_to(paths.ROOT)), keys, params, f"runs/{run_id}",
                   list(needs), late=block is None)
@@ -239,6 +290,12 @@ class _Book:
         return {name: wanted[name] for name in sorted(wanted) if name in declared}
 
 
+def _only(step: dict[str, dict]) -> dict:
+    """What the notebook of a single step is asked for: its level, its variant, no control."""
+    [did] = step.values()
+    return {"levels": [did["level"]], "variants": [did["variant"]], "controls": []}
+
+
 # ---- digests -----------------------------------------------------------------------------------------------------
 
 
@@ -246,7 +303,7 @@ def _digests(made: Plan) -> None:
     """Fill code and digest of every run; a run's digest contains those of the runs it needs."""
     codes: dict[tuple, str] = {}
     for run in map(made.run, TopologicalSorter({run.id: run.needs for run in made.runs}).static_order()):
-        key = (run.stage, run.keys.get("model"), run.keys.get("dataset"))
+        key = (run.stage, *(run.keys.get(name) for name in ("model", "dataset", "teachers")))
         if key not in codes:
             codes[key] = closure.digest(paths.ROOT / run.notebook, made.closure(run))
         run.code = codes[key]

@@ -9,6 +9,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
@@ -21,8 +22,6 @@ from pydantic import (
 from litecast import catalogue, paths
 from litecast.catalogue import near
 from litecast.errors import StudyError
-
-CONTROLS = ("random", "scratch")  # what every technique takes beside its own variants
 
 
 def _different(values: list) -> list:
@@ -66,6 +65,26 @@ class Technique(_Strict):
     control_levels: list[Level] = []
     models: Words = []
     seeds: Seeds = []
+    teachers: Words = []  # models of the block; none = each model learns from its own dense network
+
+
+class Step(_Strict):
+    """One technique of a route. variant '' = the technique's first."""
+
+    level: Level
+    variant: str = ""
+    teachers: Words = []
+
+
+def _spelt_out(step):
+    """{int8: 8} is short for {int8: {level: 8}}."""
+    if not isinstance(step, dict) or len(step) != 1:
+        raise ValueError("a step is one technique and its level, e.g. {int8: 8}")
+    return {name: did if isinstance(did, dict) else {"level": did} for name, did in step.items()}
+
+
+# One technique alone is no route: it stands under `techniques`.
+Route = Annotated[list[Annotated[dict[str, Step], BeforeValidator(_spelt_out)]], Field(min_length=2)]
 
 
 class Published(_Strict):
@@ -78,7 +97,7 @@ class Published(_Strict):
 
 
 class Block(_Strict):
-    """A product of datasets, models, seeds and techniques."""
+    """A product of datasets, models, seeds, and techniques or routes."""
 
     name: str
     datasets: Words
@@ -88,6 +107,7 @@ class Block(_Strict):
     seeds: Seeds = []
     budget: Limits = Limits()
     techniques: dict[str, Technique] = {}
+    routes: list[Route] = []
     published: Published | None = None
 
     @field_validator("techniques", mode="before")
@@ -138,6 +158,17 @@ class Catalogue:
         """'stocks', 'traffic', …: literal KIND of the dataset's module, or of what was collected; else 'other'."""
         return self.datasets.get(dataset, "other")
 
+    def able(self, technique: str) -> list[str]:
+        """The models that a technique fits: those that CAN at least one of its FITS; all if it names none."""
+        fits = set(self.techniques[technique].get("FITS", ()))
+        return [model for model, own in self.models.items() if not fits or fits & {*own.get("CAN", ())}]
+
+    def step(self, technique: str, model: str, level: Level, variant: str, teachers: list[str]) -> dict[str, dict]:
+        """{technique: {level, variant}}, and teachers if the technique needs any: of no others, the model itself."""
+        rules = self.techniques[technique]
+        taught = {"teachers": teachers or [model]} if "teachers" in rules.get("NEEDS", ()) else {}
+        return {technique: {"level": level, "variant": variant or rules["VARIANTS"][0]} | taught}
+
 
 # ---- the file ----------------------------------------------------------------------------------------------------
 
@@ -186,7 +217,7 @@ def _rule(error: dict) -> str:
         message = error["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
         return message[0].lower() + message[1:]
     *above, key = error["loc"]
-    kinds = {"techniques": Technique, "budget": Limits, "published": Published, "blocks": Block}
+    kinds = {"techniques": Technique, "routes": Step, "budget": Limits, "published": Published, "blocks": Block}
     kind = next((kinds[word] for word in reversed(above) if word in kinds), Study)
     return f"unknown key '{key}'{near(key, kind.model_fields)}"
 
@@ -209,41 +240,58 @@ def _listed(path: Path, problems: list[str]) -> str:
 # ---- the words ---------------------------------------------------------------------------------------------------
 
 
-def _check(study: Study, catalogue: Catalogue) -> list[str]:
+def _check(study: Study, house: Catalogue) -> list[str]:
     names = [block.name for block in study.blocks]
     problems = [f"blocks: two are called '{name}'; a block's name must be its own"
                 for name in dict.fromkeys(names) if names.count(name) > 1]
     problems += [f"files: '{name}' is the name of a public or sample dataset; give yours another"
-                 for name in study.files if name in catalogue.datasets]
-    return problems + [problem for block in study.blocks for problem in _check_block(study, block, catalogue)]
+                 for name in study.files if name in house.datasets]
+    return problems + [problem for block in study.blocks for problem in _check_block(study, block, house)]
 
 
-def _check_block(study: Study, block: Block, catalogue: Catalogue) -> list[str]:
-    place = f"block '{block.name}'"
-    problems = _unknown(f"{place}, datasets", "dataset", block.datasets, [*study.files, *catalogue.datasets])
-    problems += _unknown(f"{place}, models", "model", block.models, catalogue.models)
+def _check_block(study: Study, block: Block, house: Catalogue) -> list[str]:
+    place, seeds = f"block '{block.name}'", block.seeds or study.seeds
+    problems = _unknown(f"{place}, datasets", "dataset", block.datasets, [*study.files, *house.datasets])
+    problems += _unknown(f"{place}, models", "model", block.models, house.models)
     problems += _unknown(f"{place}, widths", "model of the block", block.widths, block.models)
-    problems += _unknown(f"{place}, techniques", "technique", block.techniques, catalogue.techniques)
-    known = [name for name, own in catalogue.models.items() if "PUBLISHED" in own]
+    known = [name for name, own in house.models.items() if "PUBLISHED" in own]
     problems += _unknown(f"{place}, published.models", "model with a published recipe",
                          block.published.models if block.published else [], known)
-    for name in block.techniques:
-        if name in catalogue.techniques:
-            problems += _check_technique(block, name, block.seeds or study.seeds, catalogue.techniques[name])
-    return problems
+    asked = [("techniques", name, wish) for name, wish in block.techniques.items()]
+    asked += [(f"routes.{number}", name, _alone(step)) for number, route in enumerate(block.routes)
+              for parts in route for name, step in parts.items()]
+    for key, name, wish in asked:
+        problems += _unknown(f"{place}, {key}", "technique", [name], house.techniques)
+        if name in house.techniques:
+            problems += _check_technique(f"{place}, {key}.{name}", block, name, wish, seeds, house)
+    ended = [(number, name) for number, route in enumerate(block.routes) for parts in route[:-1] for name in parts
+             if "torch" not in house.techniques.get(name, {}).get("STORAGES", {"": "torch"}).values()]
+    return problems + [f"{place}, routes.{number}: nothing can follow {name}: no network can be made of its files again"
+                       for number, name in ended]
 
 
-def _check_technique(block: Block, name: str, seeds: list[int], rules: dict) -> list[str]:
-    place, source, asked = f"block '{block.name}', techniques.{name}", f"compress/{name}.py", block.techniques[name]
+def _alone(step: Step) -> Technique:
+    """A step of a route as what a block would ask of its technique: the same rules hold."""
+    asked = {"levels": [step.level], "variants": [step.variant] if step.variant else [], "teachers": step.teachers}
+    return Technique().model_copy(update=asked)
+
+
+def _check_technique(place: str, block: Block, name: str, asked: Technique, seeds: list[int],
+                     house: Catalogue) -> list[str]:
+    rules, source, able = house.techniques[name], f"compress/{name}.py", house.able(name)
     problems = _check_levels(f"{place}.levels", asked.levels, rules["LEVELS"], source)
     problems += _unknown(f"{place}.variants", "variant", asked.variants, rules["VARIANTS"])
-    problems += _unknown(f"{place}.controls", "control", asked.controls, rules.get("CONTROLS", CONTROLS))
+    problems += _unknown(f"{place}.controls", "control", asked.controls, rules.get("CONTROLS", {}))
     problems += _unknown(f"{place}.models", "model of the block", asked.models, block.models)
     problems += _unknown(f"{place}.seeds", "seed of the block", asked.seeds, seeds)  # there is no dense net of it
-    unable = [model for model in asked.models or block.models if model not in rules["FAMILIES"]]
+    if asked.teachers and "teachers" not in rules.get("NEEDS", ()):
+        problems.append(f"{place}.teachers: {name} learns from no teacher (NEEDS of {source})")
+    problems += _unknown(f"{place}.teachers", "model of the block", asked.teachers, block.models)
+    unable = [model for model in asked.models or block.models if model not in able]
     if asked.models and unable or len(unable) == len(block.models):
-        problems.append(f"{place}: {name} cannot compress {', '.join(unable) or 'a block without models'}; "
-                        f"FAMILIES of {source}: {', '.join(rules['FAMILIES'])}")
+        needed = " or ".join(rules.get("FITS", ())) or "a network"
+        problems.append(f"{place}: {name} cannot compress {', '.join(unable) or 'a block without models'}: it needs "
+                        f"{needed} (FITS of {source}), which {', '.join(able) or 'no model'} can offer (CAN)")
     levels = asked.levels or rules["LEVELS"]
     return problems + _unknown(f"{place}.control_levels", "level of the block", asked.control_levels, levels)
 

@@ -1,1 +1,1 @@
-"""The report of a study: facts, words, what cells show, and the exporters to HTML and PDF."""
+"""The report of a study: facts, the words for them, pages of both, and the exporters to HTML and PDF."""

@@ -1,8 +1,8 @@
-"""From an executed notebook to a page: the exporters `litecast-html` and `litecast-pdf`, and what cells show.
+"""From an executed notebook to a page: the exporters `litecast-html` and `litecast-pdf`.
 
-A cell shows `figure(fig, caption)` and `table(frame, caption)`. Both carry their caption as output metadata, so the two
-exporters number the same things in the same order: HTML as one file that fetches nothing, PDF by way of Markdown,
-pandoc and Typst, which come as wheels. Errors of either are raised as RunError with the program's own message.
+Figures and tables that `shown` made carry their caption as output metadata, so both exporters number the same things in
+the same order: HTML as one file that fetches nothing, PDF by way of Markdown, pandoc and Typst, which come as wheels.
+Errors of either are raised as RunError with the program's own message.
 """
 
 import html

@@ -1,18 +1,21 @@
 """What is chosen, and what counts: references, levels, the front, headlines. Always on validation columns only."""
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from litecast import catalogue
-from litecast.results.rows import COLUMNS, TEXT, number, text
+from litecast.errors import RunError
+from litecast.results.rows import COLUMNS, LATENCY, TEXT, number, text, typed
 
 GROUP = ["dataset", "model", "technique", "variant", "runtime"]  # one level of each is selected
 TOLERANCE = 0.01  # a level may lose this share of validation WAPE against its reference
-PUBLISHED = "published"  # technique of rows made by a paper's protocol: they stand in its table and in no ranking
+NEAR_WIDTH = 0.01  # the chosen width may lose this share against the best of its sweep
 NEAR_BEST = 0.02  # the headline file may lose this share against the best forecaster of any size
 BUDGETS_KB = (4, 16, 64)  # 1 kB = 1000 bytes
+PUBLISHED = "published"  # technique of rows made by a paper's protocol: they stand in its table and in no ranking
 
 
 def is_dense(rows: pd.DataFrame) -> pd.Series:
@@ -25,82 +28,125 @@ def is_valid(rows: pd.DataFrame) -> pd.Series:
     return (rows.error == "") & rows.val_wape.notna() & (rows.technique != PUBLISHED)
 
 
+def own(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that are functions of their own: a copy repeats one in another runtime and is no second candidate."""
+    return rows[text(rows, "copy_of") == ""]
+
+
+def function(rows: pd.DataFrame) -> pd.Series:
+    """What a row computes, by the row_id of the row whose own it is: the same for a file and its copies."""
+    return text(rows, "copy_of").where(text(rows, "copy_of") != "", rows.row_id)
+
+
+def near(wape, best, share: float):
+    """Does an error (a number, or a column of them) lose at most this share of the best?"""
+    return wape <= (1 + share) * best
+
+
 def reference(rows: pd.DataFrame) -> pd.Series:
     """row_id -> dense_id: per (dataset, model, seed) the better, on validation, of dense and dense trained longer.
 
     Which of the two it is is decided once per (dataset, model), on means over their common seeds. "" = no reference.
     """
-    usable = rows[is_valid(rows) & (rows.format != "onnx")].sort_values("bytes", ascending=False)
-    varied = (usable.technique == "classical") & (usable.variant != "")  # with weather: no reference for the plain one
-    dense, longer = usable[is_dense(usable) & ~varied], usable[usable.control == "extra_epochs"]
-    chosen = {}
-    for (dataset, model), group in dense.groupby(["dataset", "model"]):
-        plain = _by_seed(group)
-        extra = _by_seed(longer[(longer.dataset == dataset) & (longer.model == model)])
-        seeds = plain.index.intersection(extra.index)
-        is_better = extra.val_wape[seeds].mean() < plain.val_wape[seeds].mean()
-        ids = {**plain.row_id, **(extra.row_id[seeds] if is_better else {})}
-        chosen.update({(dataset, model, seed): identifier for seed, identifier in ids.items()})
+    # the largest file first: should one dense network be stored twice, the less compressed one is the reference
+    usable = own(rows[is_valid(rows)]).fillna({"seed": -1}).sort_values("bytes", ascending=False)
+    usable = usable[(usable.technique != "classical") | (usable.variant == "")]  # weather: none for the plain one
+    key = ["dataset", "model", "seed"]
+    dense, longer = (part.drop_duplicates(key).set_index(key)[["row_id", "val_wape"]]
+                     for part in (usable[is_dense(usable)], usable[usable.control == "extra_epochs"]))
+    both = dense.join(longer.add_suffix("_longer"), how="inner")
+    mean = both.groupby(key[:2])[["val_wape", "val_wape_longer"]].transform("mean")
+    chosen = dense.row_id.to_dict() | both.row_id_longer[mean.val_wape_longer < mean.val_wape].to_dict()
     keys = zip(rows.dataset, rows.model.where(rows.technique != PUBLISHED), rows.seed.fillna(-1), strict=True)
     return pd.Series([chosen.get(key, "") for key in keys], index=rows.row_id.to_numpy(), dtype=str)
-
-
-def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
-    # the largest file first: should one dense network be stored twice, the less compressed one is the reference
-    rows = rows.assign(seed=rows.seed.fillna(-1))
-    return rows.drop_duplicates("seed").set_index("seed")
 
 
 def select(rows: pd.DataFrame) -> pd.Series:
     """Which rows are selected: bool, index of `rows`. One level per (dataset, model, technique, variant, runtime):
 
     the smallest file whose validation WAPE is within 1 % of the reference, means over seeds; if there is none, the
-    lowest validation WAPE. Rows of controls and failed rows are never selected. No test column is read.
+    lowest validation WAPE. Controls and failed rows never are, copies where their original is. Reads no test column.
     """
-    reference_wape = rows.row_id.map(reference(rows)).map(rows.set_index("row_id").val_wape)
-    mean = reference_wape.groupby([rows.dataset, rows.model]).transform("mean")
-    may = is_valid(rows) & (rows.control == "")
-    table = rows[[*GROUP, "level", "bytes", "val_wape"]].assign(reference=reference_wape.fillna(mean))[may]
+    may, levels = _ranked(rows)
+    best = pd.MultiIndex.from_frame(levels.drop_duplicates(GROUP)[[*GROUP, "level"]])
+    is_best = may & pd.MultiIndex.from_frame(rows[[*GROUP, "level"]]).isin(best)
+    return is_best | text(rows, "copy_of").isin(rows.row_id[is_best])
+
+
+def _ranked(rows: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """(Rows that may be selected, their levels): GROUP, level, near (within 1 %?), means over seeds, best first."""
+    may = is_valid(rows) & (rows.control == "") & (text(rows, "copy_of") == "")
+    wape = rows.row_id[may].map(reference(rows)).map(rows.set_index("row_id").val_wape).astype(float)
+    wape = wape.fillna(wape.groupby([rows.dataset, rows.model]).transform("mean"))  # a seed without a dense network
+    table = rows[may][[*GROUP, "level", "bytes", "val_wape"]].assign(reference=wape)
     levels = table.groupby([*GROUP, "level"], as_index=False).mean()
-    levels["near"] = levels.val_wape <= (1 + TOLERANCE) * levels.reference
+    levels["near"] = near(levels.val_wape, levels.reference, TOLERANCE)
     levels["size"] = levels.bytes.where(levels.near, np.inf)  # far from the reference, size does not count
-    order = ["near", "size", "val_wape", "level"]
-    best = levels.sort_values(order, ascending=[False, True, True, True]).drop_duplicates(GROUP)
-    chosen = pd.MultiIndex.from_frame(best[[*GROUP, "level"]])
-    return may & pd.MultiIndex.from_frame(rows[[*GROUP, "level"]]).isin(chosen)
+    return may, levels.sort_values(["near", "size", "val_wape", "level"], ascending=[False, True, True, True])
+
+
+def chosen(rows: pd.DataFrame | list[dict], *known: Mapping) -> tuple[pd.Series, bool]:
+    """(The row of the best compressed file, is it within 1 % of its reference?): by the rule of `select`, over all
+    variants. rows: of one dataset and model; known: other rows that hold the reference, dense and, if there is one,
+    dense trained longer. RunError if no compressed row is finished."""
+    rows = pd.DataFrame(rows)
+    table = typed(pd.DataFrame([*rows.to_dict("records"), *known], columns=COLUMNS))
+    table = table.drop_duplicates("row_id", ignore_index=True)
+    may, levels = _ranked(table)
+    may &= (table.role == "compressed") & table.row_id.isin(rows.get("row_id", ()))
+    found = levels.merge(table[may].sort_values("seed"), on=[*GROUP, "level"])
+    if found.empty:
+        raise RunError("no compressed row is finished: nothing can be chosen")
+    return rows[rows.row_id == found.row_id[0]].iloc[0], bool(found.near[0])
+
+
+def smallest(rows: list[dict], size: str = "level") -> dict:
+    """Of a width sweep's rows the smallest width (or file: size 'bytes') within 1 % of its best validation WAPE."""
+    best = min(row["val_wape"] for row in rows)
+    return min((row for row in rows if near(row["val_wape"], best, NEAR_WIDTH)), key=lambda row: row[size])
 
 
 def has_skill(rows: pd.DataFrame) -> pd.Series:
     """(dataset, model) -> bool: dense beats the seasonal naive forecast on validation and on test, means over seeds.
-
-    Where it does not there is no skill to lose: such rows are flagged and leave every ranking.
-    """
-    dense = rows[is_dense(rows) & is_valid(rows) & (rows.format != "onnx")]
-    skill = dense.groupby(["dataset", "model"])[["val_skill", "test_skill"]].mean()
-    return (skill > 0).all(axis=1)
+    Where it does not there is no skill to lose: such rows are flagged and leave every ranking."""
+    dense = own(rows[is_dense(rows) & is_valid(rows)])
+    return (dense.groupby(["dataset", "model"])[["val_skill", "test_skill"]].mean() > 0).all(axis=1)
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line per level, all COLUMNS: means over seeds of numbers, the first seed's names; failed rows left out."""
+    """One line per level, all COLUMNS: means over seeds of numbers, the first seed's names; failed rows left out.
+    Copies keep lines of their own, apart from their original's."""
     keys = [*GROUP, "level", "control"]
     how = {name: "first" if name in TEXT else "mean" for name in COLUMNS if name not in keys}
     groups = rows[is_valid(rows)].sort_values("seed", kind="stable").groupby(keys, as_index=False)
     return groups.agg(how)[COLUMNS]
 
 
+def in_one_runtime(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """(Own rows with their times in one runtime, its name): a runtime's own gain is none of a technique's.
+
+    It is the runtime in which most functions were timed, of equals the one to which more of them were copied; "" if
+    there is none. `run` is that of the row that was timed. What was not timed there has neither.
+    """
+    timed = rows[number(rows, "latency_ms_p50") > 0].assign(copies=lambda timed: timed.copy_of != "")
+    counts = timed.groupby("runtime").copies.agg(["size", "sum"]).sort_values(["size", "sum"], kind="stable")
+    runtime = counts.index[-1] if len(counts) else ""
+    times = timed.set_index(function(timed))[timed.runtime.to_numpy() == runtime]
+    there = {name: own(rows).row_id.map(times[name]) for name in (*LATENCY, "latency_ratio", "run")}
+    return own(rows).assign(**there | {"run": there["run"].fillna("")}), runtime
+
+
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
     """Per dataset: the smallest file within 2 % of the best forecaster of any size, and the error at 4, 16 and 64 kB.
 
-    All are chosen on validation, means over seeds, among all model files of the dataset (controls other than longer
-    training, and ONNX copies, left out); the WAPE shown is that on test. Columns: dataset, skill, best, best_wape,
-    small, small_kb, small_wape, then wape_4kb, row_4kb, ...; best, small and row_* are row_ids (of the first seed).
-    A dataset on which no dense model has skill keeps only its name.
+    All are chosen on validation, means over seeds, among all model files of the dataset, longer training included,
+    other controls and copies not; the WAPE is that on test. Columns: dataset, skill, best, best_wape, small, small_kb,
+    small_wape, then wape_4kb, row_4kb, ...; best, small, row_*: row_ids (of the first seed). Without skill: the name.
     """
-    rows, skill = rows[(rows.format != "onnx") & (rows.technique != PUBLISHED)], has_skill(rows)
+    rows, skill = own(rows[rows.technique != PUBLISHED]), has_skill(rows)
     lines = [_headline(name, group, skill) for name, group in rows.groupby("dataset")]
     names = ["dataset", "skill", "best", "best_wape", "small", "small_kb", "small_wape"]
-    names += [f"{kind}_{kb}kb" for kb in BUDGETS_KB for kind in ("wape", "row")]
-    return pd.DataFrame(lines, columns=names)
+    return pd.DataFrame(lines, columns=names + [f"{kind}_{kb}kb" for kb in BUDGETS_KB for kind in ("wape", "row")])
 
 
 def _headline(dataset: str, rows: pd.DataFrame, skill: pd.Series) -> dict:
@@ -109,22 +155,17 @@ def _headline(dataset: str, rows: pd.DataFrame, skill: pd.Series) -> dict:
     if not skilled:
         return {"dataset": dataset, "skill": False}
     plain = (rows.technique == "classical") | (rows.role == "naive")
-    rows = rows[is_valid(rows) & rows.control.isin(["", "extra_epochs"]) & (rows.model.isin(skilled) | plain)]
-    levels = means(rows)
+    levels = means(rows[rows.control.isin(["", "extra_epochs"]) & (rows.model.isin(skilled) | plain)])
     best, files = levels.loc[levels.val_wape.idxmin()], levels.dropna(subset="bytes")
     line = {"dataset": dataset, "skill": True, "best": best.row_id, "best_wape": best.test_wape}
-    near = files[files.val_wape <= (1 + NEAR_BEST) * best.val_wape].sort_values(["bytes", "val_wape"])
-    if len(near):
-        small = near.iloc[0]
+    within = files[near(files.val_wape, best.val_wape, NEAR_BEST)].sort_values(["bytes", "val_wape"])
+    for small in within[:1].itertuples():
         line |= {"small": small.row_id, "small_kb": small.bytes / 1000, "small_wape": small.test_wape}
     for kb in BUDGETS_KB:
-        fitting = files[files.bytes <= 1000 * kb].sort_values(["val_wape", "bytes"])
-        if len(fitting):
-            line |= {f"wape_{kb}kb": fitting.iloc[0].test_wape, f"row_{kb}kb": fitting.iloc[0].row_id}
+        for fit in files[files.bytes <= 1000 * kb].sort_values(["val_wape", "bytes"])[:1].itertuples():
+            line |= {f"wape_{kb}kb": fit.test_wape, f"row_{kb}kb": fit.row_id}
     return line
 
-
-# ---- the front
 
 @cache
 def kinds() -> dict[str, str]:
@@ -140,10 +181,10 @@ def front(rows: pd.DataFrame, model: str, x: str = "bytes") -> pd.DataFrame:
     """The files a compressed `model` has to beat, by size: its own widths and all compact networks, in any storage.
 
     Each is better on validation than all that are no larger. rows: one dataset, means over seeds; x: what counts as
-    size. Files without that size, or of a control, are left out.
+    size: bytes, macs, or latency_ms_p50 (rows of `in_one_runtime`). Files without it, controls and copies are left out.
     """
-    own = (text(rows, "technique") == "width") & (rows.model == model)
-    small = is_compact(rows) & text(rows, "technique").isin(["width", "dense"])
-    rows = rows[(own | small) & (text(rows, "control") == "") & (number(rows, x) > 0)]
-    rows = rows.sort_values([x, "val_wape"])
+    rows = own(rows[(text(rows, "control") == "") & (number(rows, x) > 0)])
+    narrow = (text(rows, "technique") == "width") & (rows.model == model)
+    compact = is_compact(rows) & text(rows, "technique").isin(["width", "dense"])
+    rows = rows[narrow | compact].sort_values([x, "val_wape"])
     return rows[rows.val_wape < rows.val_wape.cummin().shift(fill_value=np.inf)]

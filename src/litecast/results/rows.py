@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from litecast import files
 from litecast.errors import RunError
-from litecast.files import replacing
+from litecast.files import hashed, replacing
 
 COLUMNS = """
 study dataset model technique level variant seed role control selected row_id parent_id dense_id L H
@@ -21,15 +20,14 @@ artefact format bytes ratio resident_bytes arena_bytes coverage_weights coverage
 runtime threads batch latency_ms_p10 latency_ms_p50 latency_ms_p90 latency_ratio
 data_source data_sha256 code_sha256 commit dirty lock_sha256 device cpu runtime_version error
 run
+route teacher_id copy_of precision train_steps
 """.split()
-TEXT = frozenset(
-    """study dataset model technique level variant role control row_id parent_id dense_id artefact format runtime
-    data_source data_sha256 code_sha256 commit lock_sha256 device cpu runtime_version error run""".split()
-)
-INTEGERS = frozenset(
-    """seed selected L H params live_params nonzero_params macs train_macs bytes resident_bytes arena_bytes
-    threads batch dirty""".split()
-)
+TEXT = frozenset("""
+study dataset model technique level variant role control row_id parent_id dense_id artefact format runtime data_source
+data_sha256 code_sha256 commit lock_sha256 device cpu runtime_version error run route teacher_id copy_of precision
+""".split())
+INTEGERS = frozenset("""seed selected L H params live_params nonzero_params macs train_macs bytes resident_bytes
+arena_bytes threads batch dirty train_steps""".split())
 LATENCY = ["latency_ms_p10", "latency_ms_p50", "latency_ms_p90", "threads", "batch"]
 STORED = {
     "losses": ["row_id", "series", "origin", "abs_err", "sq_err", "abs_y"],
@@ -84,31 +82,24 @@ def as_text(value) -> str:
 
 
 def row_id(row: Mapping) -> str:
-    """'dataset/model/technique/level/variant/s0[/control][/runtime]'; '-' stands for what is empty.
-
-    The runtime is named only where it is not the one the model was made in (`runtime` onnxruntime, openvino, ...).
-    """
-    head = [as_text(row.get(name)) or "-" for name in ("dataset", "model", "technique", "level", "variant")]
-    seed = f"s{as_text(row.get('seed')) or '-'}"
-    control, runtime = as_text(row.get("control")), as_text(row.get("runtime"))
-    foreign = runtime if runtime not in ("", "torch", "sklearn") else ""
-    return "/".join([*head, seed, *filter(None, [control, foreign])])
+    """'dataset/model/technique/level/variant/s0[/control][/runtime]'; '-' stands for what is empty; a runtime is named
+    only where models are not made in it (onnxruntime, openvino, ...)."""
+    head = [as_text(row.get(name)) or "-" for name in ("dataset", "model", "technique", "level", "variant", "seed")]
+    foreign = "" if row.get("runtime") in ("torch", "sklearn") else as_text(row.get("runtime"))
+    return "/".join([*head[:5], f"s{head[5]}", *filter(None, [as_text(row.get("control")), foreign])])
 
 
 def slug(identifier: str) -> str:
     """A file name for a row_id: readable, and different for different ids."""
-    return f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', identifier)}-{files.hashed(identifier)[:8]}"
+    return f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', identifier)}-{hashed(identifier)[:8]}"
 
 
 def plain_value(name: str, value, where: Path):
-    """A plain JSON value: str in text columns, int or float in the others, None for what is empty.
-
-    A level that reads as a number is one (rows of a run go back to techniques); in tables it is text.
-    """
-    if is_empty(value):
-        return None
-    if name in TEXT and not (name == "level" and re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", as_text(value))):
-        return as_text(value)
+    """A plain JSON value: str in text columns, int or float in the others, None for what is empty. A level that reads
+    as a number is one (rows of a run go back to techniques); a chain's "0.5+8" is text."""
+    is_number = name == "level" and re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", as_text(value))
+    if is_empty(value) or name in TEXT and not is_number:
+        return as_text(value) or None
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -13,16 +13,16 @@ import pandas as pd
 from scipy import stats as distributions
 from statsmodels.regression.linear_model import OLS
 
-from litecast.results import GROUP, has_skill, is_dense
+from litecast.results.choice import GROUP, PUBLISHED, has_skill, is_dense, own
 
 MARGINS = (0.01, 0.02, 0.05)  # losses of WAPE that a user may accept
+MARGIN = 0.02  # the one of them that sentences speak of
+PROVEN = 0.05  # adjusted p below which a forecaster is called better than another
 LEVEL, POWER = 0.95, 0.80
 NO_SKILL = "no skill to lose"
 NAIVE = ("seasonal_naive", "arima", "boosting")  # what a network has to beat before its size matters
-COLUMNS = """
-row reference margin delta low high verdict p_dm p_holm mde n_origins block
-dataset model technique variant level runtime seeds
-""".split()
+COLUMNS = """row reference margin delta low high verdict p_dm p_holm mde n_origins block
+dataset model technique variant level runtime seeds""".split()
 _WEEK = pd.Timedelta(days=7)
 
 
@@ -40,17 +40,16 @@ def block_bootstrap(loss: np.ndarray, reference: np.ndarray, block: int, resampl
                     seed: int = 0) -> Interval:
     """Circular block bootstrap (Politis & Romano 1992) of sum(loss) / sum(reference) - 1, both (N,), paired.
 
-    block: origins per block. The distances from delta are stretched by sqrt(k / (k - 1)) * t / z with k = N / block
-    and t on k - 1 degrees of freedom: a week of origins leaves few blocks, and plain percentiles would be too narrow.
-    Fewer than two blocks give no interval.
+    block: origins per block. Distances from delta are stretched by sqrt(k / (k - 1)) * t / z, k = N / block, t on k - 1
+    degrees of freedom: with few blocks plain percentiles are too narrow. Below two blocks there is no interval.
     """
     loss, reference = np.asarray(loss, dtype=float), np.asarray(reference, dtype=float)
     delta = _ratio(loss.sum(), reference.sum())
     k = len(loss) / block
     if k < 2 or not np.isfinite(delta):
         return Interval(delta, np.nan, np.nan, np.nan)
-    starts, lengths = _blocks(len(loss), block, resamples, seed)
-    draws = _ratio(_sums(loss, starts, lengths, block), _sums(reference, starts, lengths, block)) - delta
+    starts = np.random.default_rng(seed).integers(0, len(loss), (resamples, -(-len(loss) // block)))
+    draws = _ratio(_sums(loss, starts, block), _sums(reference, starts, block)) - delta
     inflate, t = np.sqrt(k / (k - 1)), distributions.t(k - 1)
     stretch = inflate * t.ppf(LEVEL) / distributions.norm.ppf(LEVEL)
     low, high = delta + stretch * np.quantile(draws, [1 - LEVEL, LEVEL])
@@ -66,16 +65,10 @@ def _ratio(a, b):
     return np.where(np.isfinite(ratio), ratio, np.nan)[()]
 
 
-def _blocks(n: int, block: int, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Starts (R, K) of random blocks and their lengths (K,), the last cut so that each resample has n origins."""
-    count = -(-n // block)
-    lengths = np.full(count, block)
-    lengths[-1] = n - (count - 1) * block
-    return np.random.default_rng(seed).integers(0, n, (resamples, count)), lengths
-
-
-def _sums(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray, block: int) -> np.ndarray:
-    """Sum of each resample (R,), from one running sum over the values bent to a circle."""
+def _sums(values: np.ndarray, starts: np.ndarray, block: int) -> np.ndarray:
+    """Sum of each resample (R,) of blocks that start at (R, K), the last one cut so that all N values are there: from
+    one running sum over the values (N,) bent to a circle."""
+    lengths = np.minimum(block, len(values) - block * np.arange(starts.shape[1]))
     running = np.concatenate([[0.0], np.cumsum(np.concatenate([values, values[:block]]))])
     return (running[starts + lengths] - running[starts]).sum(axis=1)
 
@@ -84,8 +77,7 @@ def diebold_mariano(loss: np.ndarray, reference: np.ndarray, lag: int) -> tuple[
     """(statistic, two-sided p) of equal expected loss, both (N,), paired; Diebold & Mariano (1995).
 
     Long-run variance with Bartlett weights up to `lag` (>= H - 1: origins overlap), the small-sample correction of
-    Harvey, Leybourne & Newbold (1997) for h = lag + 1, t distribution on N - 1 degrees. Equal losses: (0, 1).
-    Too few origins (N < 2 h): NaN.
+    Harvey, Leybourne & Newbold (1997) for h = lag + 1, t on N - 1 degrees. Equal losses: (0, 1); N < 2 h: NaN.
     """
     gap = np.asarray(loss, dtype=float) - np.asarray(reference, dtype=float)
     n, h = len(gap), lag + 1
@@ -116,15 +108,10 @@ def verdict(low: float, high: float, margin: float) -> str:
 
 
 def block_length(origins: pd.Index, horizon: int) -> int:
-    """Origins per block: the longer of a week and twice the horizon.
-
-    Losses of origins less than H apart share steps; blocks of H alone would cut that dependence in half.
-    Times without a calendar have no week.
-    """
-    if not isinstance(origins, pd.DatetimeIndex) or len(origins) < 2:
-        return max(1, 2 * horizon)
-    step = pd.Series(origins).diff().median()
-    return max(1, 2 * horizon, int(np.ceil(_WEEK / step)))
+    """Origins per block: the longer of a week (of times with a calendar) and twice the horizon: losses of origins less
+    than H apart share steps, and blocks of H alone would cut that dependence in half."""
+    has_week = isinstance(origins, pd.DatetimeIndex) and len(origins) > 1
+    return max(1, 2 * horizon, int(np.ceil(_WEEK / pd.Series(origins).diff().median())) if has_week else 1)
 
 
 @dataclass(frozen=True)
@@ -141,22 +128,17 @@ class Pair:
 def pairs(rows: pd.DataFrame) -> Iterator[Pair]:
     """All comparisons of a study: selected rows against their reference (is the loss within a margin?); dense networks
     against the seasonal naive forecast, ARIMA and boosting, and what is fitted without a network against the first of
-    these (are they better at all?). rows: as `collect` gives them; controls, an oracle's among them, and the published
-    tables never enter. A file run a second time in another runtime makes the same forecasts: it is no claim of its own.
-    """
-    again = [name.removesuffix(f"/{runtime}") for name, runtime in zip(rows.row_id, rows.runtime, strict=True)]
-    is_again = (rows.row_id != again) & pd.Series(again, index=rows.index, dtype=str).isin(rows.row_id)
-    enters = (rows.selected == 1) & (rows.control == "") & (rows.technique != "published")
-    chosen = rows[enters & ~is_again].sort_values(["dataset", "model", "row_id"])
+    these (are they better at all?). rows: of `collect`; controls, published tables and copies never enter."""
+    enters = (rows.selected == 1) & (rows.control == "") & (rows.technique != PUBLISHED)
+    chosen = own(rows[enters]).sort_values(["dataset", "model", "row_id"])
     for values, group in chosen.sort_values("seed", kind="stable").groupby([*GROUP, "level"]):
         key = dict(zip([*GROUP, "level"], values, strict=True))
         horizon = 1 if group.H.isna().all() else int(group.H.max())
-        known = group[(group.dense_id != "") & (group.dense_id != group.row_id)]
-        is_plain = key["technique"] == "classical"
-        if len(known) and not is_plain:
+        known = group[(group.dense_id != "") & (group.dense_id != group.row_id) & (group.technique != "classical")]
+        if len(known):
             yield Pair(key, list(known.row_id), list(known.dense_id.unique()), MARGINS, horizon)
-        if is_dense(group).all() and (group.format != "onnx").all():
-            for model in NAIVE[:1] if is_plain else NAIVE:
+        if is_dense(group).all():
+            for model in NAIVE[:1] if key["technique"] == "classical" else NAIVE:
                 rival = chosen[(chosen.dataset == key["dataset"]) & (chosen.model == model)]
                 rival = rival[rival.variant == rival.variant.min()]  # "", not the variant with weather
                 if len(rival):
@@ -171,9 +153,8 @@ def needed(rows: pd.DataFrame) -> list[str]:
 def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
     """comparisons.csv: a line per comparison and margin.
 
-    losses: row_id, series, origin, abs_err (sums over the horizon). Only origins and series that all rows of a
-    comparison have are counted; comparisons without common losses are left out. p_holm is adjusted within a dataset,
-    for each of the two questions of `pairs` by itself.
+    losses: row_id, series, origin, abs_err (sums over the horizon); what counts are origins and series that all rows of
+    a comparison have. p_holm is adjusted within a dataset, for each of the two questions of `pairs` by itself.
     """
     lines = []
     for dataset, ids in rows.groupby("dataset").row_id:
@@ -196,6 +177,11 @@ def time_follows_macs(rows: pd.DataFrame) -> pd.DataFrame:
               "rho": group.macs.corr(group.latency_ms_p50, method="spearman", min_periods=3)}
              for (dataset, runtime), group in timed.groupby(["dataset", "runtime"])]
     return pd.DataFrame(lines, columns=["dataset", "runtime", "files", "rho"])
+
+
+def is_better(comparisons: pd.DataFrame) -> pd.Series:
+    """Lines of comparisons.csv whose row is shown to err less than its rival: the test says so, adjusted for all."""
+    return (comparisons.delta < 0) & (comparisons.p_holm < PROVEN)
 
 
 def _line(pair: Pair, wide: pd.DataFrame) -> dict | None:

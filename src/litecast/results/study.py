@@ -8,16 +8,13 @@ import pandas as pd
 from litecast import paths
 from litecast.errors import RunError
 from litecast.files import read_json
-from litecast.results.choice import is_dense, reference, select
+from litecast.results.choice import function, is_dense, reference, select
 from litecast.results.rows import LATENCY, read, read_stored, typed
 
 
 def current_runs(study: str) -> list[Path]:
-    """Folders of the runs that count, sorted: those whose done.json carries the digest that plan.json asks for.
-
-    A study without a plan (notebooks run by hand) counts every run that has finished. Raises RunError if there is no
-    such study.
-    """
+    """Folders of the runs that count, sorted: those whose done.json carries the digest that plan.json asks for; without
+    a plan (notebooks run by hand) all that have finished. Raises RunError if there is no such study."""
     folder = paths.study_dir(study)
     if not (folder / "runs").is_dir():
         known = sorted(path.parent.name for path in paths.reports_dir().glob("*/runs"))
@@ -32,9 +29,7 @@ def current_runs(study: str) -> list[Path]:
 
 def collect(study: str) -> pd.DataFrame:
     """All rows of a study's current runs, typed, with dense_id, ratio, latency and `selected` filled.
-
-    Raises RunError if the study does not exist, or if two runs wrote the same row.
-    """
+    Raises RunError if the study does not exist, or if two runs wrote the same row."""
     runs = current_runs(study)
     frames = [read(run / "results.csv") for run in runs if (run / "results.csv").exists()]
     if not any(map(len, frames)):
@@ -60,22 +55,21 @@ def forecasts(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
 
 
 def _timed(rows: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
-    """Join the timing runs' latency.csv (row_id, runtime, threads, batch, latency_ms_*), and the ratio to dense."""
+    """Join the timing runs' latency.csv (row_id of the very row that was timed, its runtime, LATENCY), and the ratio of
+    times to that of dense in the same runtime."""
     if files:
-        timing = pd.concat(map(pd.read_csv, files))
-        timing.index = _in_runtime(timing.row_id, timing.runtime)
-        for name in LATENCY:
-            rows[name] = rows.row_id.map(timing[name]).fillna(rows[name])
+        timing = pd.concat(map(pd.read_csv, files)).set_index(["row_id", "runtime"])
+        for identifier, runtime in timing.index[timing.index.duplicated()]:
+            raise RunError(f"{identifier} was timed twice in {runtime}: remove one of {', '.join(map(str, files))}.")
+        rows[LATENCY] = _looked_up(timing[LATENCY], rows[["row_id", "runtime"]]).fillna(rows[LATENCY])
+    p50 = rows.groupby([function(rows), "runtime"]).latency_ms_p50.first()
     # dense and dense trained longer are the same network: one stands in where only it is timed
-    p50 = rows.set_index("row_id").latency_ms_p50
-    dense = rows[is_dense(rows)].groupby(["dataset", "model", "runtime"]).latency_ms_p50.median()
-    stand_in = pd.MultiIndex.from_frame(rows[["dataset", "model", "runtime"]]).map(dense.get)
-    reference_p50 = pd.Series(_in_runtime(rows.dense_id, rows.runtime), rows.index).map(p50)
-    rows["latency_ratio"] = reference_p50.fillna(pd.Series(stand_in, rows.index, dtype=float)) / rows.latency_ms_p50
-    return rows
+    stand_in = rows[is_dense(rows)].groupby(["dataset", "model", "runtime"]).latency_ms_p50.median()
+    dense = _looked_up(p50, rows[["dense_id", "runtime"]])
+    dense = dense.fillna(_looked_up(stand_in, rows[["dataset", "model", "runtime"]]))
+    return rows.assign(latency_ratio=dense / rows.latency_ms_p50)
 
 
-def _in_runtime(row_ids: Iterable[str], runtimes: Iterable[str]) -> list[str]:
-    """row_ids of the same files' rows in another runtime (torch is not named in a row_id)."""
-    return [identifier if runtime in ("", "torch") else f"{identifier.removesuffix('/' + runtime)}/{runtime}"
-            for identifier, runtime in zip(row_ids, runtimes, strict=True)]
+def _looked_up(values: pd.DataFrame | pd.Series, keys: pd.DataFrame) -> pd.DataFrame | pd.Series:
+    """The values that stand under each row's keys, NaN where there are none; index of `keys`."""
+    return values.reindex(pd.MultiIndex.from_frame(keys)).set_axis(keys.index)

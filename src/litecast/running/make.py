@@ -2,7 +2,8 @@
 
 Checks the study, finds the data, plans, and lets Snakemake order the runs. Snakemake starts a tiny client per run
 (litecast.running.client); this process, which has imported the heavy libraries once, forks a child for each. Nothing
-heavy is imported when there is nothing to run. Exit code: 0 all done, 1 a run failed or could not, 2 the study is refused.
+heavy is imported when there is nothing to run. Exit code: 0 all done, 1 a run failed or could not, 2 the study is
+refused.
 """
 
 import argparse

@@ -1,84 +1,245 @@
-"""ONNX Runtime: the same network as one ONNX file, one thread."""
+"""ONNX Runtime, one thread: a file that forecasts raw values by itself.
 
+Inputs of the graph: `x` (B, L, S) float32, raw, gaps filled causally, NaN where there is no past; `series` (S,) int64,
+positions among the card's series; `z` (B, L+H, F) where the network reads known inputs. Output: `y` (B, H, S), raw. The
+scaler, the logarithm and its undoing are part of the graph, the rest of the card is its metadata, under "card".
+"""
+
+import json
+import math
+import tempfile
 import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
+import pydantic
 import torch
 
-from litecast import training
-from litecast.errors import RunError
-from litecast.files import replacing
+from litecast import modelfile, training
+from litecast.data.windows import to_raw, to_scaled
+from litecast.errors import ModelFileError, RunError
+from litecast.models import base
+from litecast.runtimes import Executed, inputs
 
-TOLERANCE = 1e-4  # of the largest output: exporters have changed functions silently before
+NAME = "ONNX Runtime"
+FORMAT = "onnx"
+SUFFIX = ".onnx"
+TOLERANCE = 1e-4  # of the largest output, scaled units: exporters have changed functions silently before
+ROUNDING = 2.0**-21  # of |mean| / std: what float32 cannot hold of a raw value
+WHOLE = 0.99  # share of int8 products from which a graph counts as int8
+SCALER = ("mean", "std")  # initializers (C,) float32
 
 
-def export(model, path: Path) -> int:
-    """Write `model` to `path`, checked against PyTorch; returns the bytes on disk.
+@dataclass(frozen=True)
+class Opened:
+    """Stands in for a network too: scaled x (B, L, C), z (B, L+H, F) | None -> (B, H, C), all series of the card."""
+
+    session: onnxruntime.InferenceSession
+    card: modelfile.Card
+    path: Path
+
+    @property
+    def n_known(self) -> int:
+        return next((i.shape[2] for i in self.session.get_inputs() if i.name == "z"), 0)
+
+    def __call__(self, x: torch.Tensor, z: torch.Tensor | None = None) -> torch.Tensor:
+        scaler = self.card.mean, self.card.std, self.card.transform
+        feed = {"x": to_raw(x.numpy(), *scaler).astype(np.float32), "series": np.arange(len(self.card.series))}
+        feed |= {} if z is None else {"z": z.numpy()}
+        return torch.from_numpy(to_scaled(self.session.run(None, feed)[0], *scaler))
+
+
+class _Raw(torch.nn.Module):
+    """A network between the card's scaler and its undoing."""
+
+    def __init__(self, model, card: modelfile.Card):
+        super().__init__()
+        self.model, self.log = model, card.transform == "log"
+        for name in SCALER:
+            self.register_buffer(name, torch.tensor(getattr(card, name), dtype=torch.float32))
+
+    def forward(self, x: torch.Tensor, series: torch.Tensor, z: torch.Tensor | None = None) -> torch.Tensor:
+        mean, std = self.mean[series], self.std[series]
+        v = ((x.log() if self.log else x) - mean) / std
+        v = torch.where(v.abs() < torch.inf, v, 0.0)  # missing, or without a logarithm: the mean
+        y = self.model(v, z) * std + mean
+        return y.exp() if self.log else y
+
+
+def export(model, card: modelfile.Card) -> bytes:
+    """The file of a network, checked against PyTorch. RunError if ONNX Runtime disagrees.
 
     The TorchScript exporter is used: for these nets it gives the same graph as the newer one in a tenth of the time.
-    No debugging data (doc strings, producer, value infos) is kept. RunError if ONNX Runtime disagrees.
     """
-    x, z = example(model, 2)
-    inputs, names = ((x, z), ["x", "z"]) if model.n_known else ((x,), ["x"])
-    windows = {0: "batch", 2: "series"}
-    axes = {name: {0: "batch"} for name in names} | {"x": windows, "y": windows}
-    with replacing(path) as temporary:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                model, inputs, str(temporary), input_names=names, output_names=["y"], dynamic_axes=axes, dynamo=False
-            )
-        _strip(temporary)
-        _check(model, temporary)
-    return path.stat().st_size
+    x, z = base.example(model.config, 2)
+    given = {"x": x, "series": torch.zeros(1, dtype=torch.int64)} | ({} if z is None else {"z": z})
+    windows, made = {0: "batch", 2: "series"}, BytesIO()
+    axes = {"x": windows, "series": {0: "series"}, "z": {0: "batch"}, "y": windows}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(_Raw(model, card).eval(), tuple(given.values()), made, input_names=list(given),
+                          output_names=["y"], dynamic_axes={n: axes[n] for n in (*given, "y")}, dynamo=False)
+    content = sealed(onnx.load_from_string(made.getvalue()), card)
+    _check(model, Opened(_session(content), card, Path()))
+    return content
 
 
-def session(path: Path) -> onnxruntime.InferenceSession:
-    """A session on one CPU thread."""
+def sealed(graph: onnx.ModelProto, card: modelfile.Card) -> bytes:
+    """The file of a graph of ours, also of one that was quantised since: its card, short names, no debugging data."""
+    graph.producer_name = graph.producer_version = graph.doc_string = ""
+    del graph.graph.value_info[:], graph.metadata_props[:]
+    kept = ("", *SCALER, *(value.name for value in [*graph.graph.input, *graph.graph.output]))
+    short = {name: name for name in kept}  # "" stands for an input that is left out
+    for node in graph.graph.node:
+        node.doc_string = node.name = ""
+        for values in (node.input, node.output):
+            values[:] = [short.setdefault(name, f"{len(short):x}") for name in values]
+    for tensor in graph.graph.initializer:
+        tensor.name, tensor.doc_string = short.setdefault(tensor.name, f"{len(short):x}"), ""
+    words = pydantic.TypeAdapter(modelfile.Card).dump_python(card, exclude=set(SCALER), exclude_defaults=True)
+    graph.metadata_props.add(key="card", value=json.dumps(words, ensure_ascii=False, separators=(",", ":")))
+    return graph.SerializeToString(deterministic=True)
+
+
+def card(path) -> modelfile.Card:
+    """The card of a file, its scaler from the graph; ModelFileError where there is none."""
+    try:
+        graph = onnx.load(str(path))
+        words = next(json.loads(entry.value) for entry in graph.metadata_props if entry.key == "card")
+        scaler = {tensor.name: onnx.numpy_helper.to_array(tensor).astype(float).tolist()
+                  for tensor in graph.graph.initializer if tensor.name in SCALER}  # fmt: skip
+        return modelfile.Card(**words, **scaler)
+    except Exception as error:  # no file, no protobuf, no card, nonsense in it
+        raise ModelFileError(f"{path} is no ONNX file with a card: {type(error).__name__} {error!s:.200}") from error
+
+
+def open(path) -> Opened:
+    """On one CPU thread."""
+    known = card(path)
+    try:
+        return Opened(_session(str(path)), known, Path(path))
+    except Exception as error:  # whatever the runtime raises
+        raise ModelFileError(f"{path}: ONNX Runtime cannot open it: {error!s:.200}") from error
+
+
+def forecast(path, values, times=None) -> np.ndarray:
+    """The H steps after the last row, (H, C), raw unit: arguments and errors as `modelfile.Loaded.forecast`."""
+    opened = open(path)
+    return modelfile.Loaded(opened, opened.card, opened.path).forecast(values, times)
+
+
+def feeds(opened: Opened, data, origins: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    """Inputs of consecutive origins, raw, all series: what forecasts are made from, and a quantiser calibrated with."""
+    series, z = inputs.positions(opened.card, data), inputs.seen(opened.card, data).z
+    raw = replace(data, x=data.raw(data.x).astype(np.float32), z=z)
+    for x, z in training.batches(raw, origins, known=opened.n_known > 0):
+        yield {"x": x.contiguous().numpy(), "series": series} | ({} if z is None else {"z": z.numpy()})
+
+
+def predict(opened: Opened, data, origins: np.ndarray) -> np.ndarray:
+    made = [opened.session.run(None, feed)[0] for feed in feeds(opened, data, origins)]
+    return data.scaled(np.concatenate(made or [np.empty((0, data.H, data.C))])).astype(np.float32)
+
+
+def call(opened: Opened) -> Callable[[], np.ndarray]:
+    feed = _window(opened)
+    return lambda: opened.session.run(None, feed)[0]
+
+
+def executed(opened: Opened, claims: str = "") -> Executed:
+    """MACs by the nodes that ran, in ONNX Runtime's own profile of one forecast; weights by the file."""
+    ran = products(opened)
+    share = ran.macs[ran.precision == "int8"].sum() / max(1, ran.macs.sum())
+    precision = "int8" if share >= WHOLE else "int8+float32" if share else "float32"
+    claims, held = claims or precision.split("+")[0], _held(onnx.load(str(opened.path)).graph)
+    weights = held.get(claims, 0) / max(1, sum(held.values()))
+    return Executed(precision, weights, {"int8": share, "float32": 1 - share}.get(claims, 0.0))
+
+
+def _session(source: str | bytes, profile: str = "") -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, profile
+        options.add_session_config_entry("session.disable_prepacking", "1")  # packed weights would show no shape
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def run(open_session, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-    """x (B, L, C), z (B, L+H, F) -> (B, H, C), float32, scaled units."""
-    feed = {"x": x} if len(open_session.get_inputs()) == 1 else {"x": x, "z": z}
-    return open_session.run(None, feed)[0]
-
-
-def predict(open_session, data, origins: np.ndarray) -> np.ndarray:
-    """Forecasts (N, H, C), scaled units, as `training.predict` gives them."""
-    windows = training.batches(data, origins)
-    return np.concatenate([run(open_session, x.contiguous().numpy(), None if z is None else z.numpy())
-                           for x, z in windows])
-
-
-def example(model, batch: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Random inputs of a model's shape: x (B, L, 1), z (B, L+H, F) | None."""
-    config, draw = model.config, torch.Generator().manual_seed(0)
-    x = torch.randn(batch, config.L, 1, generator=draw)
-    return x, torch.randn(batch, config.L + config.H, config.F, generator=draw) if config.F else None
-
-
-def _strip(path: Path):
-    graph = onnx.load(str(path))
-    graph.producer_name = graph.producer_version = graph.doc_string = ""
-    del graph.graph.value_info[:]
-    for node in graph.graph.node:
-        node.doc_string = ""
-        node.name = ""
-    onnx.save(graph, str(path))
+def _window(opened: Opened) -> dict[str, np.ndarray]:
+    """Inputs of one made-up window of the first series."""
+    card, draw = opened.card, np.random.default_rng(0)
+    x = to_raw(draw.normal(size=(1, card.L, 1)), card.mean[0], card.std[0], card.transform).astype(np.float32)
+    z = draw.normal(size=(1, card.L + card.H, opened.n_known)).astype(np.float32)
+    return {"x": x, "series": np.zeros(1, np.int64)} | ({"z": z} if opened.n_known else {})
 
 
 @torch.inference_mode()
-def _check(model, path: Path):
-    x, z = example(model, 3)
-    expected = model(x, z).numpy()
-    got = run(session(path), x.numpy(), None if z is None else z.numpy())
-    gap = np.abs(got - expected).max() / np.abs(expected).max()
-    if not gap <= TOLERANCE:
-        raise RunError(f"the exported ONNX graph differs from the network by {gap:.1e} of its largest output")
+def _check(model, opened: Opened):
+    """Compared in scaled units: beside a mean of millions no difference would be large."""
+    x, z = base.example(model.config, 2, len(opened.card.series))
+    expected = model(x, z)
+    gap, size = (opened(x, z) - expected).abs().max(), expected.abs().max()
+    rounding = max((abs(mean) + 1) / std for mean, std in zip(opened.card.mean, opened.card.std, strict=True))
+    if not gap <= TOLERANCE * size + ROUNDING * rounding:
+        raise RunError(f"the exported ONNX graph differs from the network by {gap / size:.1e} of its largest output")
+
+
+# ---- what runs
+
+def _convolution(given: list[list[int]], out: list[int]) -> int:
+    return math.prod(out) * math.prod(given[1][1:])  # each output: input channels of its group x kernel
+
+
+def _matrix(given: list[list[int]], out: list[int]) -> int:
+    return math.prod(out) * (given[0][-1] * given[0][-2] // out[-2])  # those two are rows and inner, in either order
+
+
+def _recurrence(given: list[list[int]], out: list[int]) -> int:
+    return math.prod(given[0][:2]) * (math.prod(given[1]) + math.prod(given[2]))  # per step: of the input, of the state
+
+
+# Nodes that multiply -> MACs, from the shapes of inputs of two axes or more (activations, then weights), and of the
+# output. A node counts as int8 if its weights are.
+PRODUCTS = {
+    **dict.fromkeys(["Conv", "FusedConv", "NhwcFusedConv", "QLinearConv", "ConvInteger"], _convolution),
+    **dict.fromkeys(["Gemm", "FusedGemm", "QGemm", "MatMul", "FusedMatMul", "QLinearMatMul", "MatMulInteger",
+                     "MatMulIntegerToFloat", "DynamicQuantizeMatMul"], _matrix),
+    **dict.fromkeys(["LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"], _recurrence),
+}  # fmt: skip
+
+
+def products(opened: Opened) -> pd.DataFrame:
+    """What multiplied in one forecast of one window of one series, in order: node, precision (that of its weights),
+    macs; from ONNX Runtime's own profile."""
+    ran = []
+    with tempfile.TemporaryDirectory() as folder:
+        session = _session(str(opened.path), f"{folder}/profile")
+        session.run(None, _window(opened))
+        events = json.loads(Path(session.end_profiling()).read_text())
+    for node in (event["args"] for event in events if event["name"].endswith("_kernel_time")):
+        if count := PRODUCTS.get(node["op_name"]):
+            given = [pair for tensor in node["input_type_shape"] for pair in tensor.items() if len(pair[1]) > 1]
+            (out,) = node["output_type_shape"][0].values()
+            kind = "int8" if given[1][0] in ("int8", "uint8") else "float32"
+            ran.append((node["op_name"], kind, count([shape for _, shape in given], out)))
+    return pd.DataFrame(ran, columns=["node", "precision", "macs"])
+
+
+def _held(graph: onnx.GraphProto) -> dict[str, int]:
+    """Type -> elements of the weights held in it; scales, zero points, shapes and the scaler are no weights."""
+    others = {name for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")
+              for name in node.input[1:]}.union(SCALER)  # fmt: skip
+    kind, held = onnx.TensorProto, {}
+    kinds = {kind.FLOAT: "float32", kind.INT8: "int8", kind.UINT8: "int8", kind.INT32: "int32"}
+    for tensor in graph.initializer:
+        if tensor.data_type in kinds and tensor.name not in others:
+            name = kinds[tensor.data_type]
+            held[name] = held.get(name, 0) + math.prod(tensor.dims)
+    return held

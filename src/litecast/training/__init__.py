@@ -1,7 +1,9 @@
-"""Training: what it may spend, the one loop, its rules; forecast errors; cost in bytes, products and memory."""
+"""Training: what it may spend, the one loop and its rules; forecast errors; cost in products, bytes and memory."""
 
-from litecast.training.budget import BACKWARD, Budget, Fit
+from litecast.training.budget import BACKWARD, Budget, Fit, Spent
 from litecast.training.loop import fit
+from litecast.training.rules import Average, Distil, FakeQuantise, Mask, Penalty, Rule, Schedule, Uniform
 from litecast.training.windows import Windows, batches, device, predict
 
-__all__ = ["BACKWARD", "Budget", "Fit", "Windows", "batches", "device", "fit", "predict"]
+__all__ = ["BACKWARD", "Average", "Budget", "Distil", "FakeQuantise", "Fit", "Mask", "Penalty", "Rule", "Schedule",
+           "Spent", "Uniform", "Windows", "batches", "device", "fit", "predict"]

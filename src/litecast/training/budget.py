@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 
 import pandas as pd
-import torch
-import torch._dynamo  # noqa: F401  (the first optimiser takes a second to import it: once, in the warm parent)
 
 BACKWARD = 3  # a training step costs one forward and about two forwards' worth of backward products
+AGAIN_RATE = 0.5  # of the learning rate, where a network starts from a good place
 
 
 @dataclass(frozen=True)
@@ -18,17 +17,37 @@ class Budget:
     lr: float = 2e-3
     train_windows: int | None = None  # fixed, seeded draw of training windows; None = all
     loss: str = "mae"  # mae | mse, on scaled units
+    retrain_steps: int = 0  # of a retraining, see `again`
 
     def of_steps(self, steps: int) -> "Budget":
-        return replace(self, steps=int(steps))
+        """The same for another number of steps, one at least."""
+        return replace(self, steps=max(1, int(steps)))
+
+    def again(self, steps: int | None = None) -> "Budget":
+        """The budget of a retraining: `retrain_steps` (or `steps`) at half the rate, the weights being good already."""
+        return replace(self.of_steps(self.retrain_steps if steps is None else steps), lr=self.lr * AGAIN_RATE)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What something cost: optimiser steps, multiply-accumulates, seconds, and memory above what was held before."""
+
+    steps: int = 0
+    macs: int = 0
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+
+    def __add__(self, later: "Spent") -> "Spent":
+        """Both, one after the other; a peak that is not known (NaN) stays unknown."""
+        peak = self.peak_mb if self.peak_mb != self.peak_mb else later.peak_mb
+        peak = peak if peak != peak else max(self.peak_mb, later.peak_mb)
+        return Spent(self.steps + later.steps, self.macs + later.macs, self.seconds + later.seconds, peak)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What a training did. macs: multiply-accumulates spent; peak_mb: memory above what was held before."""
+    """What a training did. log: step, train_loss, val_loss; best_step: whose weights were kept."""
 
-    log: pd.DataFrame  # step, train_loss, val_loss
-    macs: int
-    seconds: float
-    peak_mb: float
+    log: pd.DataFrame
+    spent: Spent
     best_step: int

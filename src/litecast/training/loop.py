@@ -1,24 +1,26 @@
 """One training loop for every network."""
 
 import time
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
 import torch
 import torch._dynamo  # noqa: F401  (the first optimiser takes a second to import it: once, in the warm parent)
+from torch.func import functional_call
 
 from litecast.training import cost
-from litecast.training.budget import BACKWARD, Budget, Fit
+from litecast.training.budget import BACKWARD, Budget, Fit, Spent
+from litecast.training.rules import Rule
 from litecast.training.windows import LOOK_WINDOWS, Windows, device, pairs
 
 CHECKS = 12  # validation looks per training
 WARM_UP = 0.2  # of the steps: the rate rises, then falls
 
 
-def fit(model, data, budget: Budget, seed: int, masks: dict | None = None) -> Fit:
-    """Train in place: AdamW, one-cycle rate, clipped gradients, best validation weights kept.
+def fit(model, data, budget: Budget, seed: int, *rules: Rule) -> Fit:
+    """Train in place: AdamW, one-cycle rate, clipped gradients, best validation weights kept; rules in their order.
 
-    masks: parameter name -> bool tensor; what is False stays zero throughout.
     Which weights are best is seen on a fixed draw of validation windows; every reported error uses all of them. No
     training is cut short: with a one-cycle rate the loss rises in the middle and falls again at the end.
     """
@@ -27,35 +29,39 @@ def fit(model, data, budget: Budget, seed: int, masks: dict | None = None) -> Fi
     windows, model = Windows(data, on), model.to(on).train()
     train = pairs(data, "train", budget.train_windows, generator)
     val = [part.to(on) for part in pairs(data, "val", LOOK_WINDOWS, torch.Generator().manual_seed(0))]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=budget.lr, weight_decay=1e-4, fused=True)
+    for rule in rules:
+        rule.prepare(model)
+    also = [parameter for rule in rules for parameter in rule.parameters()]
+    optimiser = torch.optim.AdamW([*model.parameters(), *also], lr=budget.lr, weight_decay=1e-4, fused=True)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, budget.lr, budget.steps, pct_start=_warm_up(budget))
-    kept = [(p, masks[name].to(on)) for name, p in model.named_parameters() if masks and name in masks]
-    _apply(kept)
     every = max(1, budget.steps // CHECKS)
-    best = (_loss(model, windows, val, budget.loss), 0, _copy(model))
+    best = _look(model, windows, val, budget.loss, rules, also, 0)
     log, total = [(0, np.nan, best[0])], 0.0
     draws = _draws(len(train[0]), budget.batch, generator)
     for step in range(1, budget.steps + 1):
         rows = next(draws)
         optimiser.zero_grad(set_to_none=True)
-        loss = _error(model, windows, train[0][rows].to(on), train[1][rows].to(on), budget.loss)
+        loss = _error(model, windows, train[0][rows].to(on), train[1][rows].to(on), budget.loss, rules)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         rate.step()
-        _apply(kept)
+        for rule in rules:
+            rule.after_step(step / budget.steps)
         total += loss.item()
         if step % every == 0 or step == budget.steps:
-            value = _loss(model, windows, val, budget.loss)
-            log.append((step, total / (step - log[-1][0]), value))
+            seen = _look(model, windows, val, budget.loss, rules, also, step)
+            log.append((step, total / (step - log[-1][0]), seen[0]))
             total = 0.0
-            if value < best[0]:
-                best = (value, step, _copy(model))
-    model.load_state_dict(best[2])
+            best = min(best, seen, key=lambda look: look[0])
+    _restore(model, also, best)
+    for rule in rules:
+        rule.finish(model)
     model.to("cpu").eval()
-    spent = BACKWARD * budget.steps * budget.batch * cost.profile(model).macs
-    frame = pd.DataFrame(log, columns=["step", "train_loss", "val_loss"])
-    return Fit(frame, int(spent), time.perf_counter() - started, _memory_peak(rss), best[1])
+    window = BACKWARD * cost.profile(model).macs + sum(rule.macs() for rule in rules)
+    spent = Spent(budget.steps, int(budget.steps * budget.batch * window), time.perf_counter() - started,
+                  _memory_peak(rss))
+    return Fit(pd.DataFrame(log, columns=["step", "train_loss", "val_loss"]), spent, best[1])
 
 
 def _warm_up(budget: Budget) -> float:
@@ -70,30 +76,39 @@ def _draws(n: int, batch: int, generator):
         yield from (order[i : i + batch] for i in range(0, n, batch))
 
 
-def _error(model, windows: Windows, series, origins, loss: str) -> torch.Tensor:
-    x, z = windows.inputs(series, origins, model.n_known > 0)
+def _error(model, windows: Windows, series, origins, loss: str, rules=()) -> torch.Tensor:
+    """Loss of some windows; while the model trains, with what the rules add to it."""
+    known = model.n_known > 0 or any(rule.n_known for rule in rules)
+    x, z = windows.inputs(series, origins, known)
     y, seen = windows.targets(series, origins)
-    gap = model(x, z) - y
+    swapped = {name: value for rule in rules for name, value in rule.weights(model).items()}
+    yhat = functional_call(model, swapped, (x, z)) if swapped else model(x, z)
+    gap = yhat - y
     size = gap.abs() if loss == "mae" else gap.square()
-    return size.mean() if seen is None else (size * seen).sum() / seen.sum().clamp(min=1)
-
-
-def _loss(model, windows: Windows, pairs, loss: str) -> float:
-    model.eval()
-    with torch.inference_mode():
-        value = _error(model, windows, *pairs, loss).item()
-    model.train()
+    value = size.mean() if seen is None else (size * seen).sum() / seen.sum().clamp(min=1)
+    for rule in rules if model.training else ():
+        value = rule.loss(value, x, z, y, yhat)
     return value
 
 
-def _apply(kept):
-    with torch.no_grad():
-        for parameter, mask in kept:
-            parameter.mul_(mask)
+def _look(model, windows: Windows, val, loss: str, rules, also, step: int) -> tuple:
+    """(validation loss, step, copies of what is trained) as the rules want it to be judged."""
+    model.eval()
+    with ExitStack() as stack:
+        for rule in rules:
+            stack.enter_context(rule.looking(model))
+        with torch.inference_mode():
+            value = _error(model, windows, *val, loss, rules).item()
+        kept = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    return value, step, kept, [parameter.detach().clone() for parameter in also]
 
 
-def _copy(model) -> dict:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+@torch.no_grad()
+def _restore(model, also, best: tuple) -> None:
+    model.load_state_dict(best[2])
+    for parameter, kept in zip(also, best[3], strict=True):
+        parameter.copy_(kept)
 
 
 def _memory_mark() -> float:

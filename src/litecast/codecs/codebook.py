@@ -1,0 +1,54 @@
+"""Indices into a table of values (K-means, Gaussian mixtures) or of rows of D values (product quantisation).
+
+Stream: the table, float16 where all of it is float16 exactly, else float32 ("table": 4); then the indices in the
+fewest bits. An own table holds only entries that are used. A shared one ("shared": its name) stands once in the file.
+"""
+
+import numpy as np
+
+from litecast.errors import ModelFileError
+
+from . import _bits
+from .quantised import Quantised
+
+HOLDS = "table"
+META = ("entries", "dim", "table", "shared")
+ENTRIES, DIM = 2**16, 2**12
+
+
+def encode(held: Quantised, groups: dict) -> tuple[bytes, dict]:
+    codes, table, meta, head = held.codes.ravel(), held.table, {}, b""
+    if held.shared is None:
+        used, codes = np.unique(codes, return_inverse=True)
+        table = table[used]
+        head, width = _bits.floats(table)
+        meta = {} if width == 2 else {"table": width}
+    if len(table) > ENTRIES or not 1 <= held.dim <= DIM:
+        raise ModelFileError(f"codec codebook: a table of at most {ENTRIES} entries of 1..{DIM} values")
+    meta |= {"dim": held.dim} if table.ndim == 2 else {}
+    meta |= {} if held.shared is None else {"shared": held.shared}
+    return head + _bits.pack(codes, _bits_of(len(table))), {"entries": len(table)} | meta
+
+
+def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
+    entries = _bits.integer(meta, "entries", 0, ENTRIES)
+    dim = _bits.integer(meta, "dim", 1, DIM) if "dim" in meta else 1
+    shape = (entries, dim) if "dim" in meta else (entries,)
+    width = _bits.integer(meta, "table", 4, 4) if "table" in meta else 2
+    count, rest = divmod(place.size, dim)
+    if rest:
+        raise ModelFileError(f"codec codebook: {place.size} weights are no rows of {dim}; the file is damaged")
+    shared, used = meta.get("shared"), 0 if "shared" in meta else entries * dim * width
+    _bits.check_length(stream, used + _bits.packed_bytes(count, _bits_of(entries)), "codebook")
+    if "shared" not in meta:
+        table = np.frombuffer(stream, f"<f{width}", entries * dim).reshape(shape)
+    elif not isinstance(shared, str) or shared not in tables or tables[shared].shape != shape:
+        raise ModelFileError(f"codec codebook: the file has no table {str(shared)[:40]!r} of shape {shape}")
+    else:
+        table = tables[shared]
+    return Quantised(_bits.unpack(stream[used:], _bits_of(entries), count), table=table)
+
+
+def _bits_of(entries: int) -> int:
+    """Bits of an index, at least one: a tensor takes no memory that its stream does not."""
+    return max(1, (entries - 1).bit_length())

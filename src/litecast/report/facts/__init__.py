@@ -1,0 +1,143 @@
+"""The facts of a report: numbers, names and counts, computed once from what a study left behind; no sentence.
+
+`read` takes up the artefacts, each of which may be missing. `paragraphs` has the values of the templates of the same
+names in `words`, `tables` the frames whose columns are known there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from litecast import paths, results
+from litecast.errors import LitecastError, RunError
+from litecast.files import read_json
+from litecast.planning import plan
+from litecast.results.statistics import MARGIN
+
+KEYS = ["dataset", "model", "technique", "variant", "level"]
+PLAIN = ("classical", "dense", "width")  # what is no technique: the forecasters that compression starts from
+COMPARED = ["row", "reference", "margin", "delta", "low", "high", "verdict", "mde", "p_dm", "p_holm"]
+
+
+@dataclass
+class Facts:
+    """What a study left behind. rows: its result rows, typed, without those of published tables; files: `_files`."""
+
+    name: str
+    folder: Path
+    rows: pd.DataFrame
+    files: pd.DataFrame
+    runtime: str  # in which times are compared
+    claims: pd.DataFrame  # verdicts on skilled compressed files
+    rivals: pd.DataFrame  # forecasters against simple ones, named in `against`
+    plan: plan.Plan | None
+    runs: pd.DataFrame  # run, state (see plan.state), why
+    lock: dict
+    coverage: dict[str, dict]  # dataset -> coverage.json of its collecting run
+    heads: list[dict]  # results.headline
+    published: pd.DataFrame  # rows of published tables: they enter nothing else
+
+    @property
+    def datasets(self) -> list[str]:
+        return sorted(set(self.rows.dataset))
+
+    @property
+    def skilled(self) -> list[str]:
+        """Datasets on which a forecaster beats the seasonal naive one: those that can be ranked."""
+        return [head["dataset"] for head in self.heads if head["skill"]]
+
+    @property
+    def techniques(self) -> list[str]:
+        """Techniques and chains of them that have a compressed row, by name, chains last."""
+        names = set(self.rows.technique[self.rows.role == "compressed"]) - set(PLAIN)
+        return sorted(names, key=lambda name: ("+" in name, name))
+
+    @property
+    def groups(self) -> list[str]:
+        """What is told by itself: each technique, then the storages of narrow networks, the larger files first."""
+        narrow = self.files[(self.files.technique == "width") & (self.files.role == "compressed")]
+        sizes = narrow.groupby("group").bytes.mean().sort_values(ascending=False)
+        return [name for name in self.techniques if name in set(self.files.group)] + list(sizes.index)
+
+    def selected(self, group: str | None = None) -> pd.DataFrame:
+        """Selected compressed files with skill to lose: all, or one group's."""
+        files = self.files[(self.files.role == "compressed") & (self.files.selected > 0) & self.files.good]
+        return files if group is None else files[files.group == group]
+
+    def verdicts(self, group: str | None = None, margin: float = MARGIN) -> pd.DataFrame:
+        """Verdicts at one margin on selected files: all, or one group's."""
+        lines = self.claims[np.isclose(self.claims.margin.astype(float), margin)]
+        return lines if group is None else lines[lines.group == group]
+
+    def known(self) -> pd.DataFrame:
+        """Files by row_id of their first seed."""
+        return self.files.drop_duplicates("row_id").set_index("row_id", drop=False)
+
+
+def read(study: str) -> Facts:
+    """Take up a study by name. Raises RunError if it has no folder."""
+    folder = paths.study_dir(study)
+    if not folder.is_dir():
+        known = sorted(p.parent.name for p in paths.reports_dir().glob("*/results.csv"))
+        raise RunError(f"There is no study {study!r} in {paths.reports_dir()}: run `make {study}` first, "
+                       f"or set `study` to one of: {', '.join(known) or 'none yet'}.")
+    path = folder / "results.csv"
+    rows = results.read(path) if path.exists() else results.typed(pd.DataFrame())
+    is_table = rows.technique == results.PUBLISHED
+    rows, published = rows[~is_table].reset_index(drop=True), rows[is_table]
+    files, runtime = _files(rows)
+    claims, rivals = _comparisons(folder / "comparisons.csv", files)
+    made, runs = _runs(study)
+    heads = results.headline(rows).to_dict("records")
+    return Facts(study, folder, rows, files, runtime, claims, rivals, made, runs,
+                 read_json(folder / "data.lock"), _coverage(folder), heads, published)
+
+
+def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """(Means over seeds of a study's files, the runtime of their times); each function once, whatever copies it has.
+
+    Beside the columns of a result row: key; good: there is skill to lose; group: technique, or 'width/storage' of a
+    narrow network; ms, speed, timed_in: median time in that runtime, times as fast as dense, and the run that timed it,
+    of the file itself or of its copy; front: test WAPE of the front at its size, NaN where no file of it is so small.
+    """
+    (times, runtime), skill = results.in_one_runtime(rows), results.has_skill(rows)
+    files, timed = results.means(results.own(rows)), results.means(results.typed(times))
+    files = files.assign(
+        key=["/".join(key) for key in files[KEYS].to_numpy()],
+        good=[bool(skill.get(key, True)) for key in zip(files.dataset, files.model, strict=True)],
+        group=files.technique.mask(files.technique == "width", "width/" + files.variant),
+        ms=timed.latency_ms_p50, speed=timed.latency_ratio, timed_in=timed.run, front=np.nan,
+    )  # fmt: skip
+    for (dataset, model), mine in files[files.bytes > 0].groupby(["dataset", "model"]):
+        steps = results.front(files[files.dataset == dataset], model)
+        at = np.searchsorted(steps.bytes, mine.bytes, side="right")
+        files.loc[mine.index, "front"] = np.concatenate([[np.nan], steps.test_wape])[at]
+    return files, runtime
+
+
+def _comparisons(path: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(claims, rivals) of comparisons.csv: skilled files against dense, forecasters against simple ones."""
+    frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=COMPARED)
+    known = files.drop_duplicates("row_id").set_index("row_id")
+    known = known[[*KEYS, "role", "group", "good", "run"]]
+    frame = frame.drop(columns=[*known], errors="ignore").join(known, on="row", how="inner")
+    rivals = frame[frame.margin == 0].assign(against=lambda f: f.reference.astype(str).str.split("/").str[1])
+    return frame[(frame.margin > 0) & (frame.role == "compressed") & frame.good.astype(bool)], rivals
+
+
+def _coverage(folder: Path) -> dict[str, dict]:
+    found = {path: read_json(path) for path in sorted(folder.glob("runs/*/*/coverage.json"))}
+    return {str(seen["dataset"]): seen | {"run": path.parent.relative_to(folder).as_posix()}
+            for path, seen in found.items() if seen.get("dataset")}
+
+
+def _runs(study: str) -> tuple[plan.Plan | None, pd.DataFrame]:
+    """The plan, and what became of each run; this report's own run, which is under way, is left out."""
+    try:
+        made = plan.read(study)
+    except (LitecastError, ValueError, TypeError, KeyError):  # never planned, or planned by another version
+        return None, pd.DataFrame(columns=["run", "state", "why"])
+    lines = [(run.dir, *plan.state(made, run)) for run in made.runs if not run.stage.endswith("_report")]
+    return made, pd.DataFrame(lines, columns=["run", "state", "why"])

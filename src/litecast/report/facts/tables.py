@@ -1,0 +1,226 @@
+"""The facts of tables and figures: frames of numbers, names and codes, one line per line shown.
+
+What is empty is shown as a dash; a column `run` links the first cells of a table.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from litecast import results
+from litecast.figures import forecasts
+from litecast.files import sha256
+from litecast.report.facts import Facts
+from litecast.report.facts.paragraphs import shown_in, wins
+from litecast.results import statistics
+
+ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv")
+SHOWN_LINES = 8  # forecasters in one panel of error profiles
+FAR = 2  # times the median error: so far off a line would flatten all others
+VERDICTS = ("within", "undecided", "worse")
+
+
+def headline(made: Facts) -> pd.DataFrame:
+    """Best forecaster, smallest file near it, error at each budget, per dataset."""
+    free = made.files[made.files.model == "seasonal_naive"].groupby("dataset").test_wape.mean()
+    size = made.known().bytes
+    return pd.DataFrame([head | {
+        "seasonal": free.get(head["dataset"]), "best_wape": head["best_wape"] if head["skill"] else "no_skill",
+        "best_bytes": size.get(head["best"]), **{f"kb:{kb}": head[f"wape_{kb}kb"] for kb in results.BUDGETS_KB},
+    } for head in made.heads])  # fmt: skip
+
+
+def data(made: Facts) -> pd.DataFrame:
+    """Which data were read, and what the collecting notebook counted; (asked, name) where one replaces another."""
+    lines = []
+    for asked, entry in sorted(made.lock.items()):
+        name = str(entry.get("name") or asked)
+        seen = made.coverage.get(name, {})
+        span = [str(seen[end])[:10] for end in ("start", "end") if end in seen]
+        lines.append(seen | {"data": list(dict.fromkeys([asked, name])), "span": span if len(span) == 2 else [],
+                             "run": seen.get("run")})
+    return pd.DataFrame(lines, columns="data unit series steps span missing split L H run".split(), dtype=object)
+
+
+def splits(made: Facts) -> pd.DataFrame:
+    """Where the parts of each dataset lie: dataset, part, start, end (shares of its span)."""
+    lines = [(name, part, float(start), float(end)) for name, seen in made.coverage.items()
+             for part, spans in (seen.get("parts") or {}).items() for start, end in spans]
+    return pd.DataFrame(lines, columns=["dataset", "part", "start", "end"])
+
+
+def baselines(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(dataset, forecasters before compression), the naive first, what knew the weather ahead last."""
+    plain = made.files[made.files.technique.isin(["classical", "dense"]) & made.files.control.isin(["", "oracle"])]
+    for dataset, files in plain.groupby("dataset"):
+        files = files.assign(order=files.role.map({"naive": 0, "control": 2}).fillna(1))
+        skill = files.test_skill.astype(object).where(files.good, "no_skill")
+        named = files[["model", "variant"]].assign(variant=files.variant.where(files.technique == "classical", ""))
+        yield dataset, files.assign(test_skill=skill.mask(files.control == "oracle", "oracle"),
+                                    forecaster=named.to_dict("records")).sort_values(["order", "test_wape"])
+
+
+def widths(made: Facts) -> pd.DataFrame:
+    """Dense networks with every width that was tried in float32; tried: (width, validation WAPE)."""
+    files = made.files[made.files.control == ""]
+    wide = files[(files.technique == "width") & (files.role == "dense")].sort_values("params")
+    tried = {key: list(zip(mine.level, mine.val_wape, strict=True)) for key, mine in wide.groupby(["dataset", "model"])}
+    dense = files[files.technique == "dense"]
+    dense = dense.assign(tried=[tried.get(key) for key in zip(dense.dataset, dense.model, strict=True)])
+    return dense[dense.tried.notna()].assign(chosen=dense.level).sort_values(["dataset", "test_wape"])
+
+
+def compact(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(dataset, its compact families with their bytes in every storage), columns stored:<storage>, the larger first."""
+    files = made.files[results.is_compact(made.files) & (made.files.control == "")]
+    for dataset, mine in files.groupby("dataset"):
+        narrow = mine[mine.technique == "width"]
+        stored = narrow.pivot_table(index=["model", "level"], columns="variant", values="bytes")
+        stored = stored[stored.mean().sort_values(ascending=False).index].add_prefix("stored:")
+        dense = mine[mine.technique == "dense"].sort_values("bytes").join(stored, on=["model", "level"])
+        yield dataset, dense.assign(forecaster=[{"model": name, "variant": ""} for name in dense.model])
+
+
+def published(made: Facts) -> pd.DataFrame:
+    """Published errors beside those reached here, both (MSE, MAE); band: what is allowed, and whether it is kept."""
+    if made.published.empty:
+        return pd.DataFrame()
+    from litecast.experiment import published as source  # it needs torch: only a study with such tables loads it
+
+    lines = source.compare(made.published)
+    for name, prefix in (("published", "published_"), ("here", ""), ("times", "ratio_")):
+        pair = lines[[f"{prefix}mse", f"{prefix}mae"]].set_axis(["mse", "mae"], axis=1)
+        lines[name] = pair.to_dict("records")
+    bands = [{"width": band, "within": within == 1} if within == within else None
+             for band, within in zip(lines.band, lines.within, strict=True)]
+    return lines.assign(band=bands)
+
+
+def selected(made: Facts, technique: str) -> pd.DataFrame:
+    """Selected files of a technique with the verdict on each; rows without skill say so."""
+    files = made.files[(made.files.technique == technique) & (made.files.role == "compressed")]
+    files = files[files.selected > 0].sort_values(["dataset", "model", "bytes"])
+    verdict = files.row_id.map(made.verdicts().drop_duplicates("row").set_index("row").verdict).fillna("")
+    return files.assign(verdict=verdict.where(files.good, "no_skill"))
+
+
+def timed(made: Facts) -> pd.DataFrame:
+    """Files with a time in the runtime of all times, each function once, with the run that timed it."""
+    files = made.files[(made.files.ms > 0) & (made.files.control == "")]
+    return files.assign(latency_ms_p50=files.ms, run=files.timed_in)
+
+
+def verdicts(made: Facts) -> pd.DataFrame:
+    """Techniques side by side: verdicts per margin (within, undecided, worse), wins over the front, size and speed."""
+    lines, order = [], {group: place for place, group in enumerate(made.groups)}
+    for (dataset, group), chosen in made.selected().groupby(["dataset", "group"]):
+        line = chosen[["bytes", "ratio", "speed"]].median().to_dict()
+        line |= {"dataset": dataset, "group": group, "files": len(chosen), "wins": wins(chosen)}
+        for margin in statistics.MARGINS:
+            claims = made.verdicts(group, margin)
+            counts = claims[claims.dataset == dataset].verdict.value_counts()
+            line[f"margin:{margin:g}"] = [int(counts.get(name, 0)) for name in VERDICTS]
+        lines.append(line)
+    lines.sort(key=lambda line: (line["dataset"], order[line["group"]]))
+    return pd.DataFrame(lines)
+
+
+def recommendation(made: Facts) -> pd.DataFrame:
+    """Which file to use, per dataset and budget (kB, 'near' or 'any'); use: the file, or a code for why there is none.
+
+    weak: the free forecast is no worse, on validation or on test.
+    """
+    lines, known = [], made.known()
+    for head in made.heads:
+        budgets = {kb: head[f"row_{kb}kb"] for kb in results.BUDGETS_KB} | {"near": head["small"]}
+        for budget, row_id in (budgets if head["skill"] else {"any": None}).items():
+            file = known.loc[row_id].to_dict() if row_id in known.index else {}
+            use = "no_file" if head["skill"] else "no_network"
+            if file:
+                use = {"file": file, "weak": not min(file["val_skill"], file["test_skill"]) > 0}
+            lines.append(file | {"dataset": head["dataset"], "budget": budget, "use": use})
+    return pd.DataFrame(lines)
+
+
+def unfinished(made: Facts) -> pd.DataFrame:
+    """Failed and missing runs with their errors, and those that left a network out; run: only of a rendered page."""
+    lines = made.runs[(made.runs.state != "done") | (made.runs.why != "")].sort_values(["state", "run"])
+    pages = [run if (made.folder / run / "notebook.html").exists() else "" for run in lines.run]
+    return lines.assign(state=lines.state.replace("done", "left_out"), folder=lines.run.str.removeprefix("runs/"),
+                        why=lines.why.str[:300], run=pages)
+
+
+def artefacts(made: Facts) -> pd.DataFrame:
+    """The files this report was computed from and their checksums; versions and machine."""
+    paths = [made.folder / name for name in ARTEFACTS]
+    lines = {path.name: [sha256(path)[:16]] if path.exists() else ["missing"] for path in paths}
+    rows = made.rows.assign(dirty=made.rows.dirty.map({0: "no", 1: "yes"}))
+    for column in ("commit", "dirty", "lock_sha256", "device", "cpu", "runtime_version"):
+        lines[column] = sorted(str(value)[:40] for value in set(rows[column].dropna()) - {""})
+    return pd.DataFrame(lines.items(), columns=["what", "value"])
+
+
+def provenance(made: Facts) -> pd.DataFrame:
+    """Which notebook made the rows of each part of the report, and from which data and code."""
+    rows = pd.concat([made.rows, made.published])
+    rows = rows[rows.run != ""]
+    lines = [{"notebook": f"{stage}.ipynb", "dataset": dataset, "runs": mine.run.nunique(), "rows": len(mine),
+              "shown_in": shown_in(mine), "data_sha256": _digests(mine.data_sha256),
+              "code_sha256": _digests(mine.code_sha256), "run": mine.run.iloc[0]}
+             for (stage, dataset), mine in rows.groupby([rows.run.str.split("/").str.get(1), "dataset"])]
+    return pd.DataFrame(lines, columns="notebook dataset runs rows shown_in data_sha256 code_sha256 run".split())
+
+
+def _digests(column: pd.Series) -> list[str]:
+    return sorted({text[:8] for text in column if text})[:2]
+
+
+# ---------------------------------------------------------------- errors by step, series, hour and kind of day
+
+
+def profiles(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(dataset, errors of all forecasters whose forecasts are stored): see `errors`."""
+    for dataset in made.datasets:
+        files = made.files[(made.files.dataset == dataset) & made.files.technique.isin(["classical", "dense"])]
+        files = files[files.control == ""].sort_values("val_wape")
+        parts = [part for row in files.itertuples() if len(part := errors(made, row))]
+        if parts:
+            yield dataset, pd.concat(parts)
+
+
+def errors(made: Facts, row) -> pd.DataFrame:
+    """Mean absolute error of one row by step, series, hour and kind of day, one below the other; wape likewise."""
+    path = made.folder / row.run / "forecasts.parquet"  # of its own run: to look through all of them takes minutes
+    if not row.run or not path.is_file():
+        return pd.DataFrame()
+    stored = pd.read_parquet(path, filters=[("row_id", "==", row.row_id)]).dropna(subset="y")
+    stored, seen = stored.astype({"series": str}), made.coverage.get(row.dataset, {})
+    by = ["step", "series"]
+    if len(stored) and seen.get("frequency") in forecasts.HOURLY:
+        by += ["hour", "day"]
+        step = pd.Timedelta(forecasts.HOURLY[seen["frequency"]])
+        times = pd.DatetimeIndex(stored.origin) + (stored.step - 1).to_numpy() * step
+        stored = stored.assign(**forecasts.moments(times, seen.get("country")))
+    stored = stored.assign(error=(stored.yhat - stored.y).abs(), size=stored.y.abs())
+    parts = [stored.groupby(c)[["error", "size"]].mean().reset_index() for c in by]
+    return pd.concat(parts).assign(name=row.model, wape=lambda e: e.error / e["size"])
+
+
+def near_profiles(found: pd.DataFrame) -> pd.DataFrame:
+    """Of all errors those that are drawn: the simple forecasts, then the best on validation, none that is far off."""
+    mean = found.groupby("name").error.mean()
+    kept = list(dict.fromkeys([*statistics.NAIVE, *found.name]))[:SHOWN_LINES]
+    return found[found.name.isin(kept) & (found.name.map(mean) <= FAR * mean.median())]
+
+
+def profile(found: pd.DataFrame) -> pd.DataFrame:
+    """WAPE at the ends of the horizon, of the easiest and the hardest series, and by kind of day, per forecaster."""
+    lines = []
+    for name, mine in found.groupby("name", sort=False):
+        step, series = (mine.dropna(subset=c).set_index(c).wape for c in ("step", "series"))
+        line = {"name": name, "first": step.iloc[0], "last": step.iloc[-1], "easiest": series.min(),
+                "hardest": series.max()}
+        days = mine.dropna(subset="day").set_index("day").wape.to_dict() if "day" in mine else {}
+        lines.append(line | ({f"day:{day.replace(' ', '_')}": value for day, value in days.items()}
+                             if "holidays" in days else {}))
+    return pd.DataFrame(lines)

@@ -1,0 +1,34 @@
+"""What a file is fed with: raw values, scaled and given a calendar by its own card, never by the dataset's scaler."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from litecast.data import calendar
+from litecast.errors import ModelFileError
+
+
+def positions(card, data) -> np.ndarray:
+    """Where the dataset's series stand in the card's, (C,) int64; ModelFileError if the file is for other data."""
+    if not set(data.names) <= set(card.series) or (card.L, card.H) != (data.L, data.H):
+        raise ModelFileError(f"the file was made for {len(card.series)} series of {card.dataset} with L {card.L} and "
+                             f"H {card.H}, not for this data (L {data.L}, H {data.H}): make it again")
+    place = {name: i for i, name in enumerate(card.series)}
+    return np.array([place[name] for name in data.names], np.int64)
+
+
+def seen(card, data):
+    """The dataset as a file sees it: raw inputs (gaps filled causally) under the card's scaler, transform, calendar."""
+    at = positions(card, data)
+    own = replace(data, header=replace(data.header, transform=card.transform), mean=np.asarray(card.mean)[at],
+                  std=np.asarray(card.std)[at], z=calendar.features(data.times, card.frequency, card.country))
+    return replace(own, x=np.nan_to_num(own.scaled(data.raw(data.x)), nan=0.0).astype(np.float32))
+
+
+def same_scaler(card, data) -> bool:
+    """Does the file scale, transform and date values exactly as the dataset does (its scaler is kept as float32)?"""
+    header = data.header
+    same = (card.series, card.transform, card.frequency, card.country) == (
+        list(data.names), header.transform, header.frequency, header.country)
+    return same and (card.L, card.H) == (data.L, data.H) and np.array_equal(
+        np.float32([card.mean, card.std]), np.float32([data.mean, data.std]))

@@ -1,0 +1,60 @@
+"""PyTorch: the suite's own model files, decoded to float32 to run."""
+
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from litecast import codecs, modelfile, training
+from litecast.data.windows import to_raw, to_scaled
+from litecast.models import base
+from litecast.runtimes import Executed, inputs
+
+NAME = "PyTorch"
+FORMAT = "litecast"
+SUFFIX = ".safetensors"
+TOLERANCE = 1e-5
+
+
+def export(model, card) -> bytes:
+    """A model file of the network in float32."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        modelfile.save(path, model, {}, card)
+        return path.read_bytes()
+
+
+def open(path) -> modelfile.Loaded:
+    return modelfile.load(path)
+
+
+def predict(opened: modelfile.Loaded, data, origins: np.ndarray) -> np.ndarray:
+    if inputs.same_scaler(opened.card, data):  # there and back again would only add rounding
+        return training.predict(opened.model, data, origins)
+    own = inputs.seen(opened.card, data)
+    return data.scaled(own.raw(training.predict(opened.model, own, origins))).astype(np.float32)
+
+
+def call(opened: modelfile.Loaded) -> Callable[[], np.ndarray]:
+    torch.set_num_threads(1)  # as every runtime is timed
+    card, (x, z) = opened.card, base.example(opened.model.config, 1)
+    scaler = np.float64(card.mean[:1]), np.float64(card.std[:1]), card.transform
+    raw = to_raw(x.numpy(), *scaler)
+
+    def forecast():
+        with torch.inference_mode():
+            out = opened.model(torch.from_numpy(to_scaled(raw, *scaler).astype(np.float32)), z)
+        return to_raw(out.numpy(), *scaler)
+
+    return forecast
+
+
+def executed(opened: modelfile.Loaded, claims: str = "") -> Executed:
+    """Whatever the weights are held in, they are decoded to float32 before anything is multiplied."""
+    claims = claims or "float32"
+    sizes = [(math.prod(tensor["shape"]), codecs.precision(tensor)) for tensor in opened.tensors.values()]
+    held = sum(size for size, precision in sizes if precision == claims)
+    return Executed("float32", held / sum(size for size, _ in sizes), float(claims == "float32"))

@@ -1,0 +1,235 @@
+"""Rules of a training: what a technique adds to the one loop, each by itself and in any combination."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import nn
+
+from litecast.training import cost
+
+
+class Rule:
+    """What `fit` asks of a rule at each of its points; a rule overrides what it needs."""
+
+    n_known = 0  # known inputs per step that the rule itself reads
+
+    def prepare(self, model: nn.Module) -> None:
+        """Before the first step; the model lies on its device."""
+
+    def weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """Parameter -> what the forward pass computes with instead of it."""
+        return {}
+
+    def loss(self, loss: torch.Tensor, x, z, y, yhat) -> torch.Tensor:
+        """The loss of a batch, () scaled units, from that of the rules before; x (B, L, 1), y and yhat (B, H, 1)."""
+        return loss
+
+    def after_step(self, share: float) -> None:
+        """After an optimiser step; share of the training that is done, 0 … 1."""
+
+    def looking(self, model: nn.Module) -> AbstractContextManager:
+        """Around a look at validation: whatever holds inside is judged, and kept if it is the best so far."""
+        return nullcontext()
+
+    def finish(self, model: nn.Module) -> None:
+        """At the end, the best weights in place: what the model is to be used with."""
+
+    def parameters(self) -> list[nn.Parameter]:
+        """What is trained beside the model (learned steps, gates)."""
+        return []
+
+    def macs(self) -> int:
+        """Multiply-accumulates that the rule adds to one window of a training step."""
+        return 0
+
+
+class Mask(Rule):
+    """What a mask leaves out stays zero throughout. masks: parameter -> bool tensor of its shape."""
+
+    def __init__(self, masks: Mapping[str, torch.Tensor]):
+        self.masks = dict(masks)
+
+    def prepare(self, model):
+        self._kept = [(p, self.masks[name].to(p.device)) for name, p in model.named_parameters() if name in self.masks]
+        self.after_step(0.0)
+
+    @torch.no_grad()
+    def after_step(self, share):
+        for parameter, mask in self._kept:
+            parameter.mul_(mask)
+
+
+class FakeQuantise(Rule):
+    """Quantisation-aware training: the forward pass computes with quantised values, gradients pass straight through
+    (Bengio et al. 2013; Jacob et al. 2018).
+
+    weights: parameter -> quantiser, a module that maps the tensor to its quantised values, such as `Uniform`; its own
+    parameters (learned steps) are trained along. activations: layer -> quantiser of what enters it. At the end the
+    model holds the quantised weights; what activations went through stays with the rule (`activations`).
+    """
+
+    def __init__(self, weights: Mapping[str, nn.Module], activations: Mapping[str, nn.Module] | None = None):
+        self.quantisers, self.activations = dict(weights), dict(activations or {})
+
+    def prepare(self, model):
+        known = dict(model.named_parameters())
+        self._hooks = [
+            model.get_submodule(name).register_forward_pre_hook(lambda _, inputs, q=q: (q(inputs[0]), *inputs[1:]))
+            for name, q in self.activations.items()
+        ]
+        for name, quantiser in self.quantisers.items():
+            quantiser.to(known[name].device)(known[name].detach())  # sets what follows from the weights
+
+    def weights(self, model):
+        known = dict(model.named_parameters())
+        return {name: quantiser(known[name]) for name, quantiser in self.quantisers.items()}
+
+    @torch.no_grad()
+    def finish(self, model):
+        known = dict(model.named_parameters())
+        for name, quantiser in self.quantisers.items():
+            known[name].copy_(quantiser(known[name]))
+        for hook in self._hooks:
+            hook.remove()
+
+    def parameters(self):
+        return [p for q in (*self.quantisers.values(), *self.activations.values()) for p in q.parameters()]
+
+
+class Uniform(nn.Module):
+    """Symmetric integers of `bits` with a step per tensor, or per row (axis 0): values = step * code.
+
+    learned: the step is trained, its gradient scaled by 1 / sqrt(n * largest code) (LSQ: Esser et al., ICLR 2020);
+    else it follows the largest magnitude. `codes` and `steps` say what the values are made of, exactly.
+    """
+
+    def __init__(self, bits: int, axis: int | None = None, learned: bool = False):
+        super().__init__()
+        self.top, self.axis, self.learned = 2 ** (bits - 1) - 1, axis, learned
+        self.step: nn.Parameter | None = None
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        steps = self._steps(values)
+        scaled = (values / steps).clamp(-self.top, self.top)
+        return (scaled + (scaled.round() - scaled).detach()) * steps  # exactly the rounded one, straight through
+
+    def codes(self, values: torch.Tensor) -> torch.Tensor:
+        """Integers of the tensor's shape, -top … top."""
+        with torch.no_grad():
+            return (values / self._steps(values)).clamp(-self.top, self.top).round().to(torch.int32)
+
+    def steps(self, values: torch.Tensor) -> torch.Tensor:
+        """Steps (K,): one, or one per row."""
+        with torch.no_grad():
+            return self._steps(values).flatten()
+
+    def _steps(self, values: torch.Tensor) -> torch.Tensor:
+        if not self.learned:
+            return self._largest(values) / self.top
+        if self.step is None:  # as in the paper: twice the mean magnitude over the root of the largest code
+            shape, rows = self._largest(values).shape, values.detach().abs()
+            mean = rows.flatten(1).mean(1).reshape(shape) if self.axis == 0 else rows.mean().reshape(shape)
+            self.step = nn.Parameter((2 * mean / self.top**0.5).clamp(min=1e-12))
+        step = self.step.abs()
+        scaled = step * (values.numel() / step.numel() * self.top) ** -0.5
+        return step.detach() + (scaled - scaled.detach())  # the step itself, with a smaller gradient
+
+    def _largest(self, values: torch.Tensor) -> torch.Tensor:
+        flat = values.detach().abs()
+        if self.axis != 0 or values.ndim < 2:
+            return flat.max().clamp(min=1e-12).reshape([1] * values.ndim)
+        return flat.flatten(1).amax(1).clamp(min=1e-12).reshape(-1, *[1] * (values.ndim - 1))
+
+
+class Distil(Rule):
+    """Teachers speak, too: loss = (1 - share) * loss + share * distance to the teachers' mean forecast.
+
+    Hinton et al. 2015, for forecasts of a mean. distance: 'mae' or 'mse', scaled units. Teachers are not trained; their
+    forward passes are counted.
+    """
+
+    def __init__(self, teachers, share: float = 0.5, distance: str = "mae"):
+        self.teachers, self.share, self.distance = tuple(teachers), share, distance
+        self.n_known = max((teacher.n_known for teacher in self.teachers), default=0)
+
+    def prepare(self, model):
+        on = next(model.parameters()).device
+        self.teachers = tuple(teacher.to(on).eval() for teacher in self.teachers)
+
+    def loss(self, loss, x, z, y, yhat):
+        with torch.no_grad():
+            said = torch.stack([teacher(x, z) for teacher in self.teachers]).mean(0)
+        gap = yhat - said
+        return (1 - self.share) * loss + self.share * (gap.abs() if self.distance == "mae" else gap.square()).mean()
+
+    def finish(self, model):
+        for teacher in self.teachers:
+            teacher.to("cpu")
+
+    def macs(self):
+        return sum(cost.profile(teacher).macs for teacher in self.teachers)
+
+
+class Penalty(Rule):
+    """loss + weight * of(model): sparsity, estimated bits, distance to a codebook. of: model -> () tensor."""
+
+    def __init__(self, of: Callable[[nn.Module], torch.Tensor], weight: float):
+        self.of, self.weight = of, weight
+
+    def prepare(self, model):
+        self._model = model
+
+    def loss(self, loss, x, z, y, yhat):
+        return loss + self.weight * self.of(self._model)
+
+
+class Average(Rule):
+    """Exponential moving average of the weights (Polyak & Juditsky 1992): it is judged, kept and used, not the last.
+
+    decay: of the old average in a step; early on less, so that the start is forgotten.
+    """
+
+    def __init__(self, decay: float = 0.999):
+        self.decay = decay
+
+    def prepare(self, model):
+        self._model, self._count = model, 0
+        self._mean = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def after_step(self, share):
+        self._count += 1
+        decay = min(self.decay, (1 + self._count) / (10 + self._count))
+        for name, parameter in self._model.named_parameters():
+            self._mean[name].lerp_(parameter, 1 - decay)
+
+    @contextmanager
+    def looking(self, model):
+        own = {name: p.detach().clone() for name, p in model.named_parameters()}
+        self._put(self._mean)
+        yield
+        self._put(own)
+
+    @torch.no_grad()
+    def _put(self, values):
+        for name, parameter in self._model.named_parameters():
+            parameter.copy_(values[name])
+
+
+class Schedule(Rule):
+    """Something that moves from `start` to `end` while the network trains: sparsity, temperature, a penalty's weight.
+
+    set: called with the value before the first and after each step. shape: share done -> share of the way; default
+    the cubic of Zhu & Gupta 2017, quick at first.
+    """
+
+    def __init__(self, set: Callable[[float], None], start: float, end: float,  # noqa: A002 (the word for it)
+                 shape: Callable[[float], float] = lambda share: 1 - (1 - share) ** 3):
+        self.set, self.start, self.end, self.shape = set, start, end, shape
+
+    def prepare(self, model):
+        self.set(self.start)
+
+    def after_step(self, share):
+        self.set(self.start + (self.end - self.start) * self.shape(share))

@@ -1,0 +1,395 @@
+"""From network to row on a tiny dataset: who comes from whom, what it cost, and that the file says the same."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from litecast import compress, modelfile, paths, results, training
+from litecast.compress import channel_pruning, distillation, int8, magnitude_pruning
+from litecast.data.frame import Header, from_wide
+from litecast.data.windows import prepare
+from litecast.errors import RunError, StudyError, TooFewWindows
+from litecast.experiment import compression, look, measure, widths, work
+from litecast.models.classical.naive import naive
+from litecast.training import Spent, cost, errors
+
+BUDGET = training.Budget(steps=3, batch=16, lr=0.004, retrain_steps=2)
+STUDY, NAME = "tiny", "lstm"
+PARAMETERS = {
+    "study": STUDY, "dataset": "made-up", "model": NAME, "seed": 0, "sweep_seed": 0, "widths": [4, 8], "steps": 3,
+    "extra_steps": 2, "batch": 16, "lr": 0.004, "train_windows": 0, "loss": "mae", "levels": [0.5, 0.75], "variants": [],
+    "controls": ["random", "scratch"], "control_levels": [0.75], "route": [], "teachers": [], "retrain_steps": 2,
+}  # fmt: skip
+
+
+def frame():
+    values = 50 + np.random.default_rng(0).normal(0, 2, (400, 2)).cumsum(0)
+    times = pd.date_range("2024-01-01", periods=400, freq="h")
+    return from_wide(Header("made-up", "items", "h", 24, 24, 6), pd.DataFrame(values, times, ["a", "b"]))
+
+
+def compressed(technique, **parameters):
+    made = compression.Compression(technique, PARAMETERS | parameters)
+    made.sweep()
+    made.controls()
+    return made
+
+
+def everything():
+    """The notebooks of widths and of both prunings without their words."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work, "load", lambda *_: frame())
+        deep = widths.Widths(PARAMETERS)
+        deep.sweep()
+        deep.choose()
+        deep.run.finish()
+        made = {technique: compressed(technique) for technique in (magnitude_pruning, channel_pruning)}
+    runs = [deep.run, *(one.run for one in made.values())]
+    return SimpleNamespace(data=deep.data, deep=deep, dense=deep.dense, extra=deep.extra, made=made, runs=runs)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LITECAST_REPORTS", str(folder))
+        made = everything()
+    made.folder = folder
+    return made
+
+
+@pytest.fixture
+def study(built, monkeypatch):
+    monkeypatch.setenv("LITECAST_REPORTS", str(built.folder))
+    monkeypatch.setattr(work, "load", lambda *_: frame())
+    return built
+
+
+def rows_of(study):
+    return {row["row_id"]: row for run in study.runs for row in run.rows}
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Every training is counted."""
+    counted, fit = [], training.fit
+
+    def count(model, data, budget, seed, *rules):
+        counted.append(budget)
+        return fit(model, data, budget, seed, *rules)
+
+    monkeypatch.setattr(training, "fit", count)
+    return counted
+
+
+# ---- rows
+
+def test_every_row_is_there_with_its_role(study):
+    roles = {i.removeprefix("made-up/lstm/"): (r["role"], r["control"] or "") for i, r in rows_of(study).items()}
+    expected = {f"width/{width}/{storage}/s0": (role, "") for width in (4, 8)
+                for storage, role in (("float32", "dense"), ("int8", "compressed"), ("int4", "compressed"))}  # fmt: skip
+    expected |= {"dense/8/float32/s0": ("dense", ""),
+                 "dense/8/float32/s0/extra_epochs": ("control", "extra_epochs")}  # fmt: skip
+    for technique, variant in (("magnitude_pruning", "global"), ("channel_pruning", "l2")):
+        for level in (0.5, 0.75):
+            expected |= {f"{technique}/{level}/{variant}-{s}/s0": ("compressed", "") for s in ("float32", "int8")}
+        expected |= {f"{technique}/0.75/{variant}-float32/s0/{c}": ("control", c) for c in ("random", "scratch")}
+    assert roles == expected
+
+
+def test_parents_routes_and_what_they_cost(study):
+    rows = {i.removeprefix("made-up/lstm/"): r for i, r in rows_of(study).items()}
+    dense = rows["dense/8/float32/s0"]
+    first = 3 * BUDGET.steps * BUDGET.batch * dense["macs"]
+    again = 3 * 2 * BUDGET.batch
+    assert dense["train_macs"] == rows["width/8/int8/s0"]["train_macs"] == first and dense["train_steps"] == 3
+    assert dense["artefact"] == rows["width/8/float32/s0"]["artefact"] and dense["parent_id"] is None
+    extra = rows["dense/8/float32/s0/extra_epochs"]
+    assert (extra["train_macs"], extra["parent_id"]) == (first + again * dense["macs"], dense["row_id"])
+    half, more = (rows[f"magnitude_pruning/{level}/global-int8/s0"] for level in (0.5, 0.75))  # a chain
+    assert (half["train_macs"], more["train_macs"]) == tuple(first + n * again * dense["macs"] for n in (1, 2))
+    assert (half["train_steps"], more["train_steps"]) == (5, 7)
+    before = rows["magnitude_pruning/0.5/global-float32/s0"]
+    assert half["parent_id"] == dense["row_id"] and more["parent_id"] == before["row_id"]
+    assert (dense["route"], half["route"]) == (None, "magnitude_pruning 0.5")
+    assert more["route"] == "magnitude_pruning 0.5 > magnitude_pruning 0.75"
+    assert more["compress_s"] > half["compress_s"] > 0 and more["train_s"] > half["train_s"] > dense["train_s"] > 0
+    for level in (0.5, 0.75):  # each from the dense network
+        row = rows[f"channel_pruning/{level}/l2-float32/s0"]
+        assert (row["train_macs"], row["parent_id"]) == (first + again * row["macs"], dense["row_id"])
+        assert row["macs"] < dense["macs"] and row["live_params"] < dense["live_params"]
+        assert (row["route"], row["train_steps"]) == (f"channel_pruning {level}", 5)
+    assert rows["magnitude_pruning/0.5/global-float32/s0"]["macs"] == dense["macs"]  # masks earn no speed
+
+
+def test_controls_cost_what_the_technique_did(study):
+    rows = {i.removeprefix("made-up/lstm/"): r for i, r in rows_of(study).items()}
+    for like in ("magnitude_pruning/0.75/global-float32/s0", "channel_pruning/0.75/l2-float32/s0"):
+        random, scratch, own = (rows[like + end] for end in ("/random", "/scratch", ""))
+        assert random["train_macs"] == own["train_macs"] and random["train_steps"] == own["train_steps"]
+        one = 3 * BUDGET.batch * own["macs"]
+        assert own["train_macs"] - one < scratch["train_macs"] <= own["train_macs"]
+        for row in (random, scratch):
+            assert all(row[name] == own[name] for name in ("live_params", "level", "variant"))
+            assert row["val_wape"] != own["val_wape"]
+        assert abs(scratch["nonzero_params"] - own["nonzero_params"]) <= 2  # a bias may be zero
+
+
+def test_what_is_told_of_a_file_is_what_the_file_gives(study):
+    for identifier, row in rows_of(study).items():
+        path = paths.study_dir(STUDY) / row["artefact"]
+        loaded, counted = modelfile.load(path), cost.profile(modelfile.load(path).model)
+        assert row["bytes"] == path.stat().st_size and row["format"] == "litecast" and row["runtime"] == "torch"
+        told = ("params", "live_params", "nonzero_params", "macs", "arena_bytes", "resident_bytes")
+        assert {name: row[name] for name in told} == {name: getattr(counted, name) for name in told}
+        assert row["precision"] == "float32" and row["copy_of"] is None
+        for part in measure.PARTS:
+            yhat = training.predict(loaded.model, study.data, study.data.origins(part))
+            found = errors.errors(study.data, part, yhat, study.dense.yhat[part])
+            drift = found.pop(f"{part}_drift")
+            assert {name: row[name] for name in found} == pytest.approx(found, rel=1e-6)
+            if row["technique"] in ("magnitude_pruning", "channel_pruning"):
+                assert row[f"{part}_drift"] == pytest.approx(drift, rel=1e-5) and drift > 0, identifier
+
+
+def test_losses_are_kept_of_every_row_and_forecasts_of_dense(study):
+    for run in study.runs[1:]:
+        run.finish()
+    for run in study.runs:
+        losses = pd.read_parquet(run.dir / "losses.parquet")
+        assert set(losses.row_id) == {row["row_id"] for row in run.rows}
+        assert (losses.groupby("row_id", observed=True).size() == 2 * len(study.data.origins("test"))).all()
+        for row in run.rows:
+            own = losses[losses.row_id == row["row_id"]]
+            assert own.abs_err.sum() / own.abs_y.sum() == pytest.approx(row["test_wape"], rel=1e-4)
+    kept = pd.read_parquet(study.runs[0].dir / "forecasts.parquet")
+    assert set(kept.row_id) == {study.dense.row["row_id"]}
+    np.testing.assert_allclose(kept.yhat, study.data.unscale(study.dense.yhat["test"]).ravel(), rtol=1e-6)
+
+
+def test_coverage_is_the_share_really_held(study):
+    for row in rows_of(study).values():
+        if row["variant"].endswith("float32"):
+            assert (row["coverage_weights"], row["coverage_macs"]) == (1, 1)
+        else:
+            tensors = modelfile.load(paths.study_dir(STUDY) / row["artefact"]).model.state_dict().values()
+            matrices = sum(t.numel() for t in tensors if t.ndim > 1)  # biases stay in 16 bit
+            assert row["coverage_weights"] == pytest.approx(matrices / sum(t.numel() for t in tensors))
+            assert row["coverage_weights"] < 1 and row["coverage_macs"] == 0  # decoded to float32 to run
+
+
+def test_masks_are_recorded_not_inferred(study):
+    made = study.made[magnitude_pruning]
+    again = compression.Compression(magnitude_pruning, PARAMETERS)
+    again.sweep()
+    for key, step in made.made.items():
+        assert step.masks and set(step.masks) == set(magnitude_pruning.prunable(step.model))
+        for name, mask in step.masks.items():
+            weight = step.model.state_dict()[name]
+            assert mask.dtype == torch.bool and (weight[~mask] == 0).all()
+            assert torch.equal(mask, again.made[key].masks[name])
+    assert study.made[channel_pruning].hardest.masks == {}
+
+
+# ---- again
+
+def test_a_second_call_trains_nothing_and_changes_nothing(study, fits):
+    before = {i: {k: v for k, v in row.items() if k not in ("dirty", "commit")} for i, row in rows_of(study).items()}
+    again = everything()
+    after = {i: {k: v for k, v in row.items() if k not in ("dirty", "commit")} for i, row in rows_of(again).items()}
+    assert fits == [] and after == before
+    assert not any(again.deep.fits.values()) and not again.made[magnitude_pruning].stories
+    assert set(study.deep.fits) == {4, 8} and len(study.made[magnitude_pruning].stories) == 2
+    for part in measure.PARTS:
+        np.testing.assert_array_equal(again.dense.yhat[part], study.dense.yhat[part])
+
+
+def test_a_level_that_was_cut_off_is_made_again_like_the_first_time(study, fits):
+    made = compression.Compression(magnitude_pruning, PARAMETERS)
+    del made.run._rows["made-up/lstm/magnitude_pruning/0.75/global-int8/s0"]  # killed before it was written
+    made.sweep()
+    assert len(fits) == 1
+    same = ("bytes", "val_wape", "test_wape", "train_macs", "parent_id", "nonzero_params", "route")
+    assert [[step.row[name] for name in same] for step in made.made.values()] == [
+        [step.row[name] for name in same] for step in study.made[magnitude_pruning].made.values()]
+
+
+# ---- choices
+
+def test_another_seed_takes_the_width_that_the_first_chose(study):
+    def wanted(**parameters):
+        return widths.Widths(PARAMETERS | parameters)._wanted()
+
+    assert wanted() == [4, 8] and wanted(widths=[]) == [16, 32, 64, 128]
+    assert wanted(seed=5) == [8]
+    with pytest.raises(RunError, match="seed 5 takes the width that seed 1 chose: run deep of lstm on made-up"):
+        wanted(seed=5, sweep_seed=1)
+
+
+def test_retraining_is_gentler_but_a_network_from_scratch_gets_the_full_rate(study, monkeypatch):
+    asked, scratch = {}, compress.scratch
+
+    def spy(small, masks, data, budget, route_macs, dense_macs, seed):
+        asked.update(lr=budget.lr, route=route_macs, dense=dense_macs)
+        return scratch(small, masks, data, budget, route_macs, dense_macs, seed)
+
+    monkeypatch.setattr(compress, "scratch", spy)
+    made = compression.Compression(channel_pruning, PARAMETERS)
+    made.sweep()
+    del made.run._rows["made-up/lstm/channel_pruning/0.75/l2-float32/s0/scratch"]
+    made.controls()
+    like = made.made["l2", 0.75]
+    assert asked == {"lr": 0.004, "route": like.row["train_macs"], "dense": study.dense.row["train_macs"]}
+
+
+def test_a_random_control_retrains_as_often_as_a_chain_did(study, fits):
+    made = compression.Compression(magnitude_pruning, PARAMETERS)
+    made.sweep()
+    del made.run._rows["made-up/lstm/magnitude_pruning/0.75/global-float32/s0/random"]
+    made.controls()
+    assert [(budget.steps, budget.lr) for budget in fits] == [(4, 0.002)]
+
+
+def test_a_control_that_the_technique_does_not_have_is_refused(study):
+    made = compression.Compression(channel_pruning, PARAMETERS | {"controls": ["no_teacher"]})
+    made.sweep()
+    with pytest.raises(StudyError, match="channel_pruning has no control 'no_teacher'; known: random, scratch"):
+        made.controls()
+
+
+def test_costs_add_up_along_a_route_and_what_is_not_known_stays_so():
+    before = {"train_steps": 9, "train_macs": 100, "train_s": 1.5, "train_peak_mb": 7.0}
+    own = Spent(1, 10, 2.0, 5.0)
+    assert measure.spent(own) == {"train_steps": 1, "train_macs": 10, "train_s": 2.0, "train_peak_mb": 5.0}
+    assert measure.spent(before, own) == {"train_steps": 10, "train_macs": 110, "train_s": 3.5, "train_peak_mb": 7.0}
+    assert measure.spent(before) == before
+    assert np.isnan(measure.spent(replace(own, peak_mb=float("nan")))["train_peak_mb"])  # not 0: empty in the table
+
+
+def test_what_we_saw_is_what_the_report_selects(study):
+    for technique, made in study.made.items():
+        told, rows = made.saw(), pd.concat([study.deep.rows[study.deep.rows.technique == "dense"], made.rows])
+        rows = results.typed(rows.reset_index(drop=True))
+        best = rows[results.select(rows) & (rows.role == "compressed")].row_id
+        chosen, _ = results.chosen(made.run.rows, study.dense.row, study.extra.row)
+        assert chosen.row_id in set(best) and f"level **{chosen.level}**, stored {chosen.variant}" in told, technique
+    assert "**8**" in study.deep.saw() or "**4**" in study.deep.saw()
+
+
+# ---- other shapes: a file of another runtime, a teacher, a route
+
+def test_an_int8_file_is_measured_in_its_own_runtime(study):
+    made = compressed(int8, levels=[8], controls=[])
+    row = made.hardest.row
+    assert row["row_id"] == "made-up/lstm/int8/8/minmax-int8/s0/onnxruntime"
+    assert (row["format"], row["runtime"], row["copy_of"], row["route"]) == ("onnx", "onnxruntime", None, "int8 8")
+    assert row["precision"] == "int8+float32" and 0 < row["coverage_macs"] < 1, "the core of an LSTM stays float32"
+    assert row["train_steps"] == study.dense.row["train_steps"] and row["train_macs"] > study.dense.row["train_macs"]
+    assert (row["params"], row["macs"]) == (study.dense.row["params"], study.dense.row["macs"])
+    assert row["bytes"] == (paths.study_dir(STUDY) / row["artefact"]).stat().st_size
+    assert row["test_drift"] > 0 and abs(row["test_wape"] / study.dense.row["test_wape"] - 1) < 0.1
+    again = compressed(int8, levels=[8], controls=[])
+    assert again.hardest.row == row and not again.stories
+    np.testing.assert_array_equal(again.hardest.yhat["test"], made.hardest.yhat["test"])
+
+
+def test_a_student_says_who_taught_it_and_what_that_cost(study, fits):
+    made = compressed(distillation, levels=[0.5], controls=["no_teacher"], control_levels=[0.5])
+    rows = {row["row_id"].removeprefix("made-up/lstm/"): row for row in made.run.rows}
+    taught, alone = (rows[f"distillation/0.5/mean:lstm-float32/s0{end}"] for end in ("", "/no_teacher"))
+    dense = study.dense.row
+    assert [budget.steps for budget in fits] == [3, 3] and made.run.dir.name.endswith("seed=0,teachers=lstm")
+    assert taught["teacher_id"] == dense["row_id"] and alone["teacher_id"] is None
+    own = 3 * 3 * BUDGET.batch * taught["macs"]
+    assert alone["train_macs"] == own and alone["train_steps"] == 3
+    assert taught["train_macs"] == dense["train_macs"] + own + 3 * BUDGET.batch * dense["macs"]
+    assert taught["params"] == alone["params"] < dense["params"] and taught["val_wape"] != alone["val_wape"]
+
+
+def test_a_route_starts_where_its_last_step_ended(study):
+    before = [{"channel_pruning": {"level": 0.5, "variant": "l2"}}]
+    made = compressed(int8, levels=[8], controls=[], route=before)
+    row, start = made.hardest.row, study.made[channel_pruning].made["l2", 0.5].row
+    assert made.run.dir.name.endswith("seed=0,route=channel_pruning-0.5+int8-8")
+    assert row["row_id"] == "made-up/lstm/channel_pruning+int8/0.5+8/minmax-int8/s0/onnxruntime"
+    assert (row["route"], row["parent_id"]) == ("channel_pruning 0.5 > int8 8", start["row_id"])
+    assert row["macs"] == start["macs"] < study.dense.row["macs"] and row["train_steps"] == start["train_steps"]
+    after = [*before, {"int8": {"level": 8, "variant": "minmax"}}]
+    with pytest.raises(RunError, match=r"starts from int8 8 \(minmax\), of which .* has no model file"):
+        compression.Compression(magnitude_pruning, PARAMETERS | {"route": after})
+
+
+def test_looking_is_counted_and_sees_validation_only(study):
+    seen = look.Look(study.data)
+    found = seen(study.dense.model)
+    assert found.val_wape == pytest.approx(study.dense.row["val_wape"], rel=1e-6)
+    assert (found.bytes, found.macs) == (study.dense.row["bytes"], study.dense.row["macs"])
+    assert seen.spent.macs == found.macs * len(study.data.origins("val")) * 2
+    data = prepare(frame())
+    data = replace(data, y=np.where(data.parts["test"][:, None], -1e3, data.y))
+    assert look.Look(data)(study.dense.model) == found
+    assert 0 < seen.milliseconds(study.dense.model) < 1000
+
+
+# ---- the dense network of a notebook run by hand
+
+def test_on_its_own_a_notebook_trains_its_dense_network_once(study, fits, capsys):
+    def call():
+        run = results.Run.open("magnitude_pruning", "alone", dataset="made-up", model="dlinear", seed=0)
+        return widths.dense(run, study.data, "dlinear", 0, BUDGET)
+
+    first, again = call(), call()
+    assert [budget.steps for budget in fits] == [3] and "training one of width 1 here" in capsys.readouterr().out
+    assert first.row == again.row and first.row["technique"] == "dense"
+    np.testing.assert_array_equal(first.yhat["test"], again.yhat["test"])
+
+
+def test_in_a_study_the_dense_network_must_be_there(study, fits):
+    folder = paths.run_dir("planned", "300_magnitude_pruning", dataset="made-up", model=NAME, seed=0)
+    folder.mkdir(parents=True)
+    (folder / "inputs.json").write_text(json.dumps({"digest": "d", "params": {}}))
+    run = results.Run.open("magnitude_pruning", "planned", dataset="made-up", model=NAME, seed=0)
+    with pytest.raises(RunError, match="run deep of its dataset"):
+        widths.dense(run, study.data, NAME, 0, BUDGET)
+    assert fits == []
+
+
+def test_few_windows_end_a_deep_run_with_a_note(study, monkeypatch):
+    short = frame()
+    monkeypatch.setattr(work, "load", lambda *_: replace(short, table=short.table[short.table.time < "2024-01-09"]))
+    with pytest.raises(TooFewWindows, match="fewer than 200: classical and compact models only, lstm is left out"):
+        widths.Widths(PARAMETERS | {"study": "short"})
+
+
+# ---- smaller parts
+
+def test_forecasts_without_a_file_become_rows_too(study):
+    run = results.Run.open("classical", "other", dataset="made-up")
+    yhat = {part: naive(study.data, part) for part in measure.PARTS}
+    row = measure.add(run, study.data, {"model": "naive", "technique": "classical", "role": "naive"}, yhat)
+    assert (row["L"], row["H"], row["dataset"], row["bytes"], row["val_drift"]) == (24, 6, "made-up", None, None)
+    assert row["test_wape"] == errors.errors(study.data, "test", yhat["test"])["test_wape"]
+
+
+def test_the_card_knows_what_a_raw_forecast_needs(study):
+    card = modelfile.Card.of(study.data)
+    assert (card.L, card.H, card.season, card.series, card.patch) == (24, 6, 24, ["a", "b"], 12)
+    np.testing.assert_array_equal(card.mean, study.data.mean)
+    np.testing.assert_array_equal(card.std, study.data.std)
+
+
+def test_a_stored_file_forecasts_raw_values_like_the_row(study):
+    data, t = study.data, study.data.origins("test")[0]
+    loaded = modelfile.load(paths.study_dir(STUDY) / study.dense.row["artefact"])
+    found = loaded.forecast(data.y[:t], data.times[:t])
+    np.testing.assert_allclose(found, data.unscale(study.dense.yhat["test"][0]), rtol=1e-5)
+
+
+def test_weights_are_those_of_matrices():
+    model = SimpleNamespace(parameters=lambda: iter(modelfile.models.build("dlinear", 1, prepare(frame())).parameters()))
+    assert measure.weights(model).shape == (2 * 24 * 6,)

@@ -1,0 +1,121 @@
+"""Runtimes are found by their file, and each forecasts from raw values with its file's own card."""
+
+import numpy as np
+import pytest
+from small_nets import card, dataset, network
+
+from litecast import modelfile, paths, runtimes, training
+from litecast.errors import ModelFileError, StudyError
+from litecast.models.classical import boosting, ridge, stored
+from litecast.runtimes import Executed, inputs
+
+
+def test_found_by_their_file(tmp_path, monkeypatch):
+    assert set(runtimes.names()) == {"onnxruntime", "sklearn", "torch"}
+    for name in runtimes.names():
+        module = runtimes.module(name)
+        assert module.SUFFIX.startswith(".") and 0 < module.TOLERANCE < 1e-3
+        assert all(callable(getattr(module, word)) for word in ("open", "predict", "call", "executed"))
+    assert [name for name in runtimes.names() if hasattr(runtimes.module(name), "export")] == ["onnxruntime", "torch"]
+    (tmp_path / "runtimes").mkdir()
+    (tmp_path / "runtimes" / "x.py").write_text('FORMAT = "x"\nSUFFIX = ".x"\nTOLERANCE = 1e-4\n')
+    (tmp_path / "runtimes" / "helper.py").write_text("RUNS = 200\n")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    assert runtimes.names() == ["x"]
+
+
+def test_an_unknown_runtime_is_refused_with_the_nearest():
+    with pytest.raises(StudyError, match="runtime 'onnx_runtime' is unknown; did you mean 'onnxruntime'"):
+        runtimes.module("onnx_runtime")
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+@pytest.mark.parametrize("family", ["lstm", "nlinear", "tcn"])
+def test_torch_forecasts_as_the_network_does(family, transform, tmp_path):
+    data = dataset(transform)
+    model, place = network(family, data), runtimes.module("torch")
+    (tmp_path / "m").write_bytes(place.export(model, card(data)))
+    opened = place.open(tmp_path / "m")
+    for part in ("val", "test"):
+        origins = data.origins(part)
+        expected, found = training.predict(model, data, origins), place.predict(opened, data, origins)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=0, atol=place.TOLERANCE * np.abs(expected).max())
+    assert place.executed(opened) == Executed("float32", 1.0, 1.0)
+
+
+def test_torch_believes_the_card_of_the_file_not_the_dataset(tmp_path):
+    """A file whose scaler is wrong forecasts wrong, and its rows say so."""
+    data = dataset()
+    place, about = runtimes.module("torch"), card(data)
+    model, origins = network("nlinear", data), data.origins("val")
+    about.std = [1000 * value for value in about.std]  # every window is flat beside it
+    (tmp_path / "m").write_bytes(place.export(model, about))
+    found = place.predict(place.open(tmp_path / "m"), data, origins)
+    assert np.abs(found - training.predict(model, data, origins)).max() > 0.01
+    about.series[0] = "other"
+    (tmp_path / "m").write_bytes(place.export(model, about))
+    with pytest.raises(ModelFileError, match="not for this data"):
+        place.predict(place.open(tmp_path / "m"), data, origins)
+
+
+def test_a_dataset_is_seen_through_the_card():
+    data, about = dataset(), card(dataset())
+    about.series, about.mean, about.std = ["c", "x", "a", "b"], [3.0, 0, 1, 2], [30.0, 9, 10, 20]
+    about.transform, about.country = "log", None
+    own = inputs.seen(about, data)
+    assert (own.mean.tolist(), own.std.tolist(), own.F) == ([1, 2, 3], [10, 20, 30], data.F - 1)  # no holidays
+    raw = data.raw(data.x)
+    np.testing.assert_allclose(own.x, (np.log(raw) - own.mean) / own.std, rtol=1e-5)
+    assert own.x.dtype == np.float32 and data.header.transform == "none"
+
+
+def test_what_torch_holds_in_int8_it_runs_in_float32(tmp_path):
+    from litecast.compress import storages
+
+    data, place = dataset(), runtimes.module("torch")
+    model = network("nlinear", data)
+    export = storages.export(model, "int8")
+    modelfile.save(tmp_path / "m", model, export.codecs, card(data), export.held)
+    opened = place.open(tmp_path / "m")
+    assert place.executed(opened, "int8") == Executed("float32", pytest.approx(288 / 294), 0.0)
+    assert place.executed(opened).coverage_macs == 1
+
+
+@pytest.mark.parametrize("family", ["lstm", "patchtst"])
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_all_runtimes_time_the_same_raw_forecast(family, transform, tmp_path):
+    data = dataset(transform)
+    model = network(family, data)
+    made = {}
+    for name in ("torch", "onnxruntime"):
+        place = runtimes.module(name)
+        (tmp_path / name).write_bytes(place.export(model, card(data)))
+        made[name] = place.call(place.open(tmp_path / name))()
+    low, high = np.nanmin(data.raw(data.x)), np.nanmax(data.raw(data.x))
+    for each in made.values():
+        assert each.shape == (1, 6, 1) and (each > low - high).all() and (each < 3 * high).all()
+        assert abs(np.log(abs(each).mean() / data.raw(np.zeros(3))[0])) < 1, "the first series, in its own unit"
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+@pytest.mark.parametrize(("kind", "module"), [("ridge", ridge), ("boosting", boosting)])
+def test_files_of_scikit_learn_forecast_raw_values_as_they_did(kind, module, transform, tmp_path):
+    data, place = dataset(transform), runtimes.module("sklearn")
+    stored.save(tmp_path / "m.skops", kind, module.fit(data), data)
+    opened = place.open(tmp_path / "m.skops")
+    expected = stored.forecast(stored.load(tmp_path / "m.skops"), data)
+    for part in ("val", "test"):
+        found = place.predict(opened, data, data.origins(part))
+        np.testing.assert_allclose(found, expected[part], rtol=0, atol=1e-6)
+    assert opened.card.series == data.names and opened.card.H == 6
+    made = place.call(opened)()
+    assert made.shape == (1, 6, 1) and (made > 0).all() and (made < 3 * np.nanmax(data.raw(data.x)[:, 0])).all()
+    executed = place.executed(opened)
+    assert executed.precision == "" and np.isnan(executed.coverage_macs) and np.isnan(executed.coverage_weights)
+    data.names = ["a", "b", "d"]
+    with pytest.raises(ModelFileError, match="not for this data"):
+        place.predict(opened, data, data.origins("val"))
+    (tmp_path / "m.skops").write_bytes(b"PK")
+    with pytest.raises(ModelFileError, match="m.skops"):
+        place.open(tmp_path / "m.skops")
