@@ -273,8 +273,8 @@ def test_costs_add_up_along_a_route_and_what_is_not_known_stays_so():
 
 def test_what_we_saw_is_what_the_report_selects(study):
     for technique, made in study.made.items():
-        told, rows = made.saw(), pd.concat([study.deep.rows[study.deep.rows.technique == "dense"], made.rows])
-        rows = results.typed(rows.reset_index(drop=True))
+        told, rows = made.saw(), pd.DataFrame([study.dense.row, study.extra.row, *made.run.rows])
+        rows = results.typed(rows)
         best = rows[results.select(rows) & (rows.role == "compressed")].row_id
         chosen, _ = results.chosen(made.run.rows, study.dense.row, study.extra.row)
         assert chosen.row_id in set(best) and f"level **{chosen.level}**, stored {chosen.variant}" in told, technique

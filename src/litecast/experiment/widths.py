@@ -46,7 +46,7 @@ class Widths(Work):
     @property
     def front(self) -> pd.DataFrame:
         """All widths in all storages."""
-        return self.rows[self.rows.technique == "width"]
+        return pd.DataFrame([row for row in self.run.rows if row["technique"] == "width"])
 
     def pictures(self) -> Iterator:
         """How the widths learn and what that costs, forecasts at fixed dates, and where the errors are: each with a

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from types import SimpleNamespace
 
-import pandas as pd
-
 from litecast import catalogue, models, results
 from litecast.data import load, windows
 from litecast.errors import TooFewWindows
@@ -30,11 +28,6 @@ class Work:
         self.data = windows.prepare(load(s.dataset, s.study))
         enough(self.data, s.model)
         self.budget = Budget(s.steps, s.batch, s.lr, s.train_windows or None, s.loss, getattr(s, "retrain_steps", 0))
-
-    @property
-    def rows(self) -> pd.DataFrame:
-        """The finished rows of this run."""
-        return results.typed(pd.DataFrame(self.run.rows))
 
 
 def settings(stage: str, names: Mapping) -> SimpleNamespace:

@@ -133,7 +133,7 @@ def in_one_runtime(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     runtime = counts.index[-1] if len(counts) else ""
     times = timed.set_index(function(timed))[timed.runtime.to_numpy() == runtime]
     there = {name: own(rows).row_id.map(times[name]) for name in (*LATENCY, "latency_ratio", "run")}
-    return own(rows).assign(**there | {"run": there["run"].fillna("")}), runtime
+    return typed(own(rows).assign(**there)), runtime
 
 
 def headline(rows: pd.DataFrame) -> pd.DataFrame:

@@ -103,7 +103,7 @@ def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     of the file itself or of its copy; front: test WAPE of the front at its size, NaN where no file of it is so small.
     """
     (times, runtime), skill = results.in_one_runtime(rows), results.has_skill(rows)
-    files, timed = results.means(results.own(rows)), results.means(results.typed(times))
+    files, timed = results.means(results.own(rows)), results.means(times)
     files = files.assign(
         key=["/".join(key) for key in files[KEYS].to_numpy()],
         good=[bool(skill.get(key, True)) for key in zip(files.dataset, files.model, strict=True)],
