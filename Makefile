@@ -26,8 +26,8 @@ quick: ## the quick study: synthetic data, a few minutes
 data: $(READY) ## only the data of a study: collected, checked, one page per dataset [STUDY=default]
 	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml --stage 1 $(if $(JOBS),--jobs $(JOBS))
 
-test: $(READY) ## all tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## all tests, on all cores
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 lab: $(READY) ## the notebooks in JupyterLab
 	@$(BIN)/python -m ipykernel install --sys-prefix --name litecast --display-name litecast

@@ -64,7 +64,7 @@ def _day(offices: int) -> bytes:
 
 def measured(folder: str) -> tuple[float, float]:
     """Seconds and peak MB of collecting all files of a folder in a child of its own."""
-    code = ("import resource, sys\nfrom litecast.data import collecting\n"
+    code = ("import resource, sys\nfrom litecast.collect import collecting\n"
             "collecting.collect('toll-files', 'tolls', {'files': sys.argv[1] + '/*.zip'})\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")  # fmt: skip
     began = time.perf_counter()

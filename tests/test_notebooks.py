@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from litecast import paths
+from litecast import catalogue, paths
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -90,7 +90,7 @@ def test_cells_are_few_and_short_and_each_is_announced(path):
     assert len(code(notebook)) <= MANY_CELLS
     for above, cell in zip(notebook.cells, notebook.cells[1:], strict=False):
         if cell.cell_type == "code":
-            assert 1 <= len(cell.source.splitlines()) <= MANY_LINES, cell.source
+            assert is_parameters(cell) or 1 <= len(cell.source.splitlines()) <= MANY_LINES, cell.source
             said = above.cell_type == "markdown" or is_parameters(cell) or path.stem.endswith(REPORT)
             assert said, f"nothing says why: {cell.source}"
 
@@ -113,12 +113,28 @@ def test_ends_with_what_we_saw_computed_from_the_run(path):
 
 def test_the_number_of_a_notebook_is_its_stage():
     names = [path.stem for path in NOTEBOOKS]
-    assert len({name[:2] for name in names}) == len(names), "two notebooks have one number"
-    assert len({name[3:] for name in names}) == len(names), "two notebooks have one name"
+    assert len({name[:3] for name in names}) == len(names), "two notebooks have one number"
+    assert len({name[4:] for name in names}) == len(names), "two notebooks have one name"
     for name in names:
-        assert re.fullmatch(rf"{name[0]}\d_({STAGES[name[0]]})", name)
-    techniques = {name[3:] for name in names if name[0] == "3"}
-    assert techniques == {path.stem for path in (paths.PACKAGE / "compress").glob("*.py")} - {"__init__"}
+        assert re.fullmatch(rf"{name[0]}\d\d_({STAGES[name[0]]})", name)
+    techniques = {name[4:] for name in names if name[0] == "3"}
+    assert techniques == set(catalogue.members("compress", "LEVELS", "VARIANTS"))
+
+
+SHARED = 1 / 3  # of a notebook's code lines may stand in another one
+
+
+@pytest.mark.parametrize("stage", ["2", "3"])
+def test_two_thirds_of_a_notebook_are_its_own(stage):
+    """Lines of code, without parameters and imports, that also stand in a notebook of the same stage."""
+    lines = {path.stem: [line.strip() for cell in code(read(path)) if not is_parameters(cell)
+                         for line in cell.source.splitlines()
+                         if line.strip() and not line.strip().startswith(("import ", "from "))]
+             for path in NOTEBOOKS if path.stem.startswith(stage)}  # fmt: skip
+    for name, own in lines.items():
+        others = {line for other, theirs in lines.items() if other != name for line in theirs}
+        pasted = [line for line in own if line in others]
+        assert len(pasted) <= SHARED * len(own), (name, pasted)
 
 
 def run(path):

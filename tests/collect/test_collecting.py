@@ -72,9 +72,7 @@ def toy(tmp_path, monkeypatch):
     """A module with two sources, as if it lay in sources/."""
     monkeypatch.setenv("LITECAST_DATA", str(tmp_path / "data"))
     module = SimpleNamespace(OPTIONS={"roads": Options, "shares": Options}, PARTS={"roads": roads, "shares": shares})
-    literal = data._literal
-    monkeypatch.setattr(collecting, "_literal", lambda m, name: WORDS.get(name) if m == "toy" else literal(m, name))
-    monkeypatch.setattr(collecting, "_modules", lambda: ["toy"])
+    monkeypatch.setattr(collecting, "_listed", lambda: {"toy": WORDS})
     monkeypatch.setattr(collecting, "_module", lambda source: collecting._file(source) and module)
     CALLS.clear()
 
@@ -155,7 +153,7 @@ def test_a_part_that_was_damaged_is_named_and_made_again():
 
 
 @pytest.mark.parametrize("options, says", [
-    ({}, "spots: must be given"), ({"spot": "A"}, "no such option, did you mean spots"),
+    ({}, "spots: must be given"), ({"spot": "A"}, "no such option; did you mean 'spots'"),
     ({"spots": "A", "start": "soon"}, "start: .*date.*'soon'"),
 ])  # fmt: skip
 def test_options_are_checked_before_anything_happens(options, says):

@@ -355,7 +355,7 @@ def test_what_is_no_answer_is_said(serve, server, kind, words):
     ({"codes": ""}, "no stock is named"), ({"codes": "A005930"}, "no leading A"), ({"codes": "00104k"}, "capitals"),
     ({"codes": "5930"}, "six digits"),
     ({"base": "2025-09-10"}, "is not over in Korea"), ({"since": "2025-09-09", "base": "2025-09-08"}, "after the base"),
-    ({"codes": "005930_NX", "mock": "true"}, "KRX only"), ({"code": "x"}, "did you mean codes"),
+    ({"codes": "005930_NX", "mock": "true"}, "KRX only"), ({"code": "x"}, "did you mean 'codes'"),
     ({"codes": "005935"}, "no such stock"),
 ])  # fmt: skip
 def test_what_cannot_be_asked_is_refused(serve, options, words):

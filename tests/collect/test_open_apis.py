@@ -313,7 +313,7 @@ def test_a_missing_key_says_where_to_get_one(api, monkeypatch):
 def test_options_are_described_and_checked(api):
     fields = collecting.options_of(api.case.source).model_fields
     assert all(field.description for field in fields.values())
-    with pytest.raises(DataError, match="no such option, did you mean page_size"):
+    with pytest.raises(DataError, match="no such option; did you mean 'page_size'"):
         api.first(page_sise="3")
     assert not api.server.requests
 

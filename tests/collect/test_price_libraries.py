@@ -318,7 +318,7 @@ def test_a_missing_package_says_what_to_type_and_others_are_not_imported(monkeyp
                           "yfinance": "pip install yfinance"}.items():  # fmt: skip
         with pytest.raises(DataError, match=f"is not installed.*{words}"):
             collect(source)
-    code = ("import sys; from litecast.data.sources import price_libraries; "
+    code = ("import sys; from litecast.collect.sources import price_libraries; "
             "print([name for name in ('FinanceDataReader', 'pykrx', 'yfinance', 'pandas') if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -62,12 +62,12 @@ def quantise(source: Path, target: Path, windows) -> None:
 
 
 def ranges(graph: onnx.ModelProto) -> pd.DataFrame:
-    """What each quantised activation was seen to span: low, high (scaled units), step."""
+    """What each quantised activation was seen to span, in order: the node it comes from, low, high, step."""
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
-    rows = []
+    made_by, rows = {name: node.op_type for node in graph.graph.node for name in node.output}, []
     for node in (node for node in graph.graph.node if node.op_type == "QuantizeLinear" and node.input[0] not in held):
         step, zero = float(held[node.input[1]]), int(held[node.input[2]])
-        rows.append({"activation": node.input[0], "low": -zero * step, "high": (255 - zero) * step, "step": step})
+        rows.append({"behind": made_by.get(node.input[0], "input"), "low": -zero * step, "high": (255 - zero) * step, "step": step})
     return pd.DataFrame(rows)
 
 

@@ -21,7 +21,7 @@ from litecast.figures import fronts, sweeps
 
 class Compression(Work):
     """One technique on one network. dense: the reference; start: what it compresses (dense, or the end of `route`);
-    made: (variant, level) -> Measured of the first storage; stories: the same -> the technique's own table."""
+    made: (variant, level) -> Measured of the first storage; stories: (variant or control, level) -> what it told."""
 
     def __init__(self, technique, names: Mapping):
         self.technique, self.name = technique, technique.__name__.rsplit(".", 1)[1]
@@ -102,6 +102,7 @@ class Compression(Work):
         if self.technique.CHAIN:  # one cut, retrained for as long as the whole chain was
             budget = replace(budget, retrain_steps=like.row["train_steps"] - self.start.row["train_steps"])
         made, shared = self._compress(self.start, level, variant, control=kind, budget=budget)
+        self.stories[kind, level] = made.story
         return store(self.run, self.data, made.model, made.files[storage], row | shared, self.dense, made.masks)
 
     def _scratch(self, like: Measured, row: dict, storage: str) -> Measured:
@@ -128,12 +129,13 @@ class Compression(Work):
         """Error by level, error against bytes, and what each level took: each with a sentence before it."""
         yield Markdown("Validation error by level, a line for each way of storing; ringed levels are those that the "
                        "report selects, the grey line is the dense network.")
-        yield sweeps.level_curve(self.table.assign(selected=results.select(self.table).astype(float)))
+        table = self.table.assign(selected=results.select(self.table).astype(float))
+        yield sweeps.level_curve(table)
         if len(self.made) > 1:
             yield Markdown("The same files by their error on test, against their bytes.")
-            yield fronts.error_against(self.table, x="bytes", dataset=self.data.header.name)
+            yield fronts.error_against(table, x="bytes", dataset=self.data.header.name)
         yield Markdown("What it cost to get there, over the whole route: all training, and the seconds of compressing.")
-        rows = self.table[self.table.control == ""].drop_duplicates(["technique", "level"]).set_index("level")
+        rows = table[table.control == ""].drop_duplicates(["technique", "level"]).set_index("level")
         cost = rows[["train_s", "compress_s", "bytes", "macs"]].assign(train_gmacs=rows.train_macs / 1e9)
         yield cost.style.format(precision=1, na_rep="")
 
