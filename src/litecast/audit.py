@@ -81,7 +81,8 @@ def _line(study: str, row: dict, rows: list[dict], forecasts) -> dict:
         return line | {"checked": 0, "deviation": np.nan, "difference": f"{type(error).__name__}: {error}"}
     allowed = runtimes.module(row["runtime"]).TOLERANCE
     gaps = {name: _gap(name, row, value) for name, value in found.items()}
-    wrong = [f"{name} {_text(found[name])}, the row says {_text(row[name])}" for name, gap in gaps.items()
+    texts = {name: [v if isinstance(v, str) else f"{v:.8g}" for v in (found[name], row[name])] for name in found}
+    wrong = ["{} {}, the row says {}".format(name, *texts[name]) for name, gap in gaps.items()
              if not gap <= (allowed if name.startswith(PARTS) else 0)]
     return line | {"checked": len(gaps), "deviation": max(gaps.values()), "difference": "; ".join(wrong)}
 
@@ -101,10 +102,6 @@ def _found(study: str, row: dict, dense: dict | None, forecasts) -> dict[str, fl
     return {name: value for name, value in found.items() if not is_empty(row[name])}
 
 
-def _text(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.8g}"
-
-
 def _gap(name: str, row: dict, value: float | str) -> float:
     """Distance of a value from its row's, in the unit of TOLERANCE (counts and bytes: absolute; words: 0 or inf)."""
     if isinstance(value, str):
@@ -118,12 +115,12 @@ def _dense(row: dict, rows: list[dict]) -> dict | None:
     """The row whose forecasts `drift` is measured from: the float32 file of the same width in a sweep, else dense."""
     if np.isnan(row["val_drift"]):
         return None
-    same = ("width", row["level"], "float32") if row["technique"] == "width" else None
-    found = [r for r in rows if not r["copy_of"] and not r["control"] and
-             ((r["technique"], r["level"], r["variant"]) == same if same else r["technique"] == "dense")]
-    if not found:
-        raise LitecastError("drift cannot be checked: the dense row that it was measured from is missing")
-    return found[0]
+    same = {"technique": "width", "level": row["level"], "variant": "float32"}
+    wanted = {"copy_of": "", "control": ""} | (same if row["technique"] == "width" else {"technique": "dense"})
+    for other in rows:
+        if wanted.items() <= other.items():
+            return other
+    raise LitecastError("drift cannot be checked: the dense row that it was measured from is missing")
 
 
 def _key(row: dict) -> tuple:
@@ -208,11 +205,6 @@ def main(arguments: list[str] | None = None) -> int:
     except LitecastError as error:
         print(f"audit: {error}", file=sys.stderr)
         return 1
-    _print(lines, accepted, options)
-    return int(bool((lines.difference != "").any() or accepted or lines.empty))
-
-
-def _print(lines: pd.DataFrame, accepted: list[str], options) -> None:
     wrong = lines[lines.difference != ""]
     table = lines.assign(differs=lines.difference != "").groupby(["dataset", "model", "runtime"]).agg(
         rows=("row_id", "size"), values=("checked", "sum"), deviation=("deviation", "max"), differ=("differs", "sum"))
@@ -223,6 +215,7 @@ def _print(lines: pd.DataFrame, accepted: list[str], options) -> None:
         print(f"ACCEPTED {line}")
     print(f"{len(lines)} rows with a file, {len(wrong)} differ; "
           f"{options.mutations} damaged files, {len(accepted)} not refused")
+    return int(bool(len(wrong) or accepted or lines.empty))
 
 
 if __name__ == "__main__":

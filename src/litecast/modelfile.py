@@ -30,7 +30,7 @@ from litecast import codecs, models
 from litecast.codecs import Quantised
 from litecast.data import calendar
 from litecast.data.frame import FREQUENCIES, TRANSFORMS
-from litecast.data.windows import fill
+from litecast.data.windows import fill, to_raw, to_scaled
 from litecast.errors import DataError, ModelFileError
 from litecast.files import replacing
 from litecast.models.base import Forecaster
@@ -131,8 +131,7 @@ class Loaded:
                 out = self.model(x, None if z is None else torch.from_numpy(z)[None])[0].numpy()
         except (RuntimeError, TypeError, ValueError) as error:  # sizes that no tensor of the file depends on
             raise ModelFileError(f"{self.path}: its network cannot run, the file is damaged: {error}") from error
-        own = out.astype(np.float64) * np.asarray(card.std) + np.asarray(card.mean)
-        return np.exp(own) if card.transform == "log" else own
+        return to_raw(out.astype(np.float64), card.mean, card.std, card.transform)
 
     def _inputs(self, raw: np.ndarray) -> np.ndarray:
         """(L, C) float32, scaled, gaps filled as in training."""
@@ -142,10 +141,8 @@ class Loaded:
                             f"not {' x '.join(map(str, raw.shape))}")
         if np.isinf(raw).any():
             raise DataError("values to forecast from must be finite; give NaN where one is missing")
-        if card.transform == "log":
-            raw = np.log(raw, out=np.full_like(raw, np.nan), where=raw > 0)  # no logarithm: missing, as in training
-        filled, _ = fill(raw, card.season)
-        return np.nan_to_num((filled[-card.L :] - card.mean) / card.std, nan=0.0).astype(np.float32)
+        filled, _ = fill(to_scaled(raw, card.mean, card.std, card.transform), card.season)
+        return np.nan_to_num(filled[-card.L :], nan=0.0).astype(np.float32)
 
     def _known(self, times, count: int) -> np.ndarray | None:
         """(L + H, F) float32, or None for a network without known inputs."""
@@ -226,7 +223,7 @@ def load(path) -> Loaded:
 # ---- writing
 
 def _tables(held: Mapping[str, Quantised]) -> dict[str, tuple]:
-    """The tables that tensors share, by name, with their codec. Raises ModelFileError where two of one name differ."""
+    """The tables that tensors share, by name, with their codec; ModelFileError where two of one name differ."""
     tables = {}
     for each in held.values():
         if each.shared is not None and not np.array_equal(tables.setdefault(each.shared, each.table), each.table):

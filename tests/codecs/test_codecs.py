@@ -450,13 +450,22 @@ def deep(levels):
     (b"\1", {"codec": "codebook", "entries": 5, "shared": "book"}, "no table 'book'"),
     (b"\1", {"codec": "codebook", "entries": 4, "shared": ["book"]}, "no table"),
     (b"\3", {"codec": "codebook", "entries": 3, "dim": 2, "shared": "rows"}, "fit"),  # an index beyond the table
-    (b"\0\0\2", {"codec": "codebook", "entries": 1}, "bytes|fit"), (b"\0\0\xff", {"codec": "ternary"}, "five"),
+    (b"\0\0\2", {"codec": "codebook", "entries": 1}, "bytes|fit"), (b"\0\0\xff", {"codec": "ternary"}, "5 codes"),
     (b"\0\0\0", {"codec": "intn", "bits": 4, "newer": 1}, "newer.*update"), (b"", {"codec": "sparse"}, "unknown codec"),
     (bytes(8), deep(300), "4 codecs"), (bytes(8), deep(4), "4 codecs"),
 ])  # fmt: skip
 def test_what_the_file_cannot_mean_is_refused(stream, meta, word):
     with pytest.raises(ModelFileError, match=word):
         codecs.decode(stream, meta, (2,), TABLES)
+
+
+def test_elements_that_stand_in_more_groups_than_there_are_scales_are_refused():
+    meta = {"codec": "sparse", "gap": 0, "values": {"codec": "binary", "group": 2}}
+    scales, bits = np.float16([1, 2, 3]).tobytes(), bytes([0b111])
+    assert codecs.decode(bytes([0b010101]) + scales + bits, meta, (6,)).tolist() == [1, 0, 2, 0, 3, 0]
+    for cut in (4, 2):  # three elements would fit into two groups of two
+        with pytest.raises(ModelFileError, match="too short"):
+            codecs.decode(bytes([0b010101]) + scales[:cut], meta, (6,))
 
 
 @pytest.mark.parametrize("meta", [

@@ -4,7 +4,6 @@ import re
 from urllib.parse import unquote
 
 import nbformat
-import numpy as np
 import pandas as pd
 import pytest
 from made import fetched, text_of
@@ -48,7 +47,7 @@ def small_figure(title="그림"):
 
 
 def test_table_gives_the_same_cells_as_markdown_and_html():
-    frame = pd.DataFrame({"name": ["a|b", "c_d"], "x": [1.23456, np.nan], "n": ["3 %", "12 %"]})
+    frame = pd.DataFrame({"name": ["a|b", "c_d"], "x": ["1.235", "–"], "n": ["3 %", "12 %"]})
     data, mark = table(frame, "Two rows", ["runs/x%3D1/notebook.html", None])._repr_mimebundle_()
     lines = data["text/markdown"].splitlines()
     assert lines[0] == "| name | x | n |"
@@ -61,7 +60,7 @@ def test_table_gives_the_same_cells_as_markdown_and_html():
 
 
 def test_table_refuses_links_that_do_not_match_its_lines():
-    with pytest.raises(ValueError, match="1 links for the 2 lines"):
+    with pytest.raises(ValueError, match="shorter"):
         table(pd.DataFrame({"a": [1, 2]}), "c", ["x"])
 
 
@@ -77,7 +76,6 @@ def test_run_link_is_relative_and_quoted():
     assert " " not in link and "=" not in link
     assert unquote(link) == "runs/30_x/dataset=서울 교통,model=lstm,seed=0/notebook.html"
     assert run_link("") is None and run_link(None) is None
-    assert run_link("runs/a/b", "../../../").startswith("../../../runs/")
 
 
 def test_figure_is_svg_without_a_date():
@@ -175,7 +173,7 @@ def test_same_notebook_gives_the_same_files(tmp_path):
 def test_failing_typst_is_a_run_error_and_leaves_no_file(tmp_path, monkeypatch):
     nbformat.write(notebook_of(), tmp_path / "notebook.ipynb")
     monkeypatch.setattr(exporters, "_source", lambda text: "#let x = \n#unknown-function()")
-    with pytest.raises(RunError, match=r"(?s)Typst.*report\.typ"):
+    with pytest.raises(RunError, match=r"(?s)Typst.*main\.typ"):
         export(tmp_path / "notebook.ipynb", tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["notebook.ipynb"]
 

@@ -306,7 +306,7 @@ def test_the_same_function_in_two_runtimes_is_told_once(reports):
         shown, earlier = (pages.table(m, name).data["text/markdown"] for m in (made, before))
         assert shown == earlier or name == "recommendation"  # times there are those of the copies
     assert made.runtime == "onnxruntime" and before.runtime == "torch"
-    timed, own = tables.timed(made).set_index("row_id"), before.known()
+    timed, own = tables.timed(made).set_index("row_id"), before.files.set_index("row_id")
     assert len(timed) == len(tables.timed(before)) and not timed.index.str.contains("onnx").any()
     assert (timed.ms == own.ms[timed.index] / 2).all() and set(timed.run) == {"runs/500_timing/late"}
     gain = paragraphs.findings(made)["speed"]
@@ -325,7 +325,18 @@ def test_an_int8_file_of_another_runtime_is_told_like_any_other(reports):
     assert "lstm, int8 8 (static-int8)" in pages.table(made, "recommendation").data["text/markdown"]
     assert "| int8 | 1 |" in pages.table(made, "verdicts").data["text/markdown"]
     decoded = paragraphs.failures(made)["decoded"]
-    assert decoded and decoded == (made.files[made.files.role == "compressed"].coverage_macs < 0.5).sum()
+    assert decoded and decoded == (made.files[made.files.role == "compressed"].coverage_macs == 0).sum()
+
+
+@pytest.mark.parametrize("share, told_of", [(0.0, "Storage only"), (0.2, "computes 20 % of"), (0.5, ""), (1.0, "")])
+def test_a_file_that_computes_in_part_in_few_bits_is_told_by_itself(reports, share, told_of):
+    make_study(models=("lstm",), techniques=("channel_pruning",), seeds=(0,), failed=0)
+    made = facts.read("made")
+    made.files["coverage_macs"] = 1.0
+    made.files.loc[made.files.index[made.files.role == "compressed"][0], "coverage_macs"] = share
+    said = plain(told(made, "failures"))
+    assert [text in said for text in ("Storage only", "in part only")] == [share == 0, share == 0.2]
+    assert told_of in said
 
 
 def test_a_chain_has_a_section_under_the_names_of_its_steps(reports):
@@ -420,11 +431,12 @@ def test_every_technique_is_told_in_its_own_words(technique):
     assert f"one level ({literals['LEVEL']}) per model" in words.phrase("captions", "selected", **about)
     for control, meaning in literals["CONTROLS"].items():
         assert f"{control.replace('_', ' ')}, {meaning};" in words.phrase("captions", "controls", **about)
-    assert words.note(technique) == literals.get("NOTE", "")
+    assert words.said(technique, "NOTE").get(technique, "") == literals.get("NOTE", "")
 
 
 def test_a_technique_without_a_file_is_told_by_its_name():
-    assert (words.meaning("gone"), words.note("gone")) == ("level", "")
+    assert "one level (level) per" in words.phrase("captions", "selected", technique="gone", runtime="torch")
+    assert words.said("gone", "NOTE") == {}
     assert words.control("no_teacher", "gone") == "no teacher"
 
 
@@ -450,11 +462,11 @@ def test_percent(value, shown):
 
 
 def test_numbers_and_names():
-    assert plain(words.change(-0.031)) == "−3.1 %" and plain(words.change(0.031)) == "+3.1 %"
-    assert [words.kilo(v) for v in (1234, 12345678, float("nan"))] == ["1.23", "12346", "–"]
+    assert plain(words.percent(0.031, 1, "+")) == "+3.1 %" and plain(words.percent(-0.031, 1)) == "-3.1 %"
+    assert [words.short(v, 1e3) for v in (1234, 12345678, float("nan"))] == ["1.23", "12346", "–"]
     assert [words.count(n, "file") for n in (1, 0, ["a", "b"])] == ["1 file", "0 files", "2 files"]
     assert words.listed((4, 16, 64)) == "4, 16 and 64" and words.listed([4]) == "4"
     assert words.names(["arima", "mobilenet_v2"]) == "ARIMA, mobilenet v2"
     assert words.names("abcdefgh") == "a, b, c, d, e, f and 2 more"
-    assert words.group("width/int8") == "bits alone, int8"
-    assert words.group("channel_pruning+int8") == "channel pruning + int8"
+    assert words.phrase("labels", "group", value="width/int8") == "bits alone, int8"
+    assert words.phrase("labels", "group", value="channel_pruning+int8") == "channel pruning + int8"

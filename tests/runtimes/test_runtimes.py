@@ -15,8 +15,9 @@ def test_found_by_their_file(tmp_path, monkeypatch):
     for name in runtimes.names():
         module = runtimes.module(name)
         assert module.SUFFIX.startswith(".") and 0 < module.TOLERANCE < 1e-3
-        assert all(callable(getattr(module, word)) for word in ("open", "predict", "call", "executed"))
-    assert [name for name in runtimes.names() if hasattr(runtimes.module(name), "export")] == ["onnxruntime", "torch"]
+        assert all(callable(getattr(module, word)) for word in ("open", "predict", "executed"))
+    for word in ("export", "call"):  # of networks only
+        assert [name for name in runtimes.names() if hasattr(runtimes.module(name), word)] == ["onnxruntime", "torch"]
     (tmp_path / "runtimes").mkdir()
     (tmp_path / "runtimes" / "x.py").write_text('FORMAT = "x"\nSUFFIX = ".x"\nTOLERANCE = 1e-4\n')
     (tmp_path / "runtimes" / "helper.py").write_text("RUNS = 200\n")
@@ -109,8 +110,6 @@ def test_files_of_scikit_learn_forecast_raw_values_as_they_did(kind, module, tra
         found = place.predict(opened, data, data.origins(part))
         np.testing.assert_allclose(found, expected[part], rtol=0, atol=1e-6)
     assert opened.card.series == data.names and opened.card.H == 6
-    made = place.call(opened)()
-    assert made.shape == (1, 6, 1) and (made > 0).all() and (made < 3 * np.nanmax(data.raw(data.x)[:, 0])).all()
     executed = place.executed(opened)
     assert executed.precision == "" and np.isnan(executed.coverage_macs) and np.isnan(executed.coverage_weights)
     data.names = ["a", "b", "d"]

@@ -237,7 +237,7 @@ def test_buffers_are_resident():
 
 def test_cost_is_for_one_series_unless_they_are_mixed():
     class Mixing(nn.Module):
-        config, n_known, mixes_channels = SimpleNamespace(L=8, H=8), 0, True
+        config, n_known, mixes_channels = SimpleNamespace(L=8, H=8, F=0), 0, True
 
         def __init__(self):
             super().__init__()

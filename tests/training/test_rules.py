@@ -165,7 +165,8 @@ def test_what_is_trained_quantised_is_what_is_left(family, learned):
         assert len(values.unique()) <= 7 * len(values) and values.unique().numel() > 1
         codes, steps = q.codes(values), q.steps(values).reshape(-1, *[1] * (values.ndim - 1))
         torch.testing.assert_close(steps * codes, values, rtol=1e-6, atol=0)  # quantised again: the same
-    again = training.loop._look(model, training.Windows(data), training.windows.pairs(data, "val", 4000, None), "mae", (), [], 0)
+    val = training.windows.pairs(data, "val", 4000, None)
+    again = training.loop._look(model, training.Windows(data), val, "mae", (), [], 0)
     assert again[0] == pytest.approx(fit.log.val_loss.min(), rel=1e-5), "what was judged is what is kept"
 
 

@@ -6,6 +6,7 @@ scale. Stream: scales, scales of negative codes ("negative": 1), zero points (ui
 Scales are float16 where each is one exactly, else float32 ("scale": 4).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,31 +28,24 @@ class Place:
 
     @property
     def size(self) -> int:
-        return _bits.size(self.shape) if self.where is None else len(self.where)
+        return math.prod(self.shape) if self.where is None else len(self.where)
 
     def at(self, where: np.ndarray) -> "Place":
         """Those of them at positions `where` (ascending, counted among them)."""
         return Place(self.shape, where if self.where is None else self.where[where])
 
-    def groups(self, meta: dict) -> int:
-        """K, the number of groups that have an element; takes no memory, whatever shape is claimed."""
-        return -(-self.size // self._run(meta)) if self.where is None else len(self.counts(meta))
-
-    def counts(self, meta: dict) -> np.ndarray:
-        """Elements of each of these groups, (K,)."""
-        run = self._run(meta)
-        if self.where is None:
-            full, rest = divmod(self.size, run)
-            return np.append(np.full(full, run), rest) if rest else np.broadcast_to(run, full)
-        edges = np.flatnonzero(np.diff(self.where // run)) + 1  # a group ends where its number changes
-        return np.diff(np.concatenate([[0], edges, [self.size]])) if self.size else np.zeros(0, np.int64)
-
-    def _run(self, meta: dict) -> int:
-        size = _bits.size(self.shape)
-        if "group" in meta:
-            return _bits.integer(meta, "group", 1, max(size, 1))
-        by_row = "axis" in meta and _bits.integer(meta, "axis", 0, 0) == 0 and len(self.shape) > 1
-        return max(size // max(self.shape[0], 1) if by_row else size, 1)
+    def counts(self, meta: dict, most: float = math.inf) -> np.ndarray:
+        """Elements of each group that has one, (K,); if K > most, ModelFileError before anything is allocated."""
+        size = math.prod(self.shape)
+        by_row = _bits.integer(meta, "axis", 0, 0, absent=1) == 0 and len(self.shape) > 1
+        run = max(size // max(self.shape[0], 1) if by_row else size, 1)
+        run = _bits.integer(meta, "group", 1, max(size, 1), absent=run)
+        if self.size <= most * run:  # beyond it there are more, wherever the elements stand
+            edges = (np.append(np.arange(0, size, run), size) if self.where is None else
+                     np.flatnonzero(np.diff(self.where // run, prepend=-1, append=-1)))  # a group's number changes
+            if len(edges) - 1 <= most:
+                return np.diff(edges)
+        raise ModelFileError("the stream is too short for the scales of its groups; the file is damaged")
 
 
 def describe(held: Quantised) -> dict:
@@ -60,32 +54,29 @@ def describe(held: Quantised) -> dict:
     if held.scale is None or not held.size:
         return {} if held.scale is None else rows
     for groups in (rows, {}, {"group": max(int(held.counts[0]), 1)}):
-        if place.groups(groups) == len(held.counts) and np.array_equal(place.counts(groups), held.counts):
+        if np.array_equal(place.counts(groups), held.counts):
             return groups
     raise ModelFileError("scales are for the tensor, for entries of its first axis, or for runs of one length")
 
 
-def write(held: Quantised) -> tuple[bytes, dict]:
+def write(held: Quantised, groups: dict) -> tuple[bytes, dict]:
     """Scales and zero points of a tensor, and their part of its meta."""
     if held.zero is not None and len(held.zero) and not 0 <= held.zero.min() <= held.zero.max() <= 255:
         raise ModelFileError("zero points must lie in 0..255, or with the codes in a range of that width")
     zero = b"" if held.zero is None else held.zero.astype(np.uint8).tobytes()
     parts = [held.scale] if held.negative is None else [held.scale, held.negative]
-    stream, width = _bits.floats(np.concatenate(parts))
-    meta = {} if held.zero is None else {"zero": 1}
-    meta |= {} if held.negative is None else {"negative": 1}
-    return stream + zero, meta | ({} if width == 2 else {"scale": width})
+    stream, width = _bits.floats(np.concatenate(parts), "scale")
+    kinds = {"zero": held.zero, "negative": held.negative}
+    return stream + zero, groups | {key: 1 for key, part in kinds.items() if part is not None} | width
 
 
-def read(stream: bytes, meta: dict, place: Place, code_bytes: int) -> tuple[bytes, dict]:
-    """The codes' part of the stream and the fields of `Quantised` before it; lengths are checked first."""
-    width = _bits.integer(meta, "scale", 4, 4) if "scale" in meta else 2
-    pair = 1 + (_bits.integer(meta, "negative", 1, 1) if "negative" in meta else 0)
-    zero = _bits.integer(meta, "zero", 1, 1) if "zero" in meta else 0
-    groups = place.groups(meta)
-    at = groups * width * pair
-    _bits.check_length(stream, at + groups * zero + code_bytes, meta["codec"])
+def read(stream: bytes, meta: dict, place: Place) -> tuple[bytes, dict]:
+    """The codes' part of the stream, and the fields of `Quantised` before it."""
+    width, zero = _bits.integer(meta, "scale", 4, 4, absent=2), _bits.integer(meta, "zero", 1, 1, absent=0)
+    pair = 1 + _bits.integer(meta, "negative", 1, 1, absent=0)
+    counts = place.counts(meta, len(stream) // (width * pair + zero))
+    groups, at = len(counts), len(counts) * width * pair
     scales = np.frombuffer(stream, f"<f{width}", groups * pair).astype(np.float32).reshape(pair, groups)
-    fields = {"scale": scales[0], "counts": place.counts(meta), "negative": scales[1] if pair == 2 else None,
+    fields = {"scale": scales[0], "counts": counts, "negative": scales[1] if pair == 2 else None,
               "zero": np.frombuffer(stream, np.uint8, groups, at) if zero else None}
     return stream[at + groups * zero :], fields

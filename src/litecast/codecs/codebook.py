@@ -17,36 +17,31 @@ ENTRIES, DIM = 2**16, 2**12
 
 
 def encode(held: Quantised, groups: dict) -> tuple[bytes, dict]:
-    codes, table, meta, head = held.codes.ravel(), held.table, {}, b""
+    codes, table, head, meta = held.codes.ravel(), held.table, b"", {}
     if held.shared is None:
         used, codes = np.unique(codes, return_inverse=True)
         table = table[used]
-        head, width = _bits.floats(table)
-        meta = {} if width == 2 else {"table": width}
+        head, meta = _bits.floats(table, "table")
     if len(table) > ENTRIES or not 1 <= held.dim <= DIM:
-        raise ModelFileError(f"codec codebook: a table of at most {ENTRIES} entries of 1..{DIM} values")
+        raise ModelFileError(f"a table has at most {ENTRIES} entries of 1..{DIM} values")
     meta |= {"dim": held.dim} if table.ndim == 2 else {}
     meta |= {} if held.shared is None else {"shared": held.shared}
     return head + _bits.pack(codes, _bits_of(len(table))), {"entries": len(table)} | meta
 
 
 def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
-    entries = _bits.integer(meta, "entries", 0, ENTRIES)
-    dim = _bits.integer(meta, "dim", 1, DIM) if "dim" in meta else 1
-    shape = (entries, dim) if "dim" in meta else (entries,)
-    width = _bits.integer(meta, "table", 4, 4) if "table" in meta else 2
+    entries, dim = _bits.integer(meta, "entries", 0, ENTRIES), _bits.integer(meta, "dim", 1, DIM, absent=1)
+    width, bits = _bits.integer(meta, "table", 4, 4, absent=2), _bits_of(entries)
+    shape, shared = (entries, dim) if "dim" in meta else (entries,), meta.get("shared")
     count, rest = divmod(place.size, dim)
     if rest:
-        raise ModelFileError(f"codec codebook: {place.size} weights are no rows of {dim}; the file is damaged")
-    shared, used = meta.get("shared"), 0 if "shared" in meta else entries * dim * width
-    _bits.check_length(stream, used + _bits.packed_bytes(count, _bits_of(entries)), "codebook")
-    if "shared" not in meta:
-        table = np.frombuffer(stream, f"<f{width}", entries * dim).reshape(shape)
-    elif not isinstance(shared, str) or shared not in tables or tables[shared].shape != shape:
-        raise ModelFileError(f"codec codebook: the file has no table {str(shared)[:40]!r} of shape {shape}")
-    else:
-        table = tables[shared]
-    return Quantised(_bits.unpack(stream[used:], _bits_of(entries), count), table=table)
+        raise ModelFileError(f"{place.size} weights are no rows of {dim}; the file is damaged")
+    if "shared" in meta and (not isinstance(shared, str) or shared not in tables or tables[shared].shape != shape):
+        raise ModelFileError(f"the file has no table {str(shared)[:40]!r} of shape {shape}")
+    used = 0 if "shared" in meta else entries * dim * width
+    codes = _bits.unpack(stream[used:], bits, count)
+    table = tables[shared] if "shared" in meta else _bits.numbers(stream[:used], f"<f{width}", entries * dim)
+    return Quantised(codes, table=table.reshape(shape))
 
 
 def _bits_of(entries: int) -> int:

@@ -1,7 +1,5 @@
 """32-bit floats as they are: the reference storage, four bytes a weight. Keeps every bit, NaN and -0 included."""
 
-import numpy as np
-
 from . import _bits
 from .quantised import Quantised
 
@@ -14,5 +12,4 @@ def encode(held: Quantised, groups: dict) -> tuple[bytes, dict]:
 
 
 def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
-    _bits.check_length(stream, 4 * place.size, "float32")
-    return Quantised(np.frombuffer(stream, "<f4").astype(np.float32))  # a copy that may be written to
+    return Quantised(_bits.numbers(stream, "<f4", place.size).copy())  # that may be written to

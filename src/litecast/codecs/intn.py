@@ -21,32 +21,29 @@ FARTHEST = 2**15
 def encode(held: Quantised, groups: dict, bits: int = 8) -> tuple[bytes, dict]:
     """Raises ModelFileError where the codes span more than `bits` hold."""
     if type(bits) is not int or not 2 <= bits <= 8:
-        raise ModelFileError(f"codec intn: bits 2..8, not {bits}")
+        raise ModelFileError(f"bits 2..8, not {bits}")
+    codes = held.codes.ravel().astype(np.int64)
     if held.zero is not None and held.size:  # zero points are written unsigned: codes move along
         lowest = min(0, int(held.zero.min()))
-        held = replace(held, codes=held.codes.astype(np.int64) - lowest, zero=held.zero.astype(np.int64) - lowest)
-    codes = held.codes.ravel().astype(np.int64)
+        held, codes = replace(held, zero=held.zero.astype(np.int64) - lowest), codes - lowest
     low, high = (int(codes.min()), int(codes.max())) if codes.size else (0, 0)
-    usual = offset = 0 if held.zero is not None else _middle(bits)
-    if low + offset < 0 or high + offset >= 2**bits:
-        offset = -low
+    usual = _usual(bits, held.zero)
+    offset = usual if 0 <= low + usual <= high + usual < 2**bits else -low
     if high + offset >= 2**bits or abs(offset) > FARTHEST:
-        raise ModelFileError(f"codec intn: codes {low}..{high} span more than {bits} bits hold")
-    head, meta = _groups.write(held)
-    meta |= {} if offset == usual else {"offset": offset}
-    return head + _bits.pack(codes + offset, bits), {"bits": bits} | groups | meta
+        raise ModelFileError(f"codes {low}..{high} span more than {bits} bits hold")
+    head, meta = _groups.write(held, groups)
+    return head + _bits.pack(codes + offset, bits), {"bits": bits} | meta | (
+        {} if offset == usual else {"offset": offset})
 
 
 def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
     bits = _bits.integer(meta, "bits", 2, 8)
-    rest, fields = _groups.read(stream, meta, place, _bits.packed_bytes(place.size, bits))
-    offset = 0 if fields["zero"] is not None else _middle(bits)
-    if "offset" in meta:
-        offset = _bits.integer(meta, "offset", -FARTHEST, FARTHEST)
+    rest, fields = _groups.read(stream, meta, place)
+    offset = _bits.integer(meta, "offset", -FARTHEST, FARTHEST, absent=_usual(bits, fields["zero"]))
     codes = _bits.unpack(rest, bits, place.size)
     return Quantised(np.subtract(codes, offset, dtype=np.int32) if offset else codes, **fields)
 
 
-def _middle(bits: int) -> int:
-    """Added to a symmetric code; also the largest magnitude."""
-    return 2 ** (bits - 1) - 1
+def _usual(bits: int, zero: np.ndarray | None) -> int:
+    """Added to codes where nothing else is said."""
+    return 2 ** (bits - 1) - 1 if zero is None else 0

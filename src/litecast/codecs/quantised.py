@@ -29,30 +29,27 @@ class Quantised:
 
     def __post_init__(self):
         plain = self.scale is None and self.table is None
-        object.__setattr__(self, "codes", np.asarray(self.codes, np.float32 if plain else None))
+        self._set("codes", np.asarray(self.codes, np.float32 if plain else None))
+        for name in ("scale", "negative", "table", "zero", "counts"):
+            if getattr(self, name) is not None:
+                kind = None if name in ("zero", "counts") else np.float32
+                self._set(name, np.atleast_1d(np.asarray(getattr(self, name), kind)))
+        if self.scale is not None and self.counts is None:
+            self._set("counts", np.full(len(self.scale), self.size // max(len(self.scale), 1)))
+        grouped = {len(part) for part in (self.scale, self.zero, self.negative, self.counts) if part is not None}
         if plain:
-            fits = self.zero is self.negative is self.shared is self.counts is None
-        elif self.table is not None:
-            object.__setattr__(self, "table", np.asarray(self.table, np.float32))
-            low, high = (self.codes.min(), self.codes.max()) if self.codes.size else (0, -1)
-            fits = self.scale is self.zero is self.negative is self.counts is None
-            fits = fits and self.table.ndim in (1, 2) and 0 <= low and high < len(self.table)
-            fits = fits and (self.table.ndim == 1 or self.codes.ndim > 0)
+            fits = not grouped and self.shared is None
+        elif self.table is None:
+            fits = len(grouped) == 1 and self.counts.sum() == self.size
         else:
-            self._spell_out()
-            sizes = {len(part) for part in (self.scale, self.zero, self.negative, self.counts) if part is not None}
-            fits = len(sizes) == 1 and self.counts.sum() == self.size
+            low, high = (self.codes.min(), self.codes.max()) if self.codes.size else (0, -1)
+            fits = not grouped and 0 <= low and high < len(self.table)
+            fits = fits and self.table.ndim in (1, 2) and self.table.ndim <= 1 + self.codes.ndim
         if not fits or not (plain or self.codes.dtype.kind in "iu"):
             raise ModelFileError("quantised tensor: its codes, scales, table and groups do not fit each other")
 
-    def _spell_out(self):
-        """Fields as arrays, and the counts that None stands for (one number seen K times, so they take no memory)."""
-        for name, kind in (("scale", np.float32), ("negative", np.float32), ("zero", None), ("counts", None)):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.atleast_1d(np.asarray(getattr(self, name), kind)))
-        if self.counts is None:
-            groups = len(self.scale)
-            object.__setattr__(self, "counts", np.broadcast_to(self.size // max(groups, 1), groups))
+    def _set(self, name: str, value: np.ndarray) -> None:
+        object.__setattr__(self, name, value)  # the only way into a frozen class
 
     @property
     def dim(self) -> int:
@@ -86,10 +83,7 @@ class Quantised:
 
     def nonzero(self) -> np.ndarray:
         """Ascending flat positions of the elements that are not zero, (n,); with a table of rows, of whole rows."""
-        flat = self.values().ravel()
-        if self.dim == 1:
-            return np.flatnonzero(flat)
-        rows = np.flatnonzero(flat.reshape(-1, self.dim).any(1))
+        rows = np.flatnonzero(self.values().reshape(-1, self.dim).any(1))
         return (rows[:, None] * self.dim + np.arange(self.dim)).ravel()
 
     def take(self, where: np.ndarray) -> "Quantised":
@@ -103,6 +97,5 @@ class Quantised:
             return Quantised(codes, table=self.table, shared=self.shared)
         group = np.searchsorted(np.cumsum(self.counts), where, side="right")
         kept, counts = np.unique(group, return_counts=True)
-        scale, zero, negative = (None if part is None else part[kept] for part in
-                                 (self.scale, self.zero, self.negative))
-        return Quantised(codes, scale, zero, negative, counts=counts)
+        parts = (None if part is None else part[kept] for part in (self.scale, self.zero, self.negative))
+        return Quantised(codes, *parts, counts=counts)

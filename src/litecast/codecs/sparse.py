@@ -24,13 +24,12 @@ def encode(held: Quantised, groups: dict, values: dict) -> tuple[bytes, dict]:
     where = held.nonzero()
     stream, meta = codecs.encode(held.take(where), values, groups)
     positions, how = _positions(where, held.size)
+    sparse = positions + stream, how | {"values": meta}
     try:
-        dense, dense_meta = codecs.encode(held, values, groups)
+        dense, meta = codecs.encode(held, values, groups)
     except ModelFileError:  # a codec that has no code for zero
-        return positions + stream, how | {"values": meta}
-    if len(dense) <= len(positions) + len(stream):
-        return dense, {"values": dense_meta}
-    return positions + stream, how | {"values": meta}
+        return sparse
+    return (dense, {"values": meta}) if len(dense) <= len(sparse[0]) else sparse
 
 
 def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
@@ -49,7 +48,7 @@ def _positions(where: np.ndarray, count: int) -> tuple[bytes, dict]:
     codes = {bits: len(gaps) + int((gaps // (2**bits - 1)).sum()) for bits in range(2, 17)}
     bits = min(codes, key=lambda bits: _bits.packed_bytes(codes[bits], bits))
     if _bits.packed_bytes(codes[bits], bits) >= _bits.packed_bytes(count, 1):
-        return np.packbits(np.bincount(where, minlength=count) > 0, bitorder="little").tobytes(), {"gap": 0}
+        return _bits.pack(np.bincount(where, minlength=count), 1), {"gap": 0}
     skip = 2**bits - 1
     stream = np.full(codes[bits], skip)
     stream[np.cumsum(gaps // skip + 1) - 1] = gaps % skip  # each weight's code follows its skips
@@ -62,14 +61,11 @@ def _where(stream: bytes, meta: dict, count: int) -> tuple[np.ndarray, int]:
     # A code moves at least one weight ahead, so more codes than weights is a lie told to make us allocate.
     codes = _bits.integer(meta, "codes", 0, count) if bits else count
     used = _bits.packed_bytes(codes, bits or 1)
-    if bits == 1 or len(stream) < used:
-        raise ModelFileError("codec sparse: positions are cut short or of an unknown width; the file is damaged")
+    steps = _bits.unpack(stream[:used], bits or 1, codes)
     if not bits:
-        bitmap = np.unpackbits(np.frombuffer(stream, np.uint8, used), count=count, bitorder="little")
-        return np.flatnonzero(bitmap).astype(np.int32), used
-    steps = _bits.unpack(stream[:used], bits, codes)
+        return np.flatnonzero(steps).astype(np.int32), used
     valued = steps != 2**bits - 1
     where = (np.cumsum(steps + valued, dtype=np.int64) - 1)[valued]
-    if len(where) and where[-1] >= count:
-        raise ModelFileError("codec sparse: positions run past the end of the tensor; the file is damaged")
+    if bits == 1 or len(where) and where[-1] >= count:
+        raise ModelFileError("positions are of an unknown width, or past the end of the tensor; the file is damaged")
     return where.astype(np.int32), used

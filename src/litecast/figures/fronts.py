@@ -33,8 +33,8 @@ def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = No
         raise LitecastError(f"cannot draw errors against {x!r}: choose one of {', '.join(AXES)}")
     label, unit = AXES[x]
     rows, lines = _of(rows if x == "latency_ms_p50" else own(rows), dataset, link)
-    points = rows[(number(rows, x) > 0) & rows.y.notna()]
-    points = points.assign(x=number(points, x) * unit, kind=text(points, "technique"))
+    points = rows.assign(x=number(rows, x) * unit, kind=text(rows, "technique"))
+    points = points[(points.x > 0) & points.y.notna()]
     compact, plain = is_compact(points), points.kind.isin(style.ROLES)
     small = points.kind.eq("classical") | compact & plain
     names, wide = sorted(set(points.model[~small | ~plain])), ["compact"] if small.any() else []
@@ -186,32 +186,28 @@ def _name_points(axes, x, y, names, radii=3.0) -> None:
     discs = np.hstack([spots - 0.9 * radii[:, None], spots + 0.9 * radii[:, None]])
     taken = np.empty((0, 4))
     crowd = np.hypot(*(spots[:, None] - spots[None]).T).sum(0) if len(spots) else []
-    around = [(np.cos(a), np.sin(a)) for a in np.deg2rad([0, 180, 90, 270, 35, 145, 215, 325])]
+    angles, gaps = np.deg2rad([0, 180, 90, 270, 35, 145, 215, 325]), np.repeat([2, 8, 15, 23, 32], 8)[:, None]
+    ways = np.tile(np.column_stack([np.cos(angles), np.sin(angles)]), (5, 1))
     for i in np.argsort(crowd, kind="stable"):
         text = axes.annotate(called(str(names[i])), (x[i], y[i]), xytext=(0, 0), textcoords="offset points",
                              ha="center", va="center", fontsize=7.2, zorder=6, path_effects=HALO)
         half = np.array(text.get_window_extent().size) * scale / 2
-        places = []
-        for gap in (2, 8, 15, 23, 32):
-            for way in np.array(around):
-                centre = spots[i] + way * (radii[i] + gap + half * np.abs(way))
-                box = np.concatenate([centre - half, centre + half])
-                out = np.maximum(low - box[:2], 0).sum() + np.maximum(box[2:] - high, 0).sum()
-                cost = 9 * _overlap(box, taken) + 5 * _overlap(box, discs) + 50 * out + gap
-                places.append((cost, len(places), centre - spots[i], box, gap))
-        _, _, offset, box, gap = min(places, key=lambda place: place[:2])
-        taken = np.vstack([taken, box])
+        centres = spots[i] + ways * (radii[i] + gaps + half * np.abs(ways))
+        boxes = np.hstack([centres - half, centres + half])
+        out = np.maximum(low - boxes[:, :2], 0).sum(1) + np.maximum(boxes[:, 2:] - high, 0).sum(1)
+        best = np.argmin(9 * _overlaps(boxes, taken) + 5 * _overlaps(boxes, discs) + 50 * out + gaps[:, 0])
+        taken, offset = np.vstack([taken, boxes[best]]), centres[best] - spots[i]
         text.set_position(offset)
-        if gap > 8:
+        if gaps[best, 0] > 8:
             end = offset - np.sign(offset) * np.minimum(half, abs(offset))
             axes.annotate("", (x[i], y[i]), xytext=end, textcoords="offset points", zorder=5,
                           arrowprops={"arrowstyle": "-", "color": "#888888", "linewidth": 0.5, "shrinkA": 0})
 
 
-def _overlap(box: np.ndarray, others: np.ndarray) -> float:
-    """Area that a box (x0, y0, x1, y1) shares with others (N, 4)."""
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    return float(np.prod(np.maximum(sides, 0), axis=1).sum())
+def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Area that each box (M, 4: x0, y0, x1, y1) shares with others (N, 4), in all: (M,)."""
+    sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    return np.prod(np.maximum(sides, 0), axis=2).sum(1)
 
 
 def time_against_macs(times: pd.DataFrame) -> Figure:

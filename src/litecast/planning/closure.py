@@ -20,14 +20,14 @@ DISCOVERED = ("models", "data", "codecs", "runtimes")
 
 def closure(notebook: Path, params: dict) -> list[Path]:
     """The package files that a notebook with these parameters may execute, sorted: its imports, followed."""
-    chosen = _chosen(params)
+    members = _members(params)
     found, names, waiting = set(), set(), [notebook]
     while waiting:
         more = _imported(waiting.pop()) - names
         names |= more
         for name in more:
             files, package = _targets(paths.PACKAGE, name)
-            new = (files | _members(package, chosen)) - found
+            new = (files | members.get(package, set())) - found
             found |= new
             waiting += new
     return sorted(found)
@@ -49,25 +49,17 @@ def third_party(files: list[Path]) -> set[str]:
     return {name for path in files for name in _imported(path) if name.split(".")[0] != "litecast"}
 
 
-def _chosen(params: dict) -> dict[str, set[Path]]:
-    """Package -> the members a run uses; absent where it may use any. A dataset that no module lists is one's own file
-    or was collected."""
-    chosen, teachers = {}, params.get("teachers") or []
+def _members(params: dict) -> dict[str, set[Path]]:
+    """Package -> the members a run uses. A dataset that no module lists is one's own file or was collected."""
+    members = {package: set(catalogue.files(package)) for package in DISCOVERED}
+    names, teachers = {}, params.get("teachers") or []
     if params.get("model"):
-        names = [params["model"], *(teachers.split("+") if isinstance(teachers, str) else teachers)]
-        chosen["models"] = {paths.PACKAGE / "models" / f"{name}.py" for name in names}
+        names["models"] = [params["model"], *(teachers.split("+") if isinstance(teachers, str) else teachers)]
     if params.get("dataset"):
         listed = catalogue.members("data", "DATASETS").items()
-        names = [slug for slug, words in listed if params["dataset"] in words["DATASETS"]] or ["files", "store"]
-        chosen["data"] = {paths.PACKAGE / "data" / f"{name}.py" for name in names}
-    return chosen
-
-
-def _members(package: str, chosen: dict[str, set[Path]]) -> set[Path]:
-    if package not in DISCOVERED:
-        return set()
-    members = set(catalogue.files(package))
-    return members & chosen[package] if package in chosen else members
+        own = [slug for slug, words in listed if params["dataset"] in words["DATASETS"]]
+        names["data"] = own or ["files", "store"]
+    return members | {package: {path for path in members[package] if path.stem in names[package]} for package in names}
 
 
 @cache

@@ -84,11 +84,11 @@ def load(path: str | Path, files: dict[str, str] | None = None) -> Study:
     """
     study = schema.checked(Path(path), files)
     try:
-        book = _expand(study, {name: name for name in study.datasets})
+        clashes = _expand(study, {name: name for name in study.datasets}).clashes
+        if clashes and not files:  # one's own file makes equal runs of blocks that were different: the first counts
+            raise StudyError(clashes[0])
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
-    if book.clashes and not files:  # one's own file makes equal runs of blocks that were different: the first counts
-        raise StudyError(f"{path}: {book.clashes[0]}")
     return study
 
 
@@ -165,11 +165,10 @@ class _Book:
     def __init__(self, study: Study, house: Catalogue):
         self.study, self.house, self.notebooks = study, house, catalogue.notebooks()
         self.runs: dict[str, Planned] = {}
-        self.notes: list[str] = []
-        self.clashes: list[str] = []
+        self.notes, self.clashes = [], []
         self._block: dict[str, str] = {}  # run -> block that asked for it first
         self._begun: set[str] = set()  # first steps of routes that no block asked for by themselves
-        self._first: dict[tuple, int] = {}
+        self._first: dict[tuple, int] = {}  # (dataset, model) -> seed that sweeps the widths
 
     def dataset(self, block: Block, name: str) -> None:
         collect = "collect_stocks" if self.house.kind(name) == "stocks" else "collect_traffic"
@@ -207,15 +206,14 @@ class _Book:
                 asked = extra if seed == seeds[0] else extra | {"controls": []}
                 self._step(block, base, [self.house.step(*step)], asked)
 
-    def route(self, block: Block, dataset: str, route: list[dict[str, Step]]) -> None:
+    def route(self, block: Block, dataset: str, route: list[tuple[str, Step]]) -> None:
         """The first step is an ordinary run of its technique, every later one a run of its own; shared ones are one."""
-        asked = [(name, step) for parts in route for name, step in parts.items()]
         for model in block.models:
-            if unfit := [name for name, _ in asked if model not in self.house.able(name)]:
-                shown = " > ".join(name for name, _ in asked)
+            if unfit := [name for name, _ in route if model not in self.house.able(name)]:
+                shown = " > ".join(name for name, _ in route)
                 self.notes.append(f"route {shown}: {unfit[0]} does not compress {model}: left out")
                 continue
-            steps = [self.house.step(name, model, step.level, step.variant, step.teachers) for name, step in asked]
+            steps = [self.house.step(name, model, step.level, step.variant, step.teachers) for name, step in route]
             for seed in block.seeds or self.study.seeds:
                 base = {"dataset": dataset, "model": model, "seed": seed}
                 if self._begin(block, base, steps[0]):
@@ -225,19 +223,19 @@ class _Book:
     def _begin(self, block: Block, base: dict, step: dict[str, dict]) -> bool:
         """Plan a route's first step, unless a block does; False where that block asks for other levels or variants."""
         asked, run_id = _only(step), self._id(*step, base | catalogue.route_keys([step]))
-        there = self.runs[run_id].params if run_id in self.runs else {}
-        lacking = [(key, asked[key][0]) for key in ("levels", "variants") if not {*asked[key]} <= {*there.get(key, ())}]
-        if there and run_id not in self._begun:
+        there = self.runs[run_id].params if run_id in self.runs else asked
+        lacking = [(key, asked[key][0]) for key in ("levels", "variants") if asked[key][0] not in there.get(key, ())]
+        if run_id in self.runs and run_id not in self._begun:
             self.clashes += [f"block '{block.name}', routes: {run_id} does not make {value}, where a route starts; add "
                              f"{value} to the {key} of block '{self._block[run_id]}'" for key, value in lacking]
             self.notes += [f"a route from {run_id} at {value} is left out: {value} is not among its {key}"
                            for key, value in lacking]
             return not lacking
-        for key, value in lacking if there else ():  # of two routes: rising, as listed if they are words
+        for key, value in lacking:  # of two routes: rising, as listed if they are words
             offered = list(self.house.techniques[[*step][0]]["LEVELS" if key == "levels" else "VARIANTS"])
             there[key] = sorted([*there[key], value], key=lambda v: offered.index(v) if isinstance(v, str) else v)
         self._begun.add(run_id)
-        self._step(block, base, [step], asked | {key: there[key] for key in ("levels", "variants") if there})
+        self._step(block, base, [step], asked | {key: there[key] for key in ("levels", "variants")})
         return True
 
     def _step(self, block: Block, base: dict, steps: list[dict], asked: dict) -> None:

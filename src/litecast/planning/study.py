@@ -6,18 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from litecast import catalogue, paths
 from litecast.catalogue import near
@@ -38,25 +27,20 @@ Widths = Annotated[list[PositiveInt], *Some]
 Level = int | float | str
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Limits(_Strict):
+class Limits(BaseModel, extra="forbid", frozen=True):
     """What training may spend; None = the notebook's own default. train_windows 0 = all."""
 
     steps: PositiveInt | None = None
     extra_steps: PositiveInt | None = None
     retrain_steps: PositiveInt | None = None
     batch: PositiveInt | None = None
-    lr: PositiveFloat | None = None
+    lr: float | None = Field(None, gt=0)
     train_windows: NonNegativeInt | None = None
     loss: Literal["mae", "mse"] | None = None
     series: PositiveInt | None = None
-    figures: bool | None = None
 
 
-class Technique(_Strict):
+class Technique(BaseModel, extra="forbid", frozen=True):
     """What a block asks of one technique; what is left out is the technique's or the block's own."""
 
     levels: Annotated[list[Level], *Some] = []
@@ -68,7 +52,7 @@ class Technique(_Strict):
     teachers: Words = []  # models of the block; none = each model learns from its own dense network
 
 
-class Step(_Strict):
+class Step(BaseModel, extra="forbid", frozen=True):
     """One technique of a route. variant '' = the technique's first."""
 
     level: Level
@@ -83,11 +67,16 @@ def _spelt_out(step):
     return {name: did if isinstance(did, dict) else {"level": did} for name, did in step.items()}
 
 
+def _paired(route: list[dict[str, Step]]) -> list[tuple[str, Step]]:
+    return [pair for step in route for pair in step.items()]
+
+
 # One technique alone is no route: it stands under `techniques`.
-Route = Annotated[list[Annotated[dict[str, Step], BeforeValidator(_spelt_out)]], Field(min_length=2)]
+Route = Annotated[list[Annotated[dict[str, Step], BeforeValidator(_spelt_out)]], Field(min_length=2),
+                  AfterValidator(_paired)]
 
 
-class Published(_Strict):
+class Published(BaseModel, extra="forbid", frozen=True):
     """Which published tables a block makes again: by which models, at which horizons (steps)."""
 
     models: Words
@@ -96,7 +85,7 @@ class Published(_Strict):
     seeds: Seeds = []
 
 
-class Block(_Strict):
+class Block(BaseModel, extra="forbid", frozen=True):
     """A product of datasets, models, seeds, and techniques or routes."""
 
     name: str
@@ -106,17 +95,12 @@ class Block(_Strict):
     widths: dict[str, Widths] = {}
     seeds: Seeds = []
     budget: Limits = Limits()
-    techniques: dict[str, Technique] = {}
+    techniques: dict[str, Annotated[Technique, BeforeValidator(lambda asked: {} if asked is None else asked)]] = {}
     routes: list[Route] = []
     published: Published | None = None
 
-    @field_validator("techniques", mode="before")
-    @classmethod
-    def _empty_means_defaults(cls, value):
-        return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
 
-
-class Study(_Strict):
+class Study(BaseModel, extra="forbid", frozen=True):
     """A validated study. files: dataset -> CSV of the user's own."""
 
     name: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")  # names a folder
@@ -254,26 +238,21 @@ def _check_block(study: Study, block: Block, house: Catalogue) -> list[str]:
     problems = _unknown(f"{place}, datasets", "dataset", block.datasets, [*study.files, *house.datasets])
     problems += _unknown(f"{place}, models", "model", block.models, house.models)
     problems += _unknown(f"{place}, widths", "model of the block", block.widths, block.models)
-    known = [name for name, own in house.models.items() if "PUBLISHED" in own]
-    problems += _unknown(f"{place}, published.models", "model with a published recipe",
-                         block.published.models if block.published else [], known)
-    asked = [("techniques", name, wish) for name, wish in block.techniques.items()]
-    asked += [(f"routes.{number}", name, _alone(step)) for number, route in enumerate(block.routes)
-              for parts in route for name, step in parts.items()]
+    if block.published:
+        problems += _unknown(f"{place}, published.models", "model with a published recipe", block.published.models,
+                             [name for name, own in house.models.items() if "PUBLISHED" in own])
+    asked = [("techniques", *pair) for pair in block.techniques.items()]
+    asked += [(f"routes.{number}", name, Technique.model_construct(  # the rules of a technique hold for a step
+                levels=[step.level], variants=[step.variant] if step.variant else [], teachers=step.teachers))
+              for number, route in enumerate(block.routes) for name, step in route]
     for key, name, wish in asked:
         problems += _unknown(f"{place}, {key}", "technique", [name], house.techniques)
         if name in house.techniques:
             problems += _check_technique(f"{place}, {key}.{name}", block, name, wish, seeds, house)
-    ended = [(number, name) for number, route in enumerate(block.routes) for parts in route[:-1] for name in parts
+    ended = [(number, name) for number, route in enumerate(block.routes) for name, _ in route[:-1]
              if "torch" not in house.techniques.get(name, {}).get("STORAGES", {"": "torch"}).values()]
     return problems + [f"{place}, routes.{number}: nothing can follow {name}: no network can be made of its files again"
                        for number, name in ended]
-
-
-def _alone(step: Step) -> Technique:
-    """A step of a route as what a block would ask of its technique: the same rules hold."""
-    asked = {"levels": [step.level], "variants": [step.variant] if step.variant else [], "teachers": step.teachers}
-    return Technique().model_copy(update=asked)
 
 
 def _check_technique(place: str, block: Block, name: str, asked: Technique, seeds: list[int],

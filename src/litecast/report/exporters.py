@@ -7,7 +7,6 @@ Errors of either are raised as RunError with the program's own message.
 
 import html
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
@@ -33,17 +32,14 @@ UNBROKEN = 30  # lines of a table that stays on one page
 
 
 def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.NotebookNode, dict[str, str]]:
-    """A copy whose marked outputs are numbered pieces of the target's own format, and the files beside it.
-
-    Without `streams` it has no printed lines and progress bars: a report shows tables, figures and sentences.
-    """
+    """A copy whose marked outputs are numbered pieces of the target's own format, and the files beside it; without
+    `streams` no printed lines and progress bars: a report shows tables, figures and sentences."""
     nb, counts, files = deepcopy(nb), Counter(), {}
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if streams or o.output_type != "stream"]
         for output in cell.get("outputs", []):
-            mark = output.get("metadata", {}).get(MARK)
-            if mark:
+            if mark := output.get("metadata", {}).get(MARK):
                 counts[mark["kind"]] += 1
                 output["data"] = turn(output["data"], counts[mark["kind"]], files, **mark)
     return nb, files
@@ -68,6 +64,12 @@ def _as_markdown(data, number, files, kind, caption) -> dict[str, str]:
     return {"text/markdown": f"\n![{caption}](figure-{number}.svg){{width=100%}}\n"}
 
 
+def _config(default: Config, kinds: list[str], **template) -> Config:
+    """That of an exporter that shows the first of these kinds an output has, and no code unless asked."""
+    return Config(default | {"NbConvertBase": {"display_data_priority": kinds},
+                             "TemplateExporter": {"exclude_input": True, **template}})
+
+
 class HTMLReport(TemplateExporter):
     """One HTML file: contents, numbered figures and tables, formulas as MathML, nothing fetched; no code by default."""
 
@@ -77,11 +79,8 @@ class HTMLReport(TemplateExporter):
     @property
     def default_config(self):
         kinds = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png", "image/jpeg", "text/plain"]
-        config = super().default_config.copy()
-        config.merge(Config({"NbConvertBase": {"display_data_priority": kinds},
-                             "TemplateExporter": {"file_extension": ".html", "template_name": "litecast-html",
-                                                  "extra_template_basedirs": [str(TEMPLATES)], "exclude_input": True}}))
-        return config
+        return _config(super().default_config, kinds, file_extension=".html", template_name="litecast-html",
+                       extra_template_basedirs=[str(TEMPLATES)])
 
     def default_filters(self):
         yield from super().default_filters()
@@ -107,11 +106,8 @@ class PDFReport(MarkdownExporter):
 
     @property
     def default_config(self):
-        kinds = ["text/markdown", "text/latex", "text/plain"]
-        config = super().default_config.copy()
-        config.merge(Config({"NbConvertBase": {"display_data_priority": kinds},
-                             "ExtractOutputPreprocessor": {"enabled": False},
-                             "TemplateExporter": {"exclude_input": True}}))
+        config = _config(super().default_config, ["text/markdown", "text/latex", "text/plain"])
+        config.ExtractOutputPreprocessor.enabled = False
         return config
 
     def from_notebook_node(self, nb, resources=None, **options):
@@ -131,7 +127,6 @@ def _title(nb) -> str:
 
 def inline_svg(text: str, prefix: str = "", alt: str = "") -> str:
     """An SVG file as an element of a page: no prolog or metadata (they name URLs), ids that no other figure has."""
-    text = "".join(text)
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg"):], flags=re.DOTALL)
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}", text).replace("xlink:href", "href")
     label = html.escape(re.sub(r"[`*$\\]", "", alt))
@@ -172,21 +167,14 @@ def _source(text: str) -> str:
 
 def _typeset(source: str, files: dict[str, str]) -> bytes:
     """PDF of Typst source and the figures beside it. Raises RunError with Typst's message and place."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in {"report.typ": source, **files}.items():
-            Path(folder, name).write_text("".join(content), encoding="utf-8")
-        try:
-            return typst.compile(Path(folder, "report.typ"), root=folder, font_paths=[font_dir()],
-                                 ignore_system_fonts=True, timestamp=0)  # no date of its own: same study, same bytes
-        except typst.TypstError as error:
-            detail = getattr(error, "diagnostic", "") or str(error)
-            raise RunError(f"report: Typst could not set the PDF: {detail}") from error
+    parts = {name: "".join(content).encode() for name, content in {"main.typ": source, **files}.items()}
+    try:  # no date of its own: same study, same bytes
+        return typst.compile(parts, font_paths=[font_dir()], ignore_system_fonts=True, timestamp=0)
+    except typst.TypstError as error:
+        raise RunError(f"report: Typst could not set the PDF: {getattr(error, 'diagnostic', '') or error}") from error
 
 
-@cache
-def _run_page() -> HTMLReport:
-    """The exporter of runs, with their code, one for a process: building its templates costs more than using them."""
-    return HTMLReport(exclude_input=False)
+_run_page = cache(lambda: HTMLReport(exclude_input=False))  # one for a process: building its templates costs the most
 
 
 def render_run(notebook: Path | str) -> Path:
@@ -206,7 +194,7 @@ def export(notebook: Path | str, study_dir: Path | str) -> tuple[Path, Path]:
     nb = _read(Path(notebook))
     page, _ = HTMLReport().from_notebook_node(nb)
     pdf, _ = PDFReport().from_notebook_node(nb)
-    paths = Path(study_dir) / "report.html", Path(study_dir) / "report.pdf"
+    paths = Path(study_dir, "report.html"), Path(study_dir, "report.pdf")
     with replacing(paths[0]) as new_page, replacing(paths[1]) as new_pdf:
         new_page.write_text(page, encoding="utf-8")
         new_pdf.write_bytes(pdf)

@@ -33,15 +33,10 @@ def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
     return laid_out(words.written(name, frame), words.phrase("captions", name, **given), links)
 
 
-def _figure(draw: Callable, *given, link: Callable | None = None, **about) -> Shown:
-    """What a function of `figures` draws, under the caption that goes by the function's name."""
-    options = {"link": link} if link else {}
+def _figure(draw: Callable, *given, linked: bool = False, **about) -> Shown:
+    """What a function of `figures` draws, under the caption that goes by its name; linked: points lead to runs."""
+    options = {"link": lambda row: run_link(row.get("run"))} if linked else {}
     return figure(draw(*given, **options), words.phrase("captions", draw.__name__, **about))
-
-
-def _link(row: dict) -> str | None:
-    """Where the point of a row leads: its run's rendered notebook, from the study's folder."""
-    return run_link(row.get("run", ""))
 
 
 def splits(made: Facts) -> Shown | Markdown:
@@ -54,7 +49,7 @@ def baselines(made: Facts) -> Iterator[Shown]:
     """All forecasters before compression, for each dataset: error against arithmetic, and a table, the naive first."""
     for dataset, files in tables.baselines(made):
         if (files.macs > 0).any():
-            yield _figure(fronts.bubbles, files[files.control == ""], link=_link, dataset=dataset)
+            yield _figure(fronts.bubbles, files[files.control == ""], linked=True, dataset=dataset)
         yield _table("baselines", files, dataset=dataset)
 
 
@@ -71,7 +66,7 @@ def compact(made: Facts) -> Iterator[Shown | Markdown]:
 def published(made: Facts) -> Iterator[Shown | Markdown]:
     """Published errors of the same models beside those reached here, and how many of them are within their band."""
     compared = tables.published(made)
-    yield words.told("published", paragraphs.published(compared))
+    yield words.told("published", {"lines": compared.to_dict("records")})
     if len(compared):
         yield _table("published", compared)
 
@@ -103,7 +98,7 @@ def error_fronts(made: Facts) -> Iterator[Shown]:
     """Error against size, and against time where it was measured, for each dataset."""
     files, timed = made.files[made.files.control == ""], tables.timed(made)
     for dataset in made.datasets:
-        about = {"link": _link, "dataset": dataset, "skilled": dataset in made.skilled, "runtime": made.runtime}
+        about = {"linked": True, "dataset": dataset, "skilled": dataset in made.skilled, "runtime": made.runtime}
         mine, times = files[files.dataset == dataset], timed[timed.dataset == dataset]
         if (mine.bytes > 0).any():
             yield _figure(fronts.error_against, mine, "bytes", dataset, x="bytes", **about)
@@ -115,8 +110,8 @@ def error_fronts(made: Facts) -> Iterator[Shown]:
 def forest(made: Facts) -> Iterator[Shown | Markdown]:
     """All differences to dense with their intervals, where there is skill to lose."""
     lines = made.verdicts()[lambda f: f.technique != "width"]
-    lines = lines.assign(label=[words.label(row) for row in lines.to_dict("records")])
+    lines = lines.assign(label=[words.phrase("labels", "row", **row) for row in lines.to_dict("records")])
     if lines.empty:
         yield Markdown(words.phrase("instead", "forest"))
     for dataset, mine in lines.sort_values(["technique", "model", "label"]).groupby("dataset"):
-        yield _figure(references.forest, mine, statistics.MARGINS, link=_link, dataset=dataset)
+        yield _figure(references.forest, mine, statistics.MARGINS, linked=True, dataset=dataset)

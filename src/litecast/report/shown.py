@@ -16,14 +16,9 @@ COLUMNS = 10  # what a page has room for in legible type
 NUMBER = re.compile(r"–?|[+−-]?[\d.,]+(e[+-]?\d+)?( ?[%×])?")  # cells that are set to the right
 
 
-def run_link(folder: str, base: str = "") -> str | None:
-    """Relative, quoted address of a run's rendered notebook; folder relative to the study, None without one.
-
-    base leads from the page that holds the link to the study's folder ('../../../' from a run's own page).
-    """
-    if not isinstance(folder, str) or not folder:
-        return None
-    return base + quote(f"{folder.strip('/')}/notebook.html")
+def run_link(run: str) -> str | None:
+    """Quoted address of a run's rendered notebook from the study's folder; None without one."""
+    return quote(f"{run}/notebook.html") if isinstance(run, str) and run else None
 
 
 class Shown:
@@ -43,32 +38,22 @@ def figure(fig: Figure, caption: str) -> Shown:
 
 
 def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None) -> Shown:
-    """A table as Markdown (for the PDF: pandoc drops pandas' HTML) and HTML, under a numbered caption (Markdown).
+    """A table of text as Markdown (for the PDF: pandoc drops pandas' HTML) and HTML, under a numbered caption.
 
-    links: one address or None per line, put on its first cell. Floats get 4 digits, what is missing a dash.
-    Raises ValueError for links that do not match the lines, and for more columns than a page has room for.
+    links: one address or None per line, put on its first cell. Raises ValueError for links that do not match the lines,
+    and for more columns than a page has room for.
     """
     if frame.shape[1] > COLUMNS:
         raise ValueError(f"{frame.shape[1]} columns in table {caption!r}: a page has room for {COLUMNS}")
-    if links is not None and len(links) != len(frame):
-        raise ValueError(f"{len(links)} links for the {len(frame)} lines of table {caption!r}")
-    cells = [[_cell(value) for value in line] for line in frame.itertuples(index=False, name=None)]
+    cells = [[" ".join(str(value).split()) for value in line] for line in frame.itertuples(index=False, name=None)]
     right = [all(map(NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)] or [False] * frame.shape[1]
-    lines = [[_escape(str(name)) for name in frame.columns], ["--:" if r else ":--" for r in right]]
+    lines = [list(map(_escape, frame.columns)), ["--:" if r else ":--" for r in right]]
     for line, link in zip(cells, links or [None] * len(cells), strict=True):
         first, *others = map(_escape, line)
         lines.append([f"[{first}]({link})" if link else first, *others])
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return Shown("table", caption, {"text/html": markdown(text), "text/markdown": text,
                                     "text/plain": frame.to_string(index=False)})
-
-
-def _cell(value) -> str:
-    if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return " ".join(str(value).split())
 
 
 def _escape(text: str) -> str:

@@ -47,7 +47,7 @@ def _data(study: str, dataset: str) -> dict:
 
 def _version(runtime: str) -> str | None:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError, ValueError):
-        return importlib.metadata.version({"sklearn": "scikit-learn"}.get(runtime, runtime))
+        return importlib.metadata.version("scikit-learn" if runtime == "sklearn" else runtime)
 
 
 class Run:
@@ -56,7 +56,7 @@ class Run:
 
     def __init__(self, study: str, keys: Mapping, folder: Path, digest: str, planned: bool):
         self.study, self.keys, self.dir, self.digest, self.planned = study, dict(keys), folder, digest, planned
-        self._rows = {row["row_id"]: row for row in finished(folder, digest)}
+        self._rows = {row["row_id"]: row for row in _finished(folder, digest)}
 
     @classmethod
     def open(cls, stage: str, study: str, dataset: str | None = None, model: str | None = None,
@@ -156,7 +156,7 @@ class Run:
         return {"artefact": path.resolve().relative_to(study).as_posix(), "bytes": size}
 
 
-def finished(folder: Path, digest: str) -> list[dict]:
+def _finished(folder: Path, digest: str) -> list[dict]:
     """Rows of earlier attempts, merged ones first, that were made by the same code."""
     merged = table.read(folder / "results.csv").to_dict("records") if (folder / "results.csv").exists() else []
     parts = sorted((folder / "parts").glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))

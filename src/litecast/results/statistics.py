@@ -166,7 +166,9 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
     table["p_holm"] = table.groupby(["dataset", question]).p_dm.transform(holm)
     skill = has_skill(rows)
     table = table.assign(margin=table.margins).explode("margin", ignore_index=True)
-    table["verdict"] = [_verdict(line, skill) for line in table.itertuples()]
+    table["verdict"] = [verdict(line.low, line.high, line.margin) for line in table.itertuples()]
+    skilled = [skill.get(key, False) for key in zip(table.dataset, table.model, strict=True)]
+    table["verdict"] = table.verdict.where((table.margin <= 0) | pd.Series(skilled, dtype=bool), NO_SKILL)
     return table[COLUMNS].astype({"margin": float})
 
 
@@ -195,9 +197,3 @@ def _line(pair: Pair, wide: pd.DataFrame) -> dict | None:
     _, p = diebold_mariano(loss, reference, lag=block - 1)
     return {**pair.key, **vars(block_bootstrap(loss, reference, block)), "row": ours[0], "reference": theirs[0],
             "margins": pair.margins, "seeds": len(ours), "p_dm": p, "n_origins": len(common), "block": block}
-
-
-def _verdict(line, skill: pd.Series) -> str:
-    if line.margin > 0 and not skill.get((line.dataset, line.model), False):
-        return NO_SKILL
-    return verdict(line.low, line.high, line.margin)

@@ -108,10 +108,9 @@ def _forget(made: plan.Plan, runs: list[plan.Planned]) -> None:
 def _study(made: plan.Plan, jobs: int) -> int:
     """Runs, then timing, comparison and report on what there is. Exit code."""
     late = [run for run in made.runs if run.late]
-    server = Server(made, Progress(made, jobs))
-    try:
+    with contextlib.closing(Server(made, jobs)) as server:
         if early := _due(made, late=False):
-            server.call(["runs"], jobs, early + late)
+            server.call(["runs"], early + late)
         for run in late:
             made.refresh(run)
         if due := _due(made, late=True):
@@ -119,10 +118,7 @@ def _study(made: plan.Plan, jobs: int) -> int:
             due = [run for run in late if run in due or _place(run) > first]
             _forget(made, due)
             made.write()
-            server.call(["late"], jobs, due)
-    finally:
-        server.close()
-        server.progress.record()
+            server.call(["late"], due)
     made = plan.read(made.study)
     return _summary(made, made.runs)
 
@@ -133,14 +129,9 @@ def _part(made: plan.Plan, jobs: int, stage: str) -> int:
     if not wanted:
         there = ", ".join(sorted({run.stage for run in made.runs if not run.late}))
         raise RunError(f"study {made.study} plans no run of stage '{stage}'; there are {there}")
-    due = [run for run in wanted if plan.state(made, run)[0] != "done"]
-    if due:
-        server = Server(made, Progress(made, jobs))
-        try:
-            server.call([f"{run.dir}/done.json" for run in due], jobs, due)
-        finally:
-            server.close()
-            server.progress.record()
+    if due := [run for run in wanted if plan.state(made, run)[0] != "done"]:
+        with contextlib.closing(Server(made, jobs)) as server:
+            server.call([f"{run.dir}/done.json" for run in due], due)
     return _summary(made, wanted)
 
 
@@ -150,11 +141,10 @@ def _place(run: plan.Planned) -> int:
 
 def _summary(made: plan.Plan, runs: list[plan.Planned]) -> int:
     """Say what is missing of these runs and why; 0 if nothing is."""
-    states = [(run, *plan.state(made, run)) for run in runs]
-    missing = [(run, what, why) for run, what, why in states if what != "done"]
-    page = made.folder / "report.html"
+    states, page = [(run, *plan.state(made, run)) for run in runs], made.folder / "report.html"
+    missing = sorted((line for line in states if line[1] != "done"), key=lambda line: line[1] != "failed")
     print(f"{len(states) - len(missing)} of {len(states)} runs are done" + (f"; {page}" if page.exists() else ""))
-    for run, what, why in sorted(missing, key=lambda line: line[1] != "failed"):
+    for run, what, why in missing:
         reason = why.splitlines()[0] if why else "it was never started, see snakemake.log"
         print(f"  {'failed' if what == 'failed' else 'not run'}: {run.id}: {reason}")
     for run, why in [(run, why) for run, what, why in states if what == "done" and why]:
@@ -177,10 +167,10 @@ class Child(NamedTuple):
 
 
 class Server:
-    """Forks a child per run for the clients that Snakemake starts."""
+    """Forks a child per run for the clients that Snakemake starts. jobs: runs at a time."""
 
-    def __init__(self, made: plan.Plan, progress: "Progress"):
-        self.made, self.progress = made, progress
+    def __init__(self, made: plan.Plan, jobs: int):
+        self.made, self.progress = made, Progress(made, jobs)
         short = None if len(tempfile.gettempdir()) < 60 else "/tmp"  # a socket's path has 104 bytes at most
         self.folder = Path(tempfile.mkdtemp(prefix="litecast-", dir=short))
         self.listener = socket.socket(socket.AF_UNIX)
@@ -190,15 +180,16 @@ class Server:
         self.snakemake: subprocess.Popen | None = None
         self.children: list[Child] = []
 
-    def call(self, targets: list[str], jobs: int, runs: list[plan.Planned]) -> None:
+    def call(self, targets: list[str], runs: list[plan.Planned]) -> None:
         """Let Snakemake make rules or files, serving its clients until it ends. runs: what is to come."""
         self.progress.expect(runs)
         command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", str(paths.ROOT / "Snakefile"),
-                   "--directory", str(self.made.folder), "--cores", str(jobs), "--keep-going", "--ignore-incomplete",
-                   "--nolock", "--rerun-triggers", "mtime", "--scheduler", "greedy", "--latency-wait", "2"]
+                   "--directory", str(self.made.folder), "--cores", str(self.progress.jobs), "--keep-going",
+                   "--ignore-incomplete", "--nolock", "--rerun-triggers", "mtime", "--scheduler", "greedy",
+                   "--latency-wait", "2"]
         is_first, self.snakemake = self.snakemake is None, subprocess.Popen(
             command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
-            env=os.environ | {"LITECAST_SOCKET": str(self.folder / "s")})
+            env=os.environ | {"LITECAST_SOCKET": self.listener.getsockname()})
         if is_first:  # while Snakemake starts
             _warm_up(self.made)
         while self.snakemake.poll() is None or self.children:
@@ -220,9 +211,8 @@ class Server:
         name = client.recv(4096).decode().strip()
         if not name:
             return client.close()
-        run = self.made.run(name)
+        run, start = self.made.run(name), time.perf_counter()
         process = multiprocessing.get_context("fork").Process(target=self._execute, args=(os.getpid(), run))
-        start = time.perf_counter()
         process.start()
         self.children.append(Child(process, client, run, start))
 
@@ -250,7 +240,7 @@ class Server:
             child.client.sendall(b"0" if status == 0 else b"1")
 
     def close(self) -> None:
-        """End what is still running; finished runs are kept."""
+        """End what is still running, and add this call to calls.json; finished runs are kept."""
         if self.snakemake:
             self.snakemake.kill()
         for child in self.children:
@@ -258,6 +248,7 @@ class Server:
         self.listener.close()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.progress.record()
 
 
 def _warm_up(made: plan.Plan) -> None:
@@ -293,8 +284,7 @@ class Progress:
 
     def expect(self, runs: list[plan.Planned]) -> None:
         """The runs that are still to come in this call."""
-        self.open = {run.id: run for run in runs}
-        self.total = self.done + len(runs)
+        self.open, self.total = {run.id: run for run in runs}, self.done + len(runs)
 
     def finished(self, run: plan.Planned, seconds: float, well: bool) -> None:
         self.open.pop(run.id, None)

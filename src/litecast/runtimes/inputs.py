@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from litecast.data import calendar
+from litecast.data.windows import to_raw
 from litecast.errors import ModelFileError
 
 
@@ -23,6 +24,14 @@ def seen(card, data):
     own = replace(data, header=replace(data.header, transform=card.transform), mean=np.asarray(card.mean)[at],
                   std=np.asarray(card.std)[at], z=calendar.features(data.times, card.frequency, card.country))
     return replace(own, x=np.nan_to_num(own.scaled(data.raw(data.x)), nan=0.0).astype(np.float32))
+
+
+def window(card, n_known: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """A made-up window of the first series: x (1, L, 1) raw, z (1, L+H, F) | None; float32, the same at every call."""
+    draw = np.random.default_rng(0)
+    x = to_raw(draw.normal(size=(1, card.L, 1)), card.mean[0], card.std[0], card.transform)
+    z = draw.normal(size=(1, card.L + card.H, n_known))
+    return x.astype(np.float32), z.astype(np.float32) if n_known else None
 
 
 def same_scaler(card, data) -> bool:

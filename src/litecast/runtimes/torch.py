@@ -10,7 +10,6 @@ import torch
 
 from litecast import codecs, modelfile, training
 from litecast.data.windows import to_raw, to_scaled
-from litecast.models import base
 from litecast.runtimes import Executed, inputs
 
 NAME = "PyTorch"
@@ -40,13 +39,12 @@ def predict(opened: modelfile.Loaded, data, origins: np.ndarray) -> np.ndarray:
 
 def call(opened: modelfile.Loaded) -> Callable[[], np.ndarray]:
     torch.set_num_threads(1)  # as every runtime is timed
-    card, (x, z) = opened.card, base.example(opened.model.config, 1)
-    scaler = np.float64(card.mean[:1]), np.float64(card.std[:1]), card.transform
-    raw = to_raw(x.numpy(), *scaler)
+    card, (x, z) = opened.card, inputs.window(opened.card, opened.model.n_known)
+    scaler, z = (card.mean[0], card.std[0], card.transform), None if z is None else torch.from_numpy(z)
 
     def forecast():
         with torch.inference_mode():
-            out = opened.model(torch.from_numpy(to_scaled(raw, *scaler).astype(np.float32)), z)
+            out = opened.model(torch.from_numpy(to_scaled(x, *scaler).astype(np.float32)), z)
         return to_raw(out.numpy(), *scaler)
 
     return forecast

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 BACKWARD = 3  # a training step costs one forward and about two forwards' worth of backward products
@@ -39,8 +40,7 @@ class Spent:
 
     def __add__(self, later: "Spent") -> "Spent":
         """Both, one after the other; a peak that is not known (NaN) stays unknown."""
-        peak = self.peak_mb if self.peak_mb != self.peak_mb else later.peak_mb
-        peak = peak if peak != peak else max(self.peak_mb, later.peak_mb)
+        peak = float(np.maximum(self.peak_mb, later.peak_mb))  # unlike max, keeps NaN
         return Spent(self.steps + later.steps, self.macs + later.macs, self.seconds + later.seconds, peak)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from litecast.errors import LitecastError
+from litecast.models import base
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 FLOAT = 4  # bytes
@@ -43,7 +44,8 @@ def profile(model, channels: int = 1) -> Cost:
     channels: series of a model that mixes them (ignored otherwise). Raises LitecastError for a layer whose products the
     counter does not know: let it define `own_macs(*inputs) -> int`.
     """
-    macs, arena, out = counted(model, *_window(model, channels))
+    window = base.example(model.config, 1, channels if model.mixes_channels else 1)
+    macs, arena, out = counted(model, *(None if part is None else part.to("meta") for part in window))
     live = sum(p.numel() for p in _reached(out))
     parameters = list(model.parameters())
     params = sum(p.numel() for p in parameters)
@@ -67,14 +69,6 @@ def counted(layer: nn.Module, *inputs: torch.Tensor | None) -> tuple[int, int, t
     with torch.enable_grad():
         out = ghost(*inputs)
     return macs, arena, out
-
-
-def _window(model, channels: int) -> tuple:
-    """One window on the meta device: x (1, L, C), z (1, L + H, F) | None."""
-    L, H = model.config.L, model.config.H  # noqa: N806
-    x = torch.zeros(1, L, channels if model.mixes_channels else 1, device="meta")
-    z = torch.zeros(1, L + H, model.n_known, device="meta") if model.n_known else None
-    return x, z
 
 
 def _counter(layer: nn.Module) -> Callable | None:

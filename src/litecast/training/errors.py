@@ -15,11 +15,9 @@ def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -
     2006); bias = sum(yhat - y) / sum|y|; drift = sum|yhat - dense| / sum|y|; skill = 1 - WAPE / WAPE of the seasonal
     naive, which is the random walk where the data has no season. Own unit (log units under a log transform).
     """
-    truth = data.targets(data.origins(part))
-    forecast, seen = data.unscale(yhat), np.isfinite(truth)
-    gap, size = np.where(seen, forecast - truth, 0.0), np.abs(truth[seen]).sum()
-    scaled = gap / data.std
-    reference = np.where(seen, data.unscale(seasonal_naive(data, part)) - truth, 0.0)
+    gap, truth, seen = _gap(data, part, yhat)
+    size, scaled = np.abs(truth[seen]).sum(), gap / data.std
+    reference, *_ = _gap(data, part, seasonal_naive(data, part))
     values = {
         "mse_scaled": np.square(scaled).sum() / seen.sum(),
         "mae_scaled": np.abs(scaled).sum() / seen.sum(),
@@ -29,21 +27,26 @@ def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -
         "skill": 1 - np.abs(gap).sum() / np.abs(reference).sum(),
     }
     if dense is not None:
-        values["drift"] = np.abs(np.where(seen, forecast - data.unscale(dense), 0.0)).sum() / size
+        values["drift"] = np.abs(np.where(seen, data.unscale(yhat) - data.unscale(dense), 0.0)).sum() / size
     return {f"{part}_{name}": float(value) for name, value in values.items()}
 
 
 def losses(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
     """One row per series and origin: abs_err, sq_err, abs_y, sums over the observed steps of the horizon, own unit."""
-    origins = data.origins(part)
-    truth = data.targets(origins)
+    gap, truth, seen = _gap(data, part, yhat)
+    sums = {"abs_err": np.abs(gap), "sq_err": np.square(gap), "abs_y": np.abs(np.where(seen, truth, 0.0))}
+    origins = data.times[data.origins(part)]
+    return pd.DataFrame({
+        "series": np.tile(np.asarray(data.names, dtype=object), len(origins)), "origin": np.repeat(origins, data.C),
+        **{name: values.sum(1).astype(np.float32).ravel() for name, values in sums.items()},
+    })  # fmt: skip
+
+
+def _gap(data, part: str, yhat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Forecast less target (0 where that is missing), target, and whether it was observed: (N, H, C), own unit."""
+    truth = data.targets(data.origins(part))
     seen = np.isfinite(truth)
-    gap = np.where(seen, data.unscale(yhat) - truth, 0.0)
-    columns = {"abs_err": np.abs(gap), "sq_err": np.square(gap), "abs_y": np.abs(np.where(seen, truth, 0.0))}
-    frame = pd.DataFrame({name: value.sum(1).astype(np.float32).ravel() for name, value in columns.items()})
-    frame.insert(0, "origin", np.repeat(data.times[origins], data.C))
-    frame.insert(0, "series", np.tile(np.asarray(data.names, dtype=object), len(origins)))
-    return frame
+    return np.where(seen, data.unscale(yhat) - truth, 0.0), truth, seen
 
 
 def forecasts(data, part: str, yhat: np.ndarray) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 import numpy as np
 import pandas as pd
 import torch
-import torch._dynamo  # noqa: F401  (the first optimiser takes a second to import it: once, in the warm parent)
 from torch.func import functional_call
 
 from litecast.training import cost
@@ -54,13 +53,16 @@ def fit(model, data, budget: Budget, seed: int, *rules: Rule) -> Fit:
             log.append((step, total / (step - log[-1][0]), seen[0]))
             total = 0.0
             best = min(best, seen, key=lambda look: look[0])
-    _restore(model, also, best)
+    model.load_state_dict(best[2])
+    with torch.no_grad():
+        for parameter, kept in zip(also, best[3], strict=True):
+            parameter.copy_(kept)
     for rule in rules:
         rule.finish(model)
     model.to("cpu").eval()
     window = BACKWARD * cost.profile(model).macs + sum(rule.macs() for rule in rules)
-    spent = Spent(budget.steps, int(budget.steps * budget.batch * window), time.perf_counter() - started,
-                  _memory_peak(rss))
+    seconds, peak = time.perf_counter() - started, max(0.0, _status("VmHWM") - rss) if rss == rss else rss
+    spent = Spent(budget.steps, int(budget.steps * budget.batch * window), seconds, peak)
     return Fit(pd.DataFrame(log, columns=["step", "train_loss", "val_loss"]), spent, best[1])
 
 
@@ -104,13 +106,6 @@ def _look(model, windows: Windows, val, loss: str, rules, also, step: int) -> tu
     return value, step, kept, [parameter.detach().clone() for parameter in also]
 
 
-@torch.no_grad()
-def _restore(model, also, best: tuple) -> None:
-    model.load_state_dict(best[2])
-    for parameter, kept in zip(also, best[3], strict=True):
-        parameter.copy_(kept)
-
-
 def _memory_mark() -> float:
     """Resident MB now; the kernel's high-water mark starts again from here (Linux)."""
     try:
@@ -119,10 +114,6 @@ def _memory_mark() -> float:
     except OSError:
         return float("nan")
     return _status("VmRSS")
-
-
-def _memory_peak(before: float) -> float:
-    return float("nan") if np.isnan(before) else max(0.0, _status("VmHWM") - before)
 
 
 def _status(key: str) -> float:

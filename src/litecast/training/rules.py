@@ -73,23 +73,21 @@ class FakeQuantise(Rule):
         self.quantisers, self.activations = dict(weights), dict(activations or {})
 
     def prepare(self, model):
-        known = dict(model.named_parameters())
         self._hooks = [
             model.get_submodule(name).register_forward_pre_hook(lambda _, inputs, q=q: (q(inputs[0]), *inputs[1:]))
             for name, q in self.activations.items()
         ]
         for name, quantiser in self.quantisers.items():
-            quantiser.to(known[name].device)(known[name].detach())  # sets what follows from the weights
+            weight = model.get_parameter(name).detach()
+            quantiser.to(weight.device)(weight)  # sets what follows from the weights
 
     def weights(self, model):
-        known = dict(model.named_parameters())
-        return {name: quantiser(known[name]) for name, quantiser in self.quantisers.items()}
+        return {name: quantiser(model.get_parameter(name)) for name, quantiser in self.quantisers.items()}
 
     @torch.no_grad()
     def finish(self, model):
-        known = dict(model.named_parameters())
-        for name, quantiser in self.quantisers.items():
-            known[name].copy_(quantiser(known[name]))
+        for name, values in self.weights(model).items():
+            model.get_parameter(name).copy_(values)
         for hook in self._hooks:
             hook.remove()
 
@@ -114,32 +112,27 @@ class Uniform(nn.Module):
         scaled = (values / steps).clamp(-self.top, self.top)
         return (scaled + (scaled.round() - scaled).detach()) * steps  # exactly the rounded one, straight through
 
+    @torch.no_grad()
     def codes(self, values: torch.Tensor) -> torch.Tensor:
         """Integers of the tensor's shape, -top … top."""
-        with torch.no_grad():
-            return (values / self._steps(values)).clamp(-self.top, self.top).round().to(torch.int32)
+        return (values / self._steps(values)).clamp(-self.top, self.top).round().to(torch.int32)
 
+    @torch.no_grad()
     def steps(self, values: torch.Tensor) -> torch.Tensor:
         """Steps (K,): one, or one per row."""
-        with torch.no_grad():
-            return self._steps(values).flatten()
+        return self._steps(values).flatten()
 
     def _steps(self, values: torch.Tensor) -> torch.Tensor:
+        by_row = self.axis == 0 and values.ndim > 1
+        rows = values.detach().abs().reshape(len(values) if by_row else 1, -1)
+        shape = [len(rows), *[1] * (values.ndim - 1)] if values.ndim else []
         if not self.learned:
-            return self._largest(values) / self.top
+            return rows.amax(1).clamp(min=1e-12).reshape(shape) / self.top
         if self.step is None:  # as in the paper: twice the mean magnitude over the root of the largest code
-            shape, rows = self._largest(values).shape, values.detach().abs()
-            mean = rows.flatten(1).mean(1).reshape(shape) if self.axis == 0 else rows.mean().reshape(shape)
-            self.step = nn.Parameter((2 * mean / self.top**0.5).clamp(min=1e-12))
+            self.step = nn.Parameter((2 * rows.mean(1) / self.top**0.5).clamp(min=1e-12).reshape(shape))
         step = self.step.abs()
         scaled = step * (values.numel() / step.numel() * self.top) ** -0.5
         return step.detach() + (scaled - scaled.detach())  # the step itself, with a smaller gradient
-
-    def _largest(self, values: torch.Tensor) -> torch.Tensor:
-        flat = values.detach().abs()
-        if self.axis != 0 or values.ndim < 2:
-            return flat.max().clamp(min=1e-12).reshape([1] * values.ndim)
-        return flat.flatten(1).amax(1).clamp(min=1e-12).reshape(-1, *[1] * (values.ndim - 1))
 
 
 class Distil(Rule):
@@ -207,14 +200,9 @@ class Average(Rule):
     @contextmanager
     def looking(self, model):
         own = {name: p.detach().clone() for name, p in model.named_parameters()}
-        self._put(self._mean)
+        model.load_state_dict(self._mean, strict=False)  # parameters only
         yield
-        self._put(own)
-
-    @torch.no_grad()
-    def _put(self, values):
-        for name, parameter in self._model.named_parameters():
-            parameter.copy_(values[name])
+        model.load_state_dict(own, strict=False)
 
 
 class Schedule(Rule):

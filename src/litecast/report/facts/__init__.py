@@ -14,11 +14,10 @@ from litecast import paths, results
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json
 from litecast.planning import plan
-from litecast.results.statistics import MARGIN
+from litecast.results import statistics
 
 KEYS = ["dataset", "model", "technique", "variant", "level"]
 PLAIN = ("classical", "dense", "width")  # what is no technique: the forecasters that compression starts from
-COMPARED = ["row", "reference", "margin", "delta", "low", "high", "verdict", "mde", "p_dm", "p_holm"]
 
 
 @dataclass
@@ -32,7 +31,7 @@ class Facts:
     runtime: str  # in which times are compared
     claims: pd.DataFrame  # verdicts on skilled compressed files
     rivals: pd.DataFrame  # forecasters against simple ones, named in `against`
-    plan: plan.Plan | None
+    notes: list[str]  # of the planner
     runs: pd.DataFrame  # run, state (see plan.state), why
     lock: dict
     coverage: dict[str, dict]  # dataset -> coverage.json of its collecting run
@@ -66,14 +65,14 @@ class Facts:
         files = self.files[(self.files.role == "compressed") & (self.files.selected > 0) & self.files.good]
         return files if group is None else files[files.group == group]
 
-    def verdicts(self, group: str | None = None, margin: float = MARGIN) -> pd.DataFrame:
+    def verdicts(self, group: str | None = None, margin: float = statistics.MARGIN) -> pd.DataFrame:
         """Verdicts at one margin on selected files: all, or one group's."""
         lines = self.claims[np.isclose(self.claims.margin.astype(float), margin)]
         return lines if group is None else lines[lines.group == group]
 
-    def known(self) -> pd.DataFrame:
-        """Files by row_id of their first seed."""
-        return self.files.drop_duplicates("row_id").set_index("row_id", drop=False)
+    def file(self, row_id: str) -> dict:
+        """The file of which that is the row_id of its first seed; {} if there is none."""
+        return next(iter(self.files[self.files.row_id == row_id].to_dict("records")), {})
 
 
 def read(study: str) -> Facts:
@@ -88,24 +87,21 @@ def read(study: str) -> Facts:
     is_table = rows.technique == results.PUBLISHED
     rows, published = rows[~is_table].reset_index(drop=True), rows[is_table]
     files, runtime = _files(rows)
-    claims, rivals = _comparisons(folder / "comparisons.csv", files)
-    made, runs = _runs(study)
-    heads = results.headline(rows).to_dict("records")
-    return Facts(study, folder, rows, files, runtime, claims, rivals, made, runs,
-                 read_json(folder / "data.lock"), _coverage(folder), heads, published)
+    return Facts(study, folder, rows, files, runtime, *_comparisons(folder / "comparisons.csv", files), *_runs(study),
+                 read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
+                 published)
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """(Means over seeds of a study's files, the runtime of their times); each function once, whatever copies it has.
 
-    Beside the columns of a result row: key; good: there is skill to lose; group: technique, or 'width/storage' of a
+    Beside the columns of a result row: good: there is skill to lose; group: technique, or 'width/storage' of a
     narrow network; ms, speed, timed_in: median time in that runtime, times as fast as dense, and the run that timed it,
     of the file itself or of its copy; front: test WAPE of the front at its size, NaN where no file of it is so small.
     """
     (times, runtime), skill = results.in_one_runtime(rows), results.has_skill(rows)
     files, timed = results.means(results.own(rows)), results.means(times)
     files = files.assign(
-        key=["/".join(key) for key in files[KEYS].to_numpy()],
         good=[bool(skill.get(key, True)) for key in zip(files.dataset, files.model, strict=True)],
         group=files.technique.mask(files.technique == "width", "width/" + files.variant),
         ms=timed.latency_ms_p50, speed=timed.latency_ratio, timed_in=timed.run, front=np.nan,
@@ -119,9 +115,8 @@ def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 def _comparisons(path: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(claims, rivals) of comparisons.csv: skilled files against dense, forecasters against simple ones."""
-    frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=COMPARED)
-    known = files.drop_duplicates("row_id").set_index("row_id")
-    known = known[[*KEYS, "role", "group", "good", "run"]]
+    frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=statistics.COLUMNS)
+    known = files.drop_duplicates("row_id").set_index("row_id")[[*KEYS, "role", "group", "good", "run"]]
     frame = frame.drop(columns=[*known], errors="ignore").join(known, on="row", how="inner")
     rivals = frame[frame.margin == 0].assign(against=lambda f: f.reference.astype(str).str.split("/").str[1])
     return frame[(frame.margin > 0) & (frame.role == "compressed") & frame.good.astype(bool)], rivals
@@ -133,11 +128,11 @@ def _coverage(folder: Path) -> dict[str, dict]:
             for path, seen in found.items() if seen.get("dataset")}
 
 
-def _runs(study: str) -> tuple[plan.Plan | None, pd.DataFrame]:
-    """The plan, and what became of each run; this report's own run, which is under way, is left out."""
+def _runs(study: str) -> tuple[list[str], pd.DataFrame]:
+    """(The planner's notes, what became of each run); this report's own run, which is under way, is left out."""
     try:
         made = plan.read(study)
     except (LitecastError, ValueError, TypeError, KeyError):  # never planned, or planned by another version
-        return None, pd.DataFrame(columns=["run", "state", "why"])
+        return [], pd.DataFrame(columns=["run", "state", "why"])
     lines = [(run.dir, *plan.state(made, run)) for run in made.runs if not run.stage.endswith("_report")]
-    return made, pd.DataFrame(lines, columns=["run", "state", "why"])
+    return made.notes, pd.DataFrame(lines, columns=["run", "state", "why"])

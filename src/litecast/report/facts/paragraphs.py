@@ -6,14 +6,12 @@ import numpy as np
 import pandas as pd
 
 from litecast import results
-from litecast.report.facts import KEYS, PLAIN, Facts
+from litecast.report.facts import KEYS, Facts
 from litecast.results import statistics
-from litecast.results.statistics import PROVEN
 
 QUICKER = 0.10  # gain over dense: less is within what the percentiles of one measurement spread
 WELL_BELOW = 0.25  # share of the seasonal naive error that a deep network should take away
-NAMED = 6  # forecasters told in one sentence
-DECODED = 0.5  # a file that computes less than this share of its MACs in its own precision saves storage only
+PARTLY = 0.5  # a file that computes less than this share of its products in the precision it claims says so
 
 
 def overview(made: Facts) -> dict:
@@ -33,24 +31,16 @@ def _synthetic(made: Facts) -> list[str]:
     return [name for name in made.datasets if name.startswith("sample-")]
 
 
-# ---------------------------------------------------------------- findings
-
-
 def findings(made: Facts) -> dict:
     """Each dataset's smallest file and baselines, each technique, and speed."""
-    return {"rows": len(made.rows), "smallest": list(_smallest(made)), "speed": _speed(made),
+    smallest = []
+    for head in made.heads:
+        best, small = made.file(head["best"]), made.file(head["small"])
+        small = small and small | {"smaller": best["bytes"] / small["bytes"]}
+        smallest += [{"dataset": head["dataset"], "best": best, "small": small}] if head["skill"] else []
+    return {"rows": len(made.rows), "smallest": smallest, "speed": _speed(made),
             "standing": [standing(made, dataset) for dataset in made.datasets],
             "techniques": [technique(made, group) for group in made.groups]}
-
-
-def _smallest(made: Facts) -> Iterator[dict]:
-    known = made.known()
-    for head in (head for head in made.heads if head["skill"]):
-        best, small = known.loc[head["best"]].to_dict(), None
-        if head["small"] in known.index:
-            small = known.loc[head["small"]].to_dict()
-            small["smaller"] = best["bytes"] / small["bytes"]
-        yield {"dataset": head["dataset"], "best": best, "small": small}
 
 
 def standing(made: Facts, dataset: str) -> dict:
@@ -60,67 +50,51 @@ def standing(made: Facts, dataset: str) -> dict:
     files = files[files.technique.isin(["dense", "classical"])]
     tests = made.rivals[made.rivals.dataset == dataset]
     wape = files.groupby("model").test_wape.mean()
-    free = wape.get("seasonal_naive", np.nan)
-    is_walk = bool(np.isclose(free, wape.get("naive", np.nan), rtol=1e-9))  # without a season the two are one
-    walk = _walk(tests[tests.against == "seasonal_naive"].sort_values("delta")) if is_walk else None
+    free, walk = wape.get("seasonal_naive", np.nan), None
+    if is_walk := bool(np.isclose(free, wape.get("naive", np.nan), rtol=1e-9)):  # without a season the two are one
+        against = tests[tests.against == "seasonal_naive"].sort_values("delta")
+        walk = {name: lines.to_dict("records")
+                for name, lines in (("tests", against), ("beaten", against[statistics.is_better(against)]))}
     deep = _deep(files, tests, free) if not is_walk or walk["beaten"] else None
     return {"dataset": dataset, "is_walk": is_walk, "walk": walk, "deep": deep}
 
 
-def _walk(tests: pd.DataFrame) -> dict:
-    networks = int((tests.technique == "dense").sum())
-    beaten = list(map(_against, tests[statistics.is_better(tests)].itertuples()))
-    return {"tried": len(tests), "networks": networks, "classical": len(tests) - networks, "proven": len(beaten),
-            "level": PROVEN, "beaten": beaten[:NAMED], "more": max(0, len(beaten) - NAMED),
-            "best": _against(next(tests.itertuples())) if len(tests) else None}
-
-
 def _deep(files: pd.DataFrame, tests: pd.DataFrame, free: float) -> dict | None:
+    """rivals: the test against each simple forecaster; {} where there was none."""
     nets = files[(files.technique == "dense") & ~results.is_compact(files)]
     if nets.empty or not np.isfinite(free):
         return None
     best, leader = (part.loc[part.val_wape.idxmin()] for part in (nets, files))
-    below, mine = 1 - best.test_wape / free, tests[tests.row == best.row_id].set_index("against")
+    below, mine = 1 - best.test_wape / free, tests[tests.row == best.row_id].set_index("against").to_dict("index")
     is_other = leader.model != best.model and leader.role != "naive"
     return {
         "model": best.model, "wape": best.test_wape, "free": free, "below": below, "wanted": WELL_BELOW,
         "points": 100 * (WELL_BELOW - below) if below < WELL_BELOW else None, "tests": len(tests),
         "leader": {"model": leader.model, "below": 1 - leader.test_wape / free} if is_other else None,
-        "rivals": [{"name": name} | (_held(mine.loc[name]) if name in mine.index else {"how": "untested"})
-                   for name in statistics.NAIVE[1:]],
+        "rivals": {name: mine.get(name, {}) for name in statistics.NAIVE[1:]},
     }  # fmt: skip
-
-
-def _held(line: pd.Series) -> dict:
-    """Against one rival; alone: the p of a test that is significant only by itself."""
-    is_proven = line.p_holm < PROVEN
-    how = "unproven" if not is_proven else "better" if line.delta < 0 else "worse"
-    return {"how": how, "alone": line.p_dm if not is_proven and line.p_dm < PROVEN else None} | _against(line)
-
-
-def _against(line) -> dict:
-    """The difference in WAPE and the adjusted p of Diebold and Mariano's test (NaN: too few origins)."""
-    return {"model": line.model, "delta": line.delta, "p": line.p_holm}
 
 
 def technique(made: Facts, group: str) -> dict:
     """What one technique, or storing in few bits alone, did on its selected files, and where it fell short."""
-    chosen, claims, held = made.selected(group), made.verdicts(group), controls(made, group)
-    counts = claims.verdict.value_counts()
+    chosen, claims = made.selected(group), made.verdicts(group)
     worse = claims[claims.verdict == "worse"]
     dense = made.files[made.files.technique == "dense"].groupby(["dataset", "model"]).macs.max()
-    before = np.array([dense.get(key, np.inf) for key in zip(chosen.dataset, chosen.model, strict=True)])
-    against = [{"control": name, "won": int((mine.test_wape > mine.own).sum()), "cases": len(mine)}
-               for name, mine in held.groupby("control")]
+    before = chosen.join(dense.rename("before"), on=["dataset", "model"]).before.fillna(np.inf)
+    against = [{"control": name, "won": (won := int((mine.test_wape > mine.own).sum())), "cases": len(mine),
+                "lost": won <= len(mine) / 2} for name, mine in controls(made, group).groupby("control")]
     return {
-        "group": group, "files": len(chosen), "claims": len(claims),
-        "verdicts": {name: int(counts.get(name, 0)) for name in ("within", "undecided", "worse")},
+        "group": group, "files": len(chosen), "claims": len(claims), "verdicts": verdicts(claims),
         "bytes": chosen.bytes.median(), "ratio": chosen.ratio.median(), "front": wins(chosen), "controls": against,
         "worst": worse.loc[worse.delta.idxmax()].to_dict() if len(worse) else None,
         "never": bool(chosen.front.notna().any() and not (chosen.test_wape < chosen.front).any()),
-        "lost": [line for line in against if line["won"] <= line["cases"] / 2],
         "keeps_macs": bool(len(chosen) and (chosen.macs >= before).all()),
     }  # fmt: skip
+
+
+def verdicts(claims: pd.DataFrame) -> dict[str, int]:
+    """How many claims have which verdict."""
+    return {name: int((claims.verdict == name).sum()) for name in ("within", "undecided", "worse")}
 
 
 def wins(chosen: pd.DataFrame) -> dict | None:
@@ -131,12 +105,11 @@ def wins(chosen: pd.DataFrame) -> dict | None:
 
 def controls(made: Facts, group: str) -> pd.DataFrame:
     """Controls of a technique; own: test WAPE of its own file at the same level and variant, in the controls' seeds."""
-    mine = made.files[(made.files.group == group) & (made.files.role == "control")]
     rows = results.own(made.rows)
-    rows = rows.assign(key=["/".join(key) for key in rows[KEYS].to_numpy()])
-    seeds = rows.loc[rows.role == "control", ["key", "seed"]].drop_duplicates()
-    own = rows[rows.role == "compressed"].merge(seeds).groupby("key").test_wape.mean()
-    return mine.assign(own=mine.key.map(own)).dropna(subset="own")
+    seeds = rows.loc[rows.role == "control", [*KEYS, "seed"]].drop_duplicates()
+    own = rows[rows.role == "compressed"].merge(seeds).groupby(KEYS).test_wape.mean().rename("own")
+    mine = made.files[(made.files.group == group) & (made.files.role == "control")]
+    return mine.join(own, on=KEYS).dropna(subset="own")
 
 
 def _speed(made: Facts) -> dict | None:
@@ -154,18 +127,15 @@ def _speed(made: Facts) -> dict | None:
 
 def failures(made: Facts) -> dict:
     """What did not work, as far as the numbers tell."""
-    skill, errors = results.has_skill(made.rows), made.rows.error[made.rows.error != ""]
-    files = made.files[made.files.role == "compressed"]
-    decoded = files[files.coverage_macs < DECODED]
-    lock = [{"name": name, "by": entry.get("name")} | entry for name, entry in made.lock.items()]
+    skill, files = results.has_skill(made.rows), made.files[made.files.role == "compressed"]
+    decoded, partly = files[files.coverage_macs == 0], files[files.coverage_macs.between(0, PARTLY, "neither")]
     return {
         "lost": [name for name in made.datasets if name not in made.skilled],
         "weak": [{"dataset": d, "model": m} for (d, m), good in skill.items() if not good and d in made.skilled],
         "equal": list(_equal(made)), "techniques": [technique(made, name) for name in made.techniques],
         "decoded": len(decoded), "compressed": len(files), "computed": sorted(set(decoded.precision) - {""}),
-        "errors": len(errors), "error": errors.iloc[0] if len(errors) else "", "runs": _states(made),
-        "unreached": [entry for entry in lock if entry.get("error")],
-        "replaced": [entry for entry in lock if entry.get("reason")],
+        "partly": partly.to_dict("records"), "errors": [text for text in made.rows.error if text],
+        "runs": _states(made), "lock": made.lock,
     }  # fmt: skip
 
 
@@ -173,24 +143,13 @@ def _equal(made: Facts) -> Iterator[dict]:
     """Simple forecasters to which networks are not shown to be superior."""
     networks = made.rivals[made.rivals.against.isin(statistics.NAIVE[1:]) & (made.rivals.technique == "dense")]
     for (rival, dataset), mine in networks.groupby(["against", "dataset"]):
-        equal = list(mine.model[mine.verdict != "better"])
-        if equal:
+        if equal := list(mine.model[mine.verdict != "better"]):
             yield {"rival": rival, "dataset": dataset, "models": equal, "of": len(mine)}
-
-
-# ---------------------------------------------------------------- data, baselines, limits
 
 
 def data_notes(made: Facts) -> dict:
     """Sources, licences, repairs and dropped series, in the words of the collecting notebooks."""
-    lines = []
-    for dataset, seen in made.coverage.items():
-        told = [{"what": key, "said": seen[key]} for key in ("source", "licence") if seen.get(key)]
-        told += [{"what": "note", "said": str(seen["note"]).rstrip(".")}] if seen.get("note") else []
-        told += [{"what": "dropped", "said": drop["reason"], "series": drop["series"]}
-                 for drop in (seen.get("dropped") or [])[:5]]
-        lines += [{"dataset": dataset, "told": told}] if told else []
-    return {"datasets": lines}
+    return {"coverage": made.coverage}
 
 
 def compact(made: Facts, dataset: str) -> dict:
@@ -199,31 +158,16 @@ def compact(made: Facts, dataset: str) -> dict:
     return {"dataset": dataset, "front": results.front(files, "").drop_duplicates("model").to_dict("records")}
 
 
-def published(compared: pd.DataFrame) -> dict:
-    """How many published errors are reached; a model without a published value is not judged."""
-    if compared.empty:
-        return {"models": 0}
-    judged = compared[compared.within.notna()]
-    missed = judged[judged.within != 1]
-    return {"models": len(compared), "judged": len(judged), "reached": len(judged) - len(missed),
-            "missed": missed[["model", "dataset", "H"]].to_dict("records")}
-
-
 def limits(made: Facts) -> dict:
     """What these numbers cannot say."""
     claims = made.verdicts()
     seeds = made.rows[made.rows.role == "compressed"].groupby("dataset").seed.nunique()
     return {"seeds": [{"dataset": dataset, "seeds": int(n)} for dataset, n in seeds.items()],
-            "claims": len(claims), "undecided": int((claims.verdict == "undecided").sum()),
+            "claims": len(claims), "undecided": verdicts(claims)["undecided"],
             "mde": claims.mde.astype(float).median(), "timed": bool((made.files.ms > 0).any()),
             "synthetic": _synthetic(made), "cpus": sorted(set(made.rows.cpu) - {""})}
 
 
 def notes(made: Facts) -> dict:
     """What the planner had to say: blocks left out, data that were replaced."""
-    return {"notes": made.plan.notes if made.plan else []}
-
-
-def shown_in(rows: pd.DataFrame) -> list[str]:
-    """Where rows are told: techniques, and 'baselines' for what compression starts from."""
-    return list(dict.fromkeys("baselines" if name in PLAIN else name for name in sorted(set(rows.technique))))
+    return {"notes": made.notes}

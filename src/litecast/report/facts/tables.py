@@ -10,23 +10,23 @@ import pandas as pd
 from litecast import results
 from litecast.figures import forecasts
 from litecast.files import sha256
-from litecast.report.facts import Facts
-from litecast.report.facts.paragraphs import shown_in, wins
+from litecast.report.facts import PLAIN, Facts
+from litecast.report.facts.paragraphs import verdicts as counted
+from litecast.report.facts.paragraphs import wins
 from litecast.results import statistics
 
 ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
 FAR = 2  # times the median error: so far off a line would flatten all others
-VERDICTS = ("within", "undecided", "worse")
 
 
 def headline(made: Facts) -> pd.DataFrame:
     """Best forecaster, smallest file near it, error at each budget, per dataset."""
     free = made.files[made.files.model == "seasonal_naive"].groupby("dataset").test_wape.mean()
-    size = made.known().bytes
     return pd.DataFrame([head | {
         "seasonal": free.get(head["dataset"]), "best_wape": head["best_wape"] if head["skill"] else "no_skill",
-        "best_bytes": size.get(head["best"]), **{f"kb:{kb}": head[f"wape_{kb}kb"] for kb in results.BUDGETS_KB},
+        "best_bytes": made.file(head["best"]).get("bytes"),
+        **{f"kb:{kb}": head[f"wape_{kb}kb"] for kb in results.BUDGETS_KB},
     } for head in made.heads])  # fmt: skip
 
 
@@ -52,12 +52,8 @@ def splits(made: Facts) -> pd.DataFrame:
 def baselines(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
     """(dataset, forecasters before compression), the naive first, what knew the weather ahead last."""
     plain = made.files[made.files.technique.isin(["classical", "dense"]) & made.files.control.isin(["", "oracle"])]
-    for dataset, files in plain.groupby("dataset"):
-        files = files.assign(order=files.role.map({"naive": 0, "control": 2}).fillna(1))
-        skill = files.test_skill.astype(object).where(files.good, "no_skill")
-        named = files[["model", "variant"]].assign(variant=files.variant.where(files.technique == "classical", ""))
-        yield dataset, files.assign(test_skill=skill.mask(files.control == "oracle", "oracle"),
-                                    forecaster=named.to_dict("records")).sort_values(["order", "test_wape"])
+    plain = plain.assign(order=plain.role.map({"naive": 0, "control": 2}).fillna(1))
+    yield from plain.sort_values(["order", "test_wape"]).groupby("dataset")
 
 
 def widths(made: Facts) -> pd.DataFrame:
@@ -67,7 +63,7 @@ def widths(made: Facts) -> pd.DataFrame:
     tried = {key: list(zip(mine.level, mine.val_wape, strict=True)) for key, mine in wide.groupby(["dataset", "model"])}
     dense = files[files.technique == "dense"]
     dense = dense.assign(tried=[tried.get(key) for key in zip(dense.dataset, dense.model, strict=True)])
-    return dense[dense.tried.notna()].assign(chosen=dense.level).sort_values(["dataset", "test_wape"])
+    return dense[dense.tried.notna()].sort_values(["dataset", "test_wape"])
 
 
 def compact(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -77,23 +73,16 @@ def compact(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
         narrow = mine[mine.technique == "width"]
         stored = narrow.pivot_table(index=["model", "level"], columns="variant", values="bytes")
         stored = stored[stored.mean().sort_values(ascending=False).index].add_prefix("stored:")
-        dense = mine[mine.technique == "dense"].sort_values("bytes").join(stored, on=["model", "level"])
-        yield dataset, dense.assign(forecaster=[{"model": name, "variant": ""} for name in dense.model])
+        yield dataset, mine[mine.technique == "dense"].sort_values("bytes").join(stored, on=["model", "level"])
 
 
 def published(made: Facts) -> pd.DataFrame:
-    """Published errors beside those reached here, both (MSE, MAE); band: what is allowed, and whether it is kept."""
+    """Published errors beside those reached here: see `experiment.published.compare`."""
     if made.published.empty:
         return pd.DataFrame()
     from litecast.experiment import published as source  # it needs torch: only a study with such tables loads it
 
-    lines = source.compare(made.published)
-    for name, prefix in (("published", "published_"), ("here", ""), ("times", "ratio_")):
-        pair = lines[[f"{prefix}mse", f"{prefix}mae"]].set_axis(["mse", "mae"], axis=1)
-        lines[name] = pair.to_dict("records")
-    bands = [{"width": band, "within": within == 1} if within == within else None
-             for band, within in zip(lines.band, lines.within, strict=True)]
-    return lines.assign(band=bands)
+    return source.compare(made.published)
 
 
 def selected(made: Facts, technique: str) -> pd.DataFrame:
@@ -112,33 +101,30 @@ def timed(made: Facts) -> pd.DataFrame:
 
 def verdicts(made: Facts) -> pd.DataFrame:
     """Techniques side by side: verdicts per margin (within, undecided, worse), wins over the front, size and speed."""
-    lines, order = [], {group: place for place, group in enumerate(made.groups)}
+    lines = []
     for (dataset, group), chosen in made.selected().groupby(["dataset", "group"]):
         line = chosen[["bytes", "ratio", "speed"]].median().to_dict()
         line |= {"dataset": dataset, "group": group, "files": len(chosen), "wins": wins(chosen)}
         for margin in statistics.MARGINS:
             claims = made.verdicts(group, margin)
-            counts = claims[claims.dataset == dataset].verdict.value_counts()
-            line[f"margin:{margin:g}"] = [int(counts.get(name, 0)) for name in VERDICTS]
+            line[f"margin:{margin:g}"] = list(counted(claims[claims.dataset == dataset]).values())
         lines.append(line)
-    lines.sort(key=lambda line: (line["dataset"], order[line["group"]]))
-    return pd.DataFrame(lines)
+    return pd.DataFrame(sorted(lines, key=lambda line: (line["dataset"], made.groups.index(line["group"]))))
 
 
 def recommendation(made: Facts) -> pd.DataFrame:
-    """Which file to use, per dataset and budget (kB, 'near' or 'any'); use: the file, or a code for why there is none.
+    """Which file to use, per dataset and budget (kB, 'near' or 'any'); instead: a code for why there is none.
 
     weak: the free forecast is no worse, on validation or on test.
     """
-    lines, known = [], made.known()
+    lines = []
     for head in made.heads:
         budgets = {kb: head[f"row_{kb}kb"] for kb in results.BUDGETS_KB} | {"near": head["small"]}
-        for budget, row_id in (budgets if head["skill"] else {"any": None}).items():
-            file = known.loc[row_id].to_dict() if row_id in known.index else {}
-            use = "no_file" if head["skill"] else "no_network"
-            if file:
-                use = {"file": file, "weak": not min(file["val_skill"], file["test_skill"]) > 0}
-            lines.append(file | {"dataset": head["dataset"], "budget": budget, "use": use})
+        for budget, row_id in (budgets if head["skill"] else {"any": ""}).items():
+            file = made.file(row_id)
+            none = "no_file" if head["skill"] else "no_network"
+            lines.append(file | {"dataset": head["dataset"], "budget": budget, "instead": "" if file else none,
+                                 "weak": not min(file.get("val_skill", 0), file.get("test_skill", 0)) > 0})
     return pd.DataFrame(lines)
 
 
@@ -161,21 +147,20 @@ def artefacts(made: Facts) -> pd.DataFrame:
 
 
 def provenance(made: Facts) -> pd.DataFrame:
-    """Which notebook made the rows of each part of the report, and from which data and code."""
+    """Which notebook made the rows of each part of the report ('baselines': what compression starts from), and from
+    which data and code."""
     rows = pd.concat([made.rows, made.published])
     rows = rows[rows.run != ""]
     lines = [{"notebook": f"{stage}.ipynb", "dataset": dataset, "runs": mine.run.nunique(), "rows": len(mine),
-              "shown_in": shown_in(mine), "data_sha256": _digests(mine.data_sha256),
-              "code_sha256": _digests(mine.code_sha256), "run": mine.run.iloc[0]}
+              "shown_in": dict.fromkeys("baselines" if t in PLAIN else t for t in sorted(set(mine.technique))),
+              "data_sha256": _digests(mine.data_sha256), "code_sha256": _digests(mine.code_sha256),
+              "run": mine.run.iloc[0]}
              for (stage, dataset), mine in rows.groupby([rows.run.str.split("/").str.get(1), "dataset"])]
     return pd.DataFrame(lines, columns="notebook dataset runs rows shown_in data_sha256 code_sha256 run".split())
 
 
 def _digests(column: pd.Series) -> list[str]:
     return sorted({text[:8] for text in column if text})[:2]
-
-
-# ---------------------------------------------------------------- errors by step, series, hour and kind of day
 
 
 def profiles(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:

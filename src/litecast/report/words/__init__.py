@@ -17,7 +17,7 @@ from IPython.display import Markdown
 
 from litecast import catalogue, results
 from litecast.figures.style import called, share
-from litecast.results.statistics import MARGIN, MARGINS
+from litecast.results.statistics import MARGIN, MARGINS, PROVEN
 
 LANGUAGE = "en"  # the folder that is read; plurals and lists below are English
 FOLDER = Path(__file__).parent
@@ -44,15 +44,16 @@ def phrase(part: str, name: str, **given) -> str:
 def written(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The columns that a table of that name has, as text under their headings; one that is empty all over is left out.
 
-    'kb:*' stands for all columns of the frame that begin so, each headed and written as `kb`.
+    'kb:*' stands for all columns of the frame that begin so, each headed and written as `kb`; a column that the frame
+    lacks is written from its whole lines.
     """
     asked = [[c for c in frame if c.startswith(column[:-1])] if column.endswith("*") else [column]
              for column in phrase("tables", name).split()]
     shown = {}
     for column in sum(asked, []):
         kind, _, part = column.partition(":")
-        values = frame.get(column, [None] * len(frame))
-        cells = [phrase("columns", kind, value=value) if _is_there(value) else "–" for value in values]
+        values = frame.get(column, frame.to_dict("records"))
+        cells = [(phrase("columns", kind, value=value) if _is_there(value) else "") or "–" for value in values]
         if not cells or set(cells) != {"–"}:
             shown[phrase("headings", kind, value=part)] = cells
     return pd.DataFrame(shown, index=frame.index)
@@ -66,51 +67,35 @@ def _is_there(value) -> bool:
 def environment(language: str) -> jinja2.Environment:
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / language), undefined=jinja2.StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
-    made.filters |= {how.__name__: how for how in (
-        percent, change, short, kilo, fixed, count, name, called, share, names, listed, group, label,
-        runtime, meaning, note, control)}
-    made.filters["cell"] = lambda code: phrase("cells", code)
+    hows = (percent, short, fixed, count, name, called, title, share, names, listed, runtime, said, control)
+    made.filters |= {how.__name__: how for how in hows} | {
+        "cell": lambda code: phrase("cells", code), "label": lambda row: phrase("labels", "row", **row),
+        "group": lambda value: phrase("labels", "group", value=value)}  # fmt: skip
     made.tests["known"] = lambda value: value is not None and bool(np.isfinite(value))
     made.globals |= {"BUDGETS": results.BUDGETS_KB, "NEAR": results.NEAR_BEST, "NEAR_WIDTH": results.NEAR_WIDTH,
-                     "MARGIN": MARGIN, "MARGINS": MARGINS}
+                     "MARGIN": MARGIN, "MARGINS": MARGINS, "PROVEN": PROVEN, "MOST": MOST}
     return made
 
 
 @cache
 def phrases(language: str) -> dict[str, dict[str, jinja2.Template]]:
-    """Part of tables.yaml -> name -> template. A column is 'heading', or [heading, filter or template of a value]:
-    where a filter is named, a text instead of a number is a code."""
+    """Part of tables.yaml -> name -> template. A column is 'heading', or [heading, template of a value]."""
     made = yaml.safe_load((FOLDER / language / "tables.yaml").read_text(encoding="utf-8"))
-    made["headings"] = {name: text if isinstance(text, str) else text[0] for name, text in made["columns"].items()}
-    hows = {name: "string" if isinstance(text, str) else text[1] for name, text in made["columns"].items()}
-    made["columns"] = {name: how if how.startswith("{") else f"{{{{ value | {how} }}}}" if how == "string" else
-                       f"{{{{ value | cell if value is string else value | {how} }}}}" for name, how in hows.items()}
+    both = {name: [text, "{{ value }}"] if isinstance(text, str) else text for name, text in made["columns"].items()}
+    made["headings"], made["columns"] = ({name: pair[part] for name, pair in both.items()} for part in (0, 1))
     return {part: {name: environment(language).from_string(text) for name, text in lines.items()}
             for part, lines in made.items()}
-
-
-# ---------------------------------------------------------------- numbers
 
 
 def percent(value: float, digits: int | None = None, sign: str = "") -> str:
     """With so many digits after the point, else three or so; sign '+': a gain has one, too."""
     digits = (2 if abs(value) >= 0.01 else 3) if digits is None else digits
-    return f"{100 * value:{sign}.{digits}f}\u00a0%" if np.isfinite(value) else "–"
-
-
-def change(value: float) -> str:
-    """A difference: '−3.1 %'."""
-    return percent(value, 1, "+").replace("-", "−")
+    return fixed(100 * value, f"{{:{sign}.{digits}f}}\u00a0%")
 
 
 def short(value: float, unit: float = 1) -> str:
     """In so large a unit, three digits, never an exponent."""
-    value = value / unit
-    return "–" if not np.isfinite(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def kilo(value: float) -> str:
-    return short(value, 1e3)
+    return fixed(value / unit, "{:.3g}" if abs(value / unit) < 1000 else "{:.0f}")
 
 
 def fixed(value: float, form: str) -> str:
@@ -123,7 +108,9 @@ def count(number, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-# ---------------------------------------------------------------- names
+def title(text: str) -> str:
+    """With a capital letter, but for a name such as int8, which is written as it is."""
+    return text if any(map(str.isdigit, text.split()[0])) else text[:1].upper() + text[1:]
 
 
 def name(slug: str) -> str:
@@ -142,41 +129,17 @@ def listed(values: Iterable) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def group(value: str) -> str:
-    """A technique, or 'width/int8' as narrow networks in few bits."""
-    technique, _, storage = value.partition("/")
-    return phrase("labels", "bits_alone", storage=storage) if storage else called(technique)
-
-
-def label(row: Mapping) -> str:
-    """'lstm, magnitude pruning 80 % (global-int8)': what a row is, in words."""
-    kind = row["technique"] if row["technique"] in ("classical", "dense", "width") else "technique"
-    steps = zip(row["technique"].split("+"), row["level"].split("+"), strict=False)
-    return phrase("labels", kind, **{**row, "route": " + ".join(f"{called(step)} {share(at)}" for step, at in steps)})
-
-
 def runtime(slug: str) -> str:
     """The proper name that a runtime's file gives itself."""
     return catalogue.members("runtimes").get(slug, {}).get("NAME", slug)
 
 
-def _said(route: str, literal: str) -> dict:
+def said(route: str, literal: str) -> dict:
     """What the file of each technique of a route says under a literal; one that says nothing is left out."""
     known = catalogue.members("compress", "LEVELS", "VARIANTS")
     return {step: known[step][literal] for step in route.split("+") if known.get(step, {}).get(literal)}
 
 
-def meaning(route: str) -> str:
-    """What a level of a technique is, in its own words; of a chain that of each step."""
-    said = _said(route, "LEVEL")
-    return "; ".join(f"{called(step)}: {text}" if "+" in route else text for step, text in said.items()) or "level"
-
-
-def note(route: str) -> str:
-    """What a technique, or the steps of a chain, have to say where they do not lower the MACs."""
-    return " ".join(_said(route, "NOTE").values())
-
-
 def control(slug: str, route: str) -> str:
     """What a control is, in the words of the technique (the last of a chain) that has it; its name if none says."""
-    return {k: text for said in _said(route, "CONTROLS").values() for k, text in said.items()}.get(slug, called(slug))
+    return {k: text for known in said(route, "CONTROLS").values() for k, text in known.items()}.get(slug, called(slug))
