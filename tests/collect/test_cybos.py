@@ -361,7 +361,8 @@ def test_another_python_is_told_what_to_do(capsys):
 
 
 def test_without_the_collector_the_source_says_how_to_run_it():
-    with pytest.raises(DataError, match="py -3.11-32 -m litecast.collect.collectors.cybos my-stocks codes=005930,000660"):
+    command = "py -3.11-32 -m litecast.collect.collectors.cybos my-stocks codes=005930,000660"
+    with pytest.raises(DataError, match=command):
         rows()
     run(program(), "codes=005930")
     with pytest.raises(DataError, match="000660: the collector has written no such prices.*codes=000660"):

@@ -22,7 +22,8 @@ BUDGET = training.Budget(steps=3, batch=16, lr=0.004, retrain_steps=2)
 STUDY, NAME = "tiny", "lstm"
 PARAMETERS = {
     "study": STUDY, "dataset": "made-up", "model": NAME, "seed": 0, "sweep_seed": 0, "widths": [4, 8], "steps": 3,
-    "extra_steps": 2, "batch": 16, "lr": 0.004, "train_windows": 0, "loss": "mae", "levels": [0.5, 0.75], "variants": [],
+    "extra_steps": 2, "batch": 16, "lr": 0.004, "train_windows": 0, "loss": "mae", "levels": [0.5, 0.75],
+    "variants": [],
     "controls": ["random", "scratch"], "control_levels": [0.75], "route": [], "teachers": [], "retrain_steps": 2,
 }  # fmt: skip
 
@@ -92,7 +93,7 @@ def fits(monkeypatch):
 def test_every_row_is_there_with_its_role(study):
     roles = {i.removeprefix("made-up/lstm/"): (r["role"], r["control"] or "") for i, r in rows_of(study).items()}
     expected = {f"width/{width}/{storage}/s0": (role, "") for width in (4, 8)
-                for storage, role in (("float32", "dense"), ("int8", "compressed"), ("int4", "compressed"))}  # fmt: skip
+                for storage, role in (("float32", "dense"), ("int8", "compressed"), ("int4", "compressed"))}
     expected |= {"dense/8/float32/s0": ("dense", ""),
                  "dense/8/float32/s0/extra_epochs": ("control", "extra_epochs")}  # fmt: skip
     for technique, variant in (("magnitude_pruning", "global"), ("channel_pruning", "l2")):
@@ -391,5 +392,6 @@ def test_a_stored_file_forecasts_raw_values_like_the_row(study):
 
 
 def test_weights_are_those_of_matrices():
-    model = SimpleNamespace(parameters=lambda: iter(modelfile.models.build("dlinear", 1, prepare(frame())).parameters()))
+    made = modelfile.models.build("dlinear", 1, prepare(frame()))
+    model = SimpleNamespace(parameters=lambda: iter(made.parameters()))
     assert measure.weights(model).shape == (2 * 24 * 6,)

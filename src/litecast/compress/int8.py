@@ -67,8 +67,8 @@ def ranges(graph: onnx.ModelProto) -> pd.DataFrame:
     made_by, rows = {name: node.op_type for node in graph.graph.node for name in node.output}, []
     for node in (node for node in graph.graph.node if node.op_type == "QuantizeLinear" and node.input[0] not in held):
         step, zero = float(held[node.input[1]]), int(held[node.input[2]])
-        rows.append({"behind": made_by.get(node.input[0], "input"), "low": -zero * step, "high": (255 - zero) * step, "step": step})
-    return pd.DataFrame(rows)
+        rows.append((made_by.get(node.input[0], "input"), -zero * step, (255 - zero) * step, step))
+    return pd.DataFrame(rows, columns=["behind", "low", "high", "step"])
 
 
 def _origins(task: Task) -> np.ndarray:
