@@ -364,7 +364,10 @@ def _decoded(entries: list[tuple], tables: dict, body: np.ndarray, at: int) -> t
     """Name -> array of the streams from `at` on, and where they end."""
     arrays = {}
     for name, shape, meta, length in entries:
-        arrays[name] = codecs.decode(body[at : at + length].tobytes(), meta, tuple(shape), tables)
+        try:
+            arrays[name] = codecs.decode(body[at : at + length].tobytes(), meta, tuple(shape), tables)
+        except ModelFileError as error:
+            raise ModelFileError(f"{name}: {error}") from error
         at += length
     return arrays, at
 

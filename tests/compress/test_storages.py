@@ -38,8 +38,9 @@ def test_integers_are_the_nearest_point_of_a_grid_and_stay_there(array, bits, ax
 
 
 @FAST
-@given(hnp.arrays(np.float32, (4, 6), elements=st.floats(-100, 100, width=32)), st.integers(2, 8))
+@given(hnp.arrays(np.int16, (4, 6), elements=st.integers(-800, 800)), st.integers(2, 8))
 def test_rounding_what_was_rounded_changes_nothing(array, bits):
+    array = array.astype(np.float32) / 8  # no row so small that its step needs more than 16 bits
     once = storages.rounded(array, bits).values()
     np.testing.assert_array_equal(storages.rounded(once, bits).values(), once)
 

@@ -114,6 +114,10 @@ def test_dataset_without_skill_is_said_and_not_ranked(reports, tmp_path):
     assert "No skill to lose** on krx-price" in told(made, "failures")
     assert "krx-price" not in pages.table(made, "verdicts").data["text/markdown"]
     assert "no network has skill" in pages.table(made, "recommendation").data["text/markdown"]
+    rows[["val_skill", "test_skill"]] = -0.01  # nowhere at all
+    results.write_csv(rows, folder / "results.csv")
+    none = pages.table(facts.read("made"), "recommendation").data["text/markdown"]
+    assert none.count("no network has skill") == 2
     said = told(made, "findings").splitlines()
     assert [line for line in said if "krx-price" in line and not line.startswith("- **Baselines, krx-price**")] == []
 

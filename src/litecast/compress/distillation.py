@@ -8,7 +8,7 @@ from litecast import models, training
 from litecast.compress import Compressed, Task, clone, storages
 
 NEEDS = ("dense", "teachers")
-FITS = ()
+FITS = ("width",)
 LEVELS = (0.0, 0.5, 0.75)
 LEVEL = "share of the width that the student lacks"
 VARIANTS = ("mean",)

@@ -56,10 +56,9 @@ def _copy(run, data, row: dict, name: str, original) -> dict[str, Callable]:
         temporary.write_bytes(runtime.export(original.model, original.card))
     opened = runtime.open(path)
     kept = ("dataset", "model", "technique", "level", "variant", "seed", "role", "route", "teacher_id", "compress_s")
-    claims = "" if row["coverage_macs"] == 1 else row["variant"].rpartition("-")[2]  # as the row itself
     copy = {key: row[key] for key in (*kept, *measure.COSTS, *measure.SPENT)} | {
         "format": runtime.FORMAT, "runtime": name, "parent_id": row["row_id"], "copy_of": row["row_id"],
-        "artefact": path, **vars(runtime.executed(opened, claims)),
+        "artefact": path, **vars(runtime.executed(opened)),
     }  # fmt: skip
     if not run.has(results.row_id(copy)):
         yhat = {part: runtime.predict(opened, data, data.origins(part)) for part in measure.PARTS}

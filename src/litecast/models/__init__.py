@@ -12,6 +12,7 @@ from litecast.errors import LitecastError, ModelFileError, StudyError
 
 # What a family can say of itself in its literal CAN; a technique's FITS names those it needs one of.
 CAPABILITIES = {
+    "width": "comes in any width (`Config.of_width`): a narrower one is the same family",
     "units": "names hidden units that can be sliced off (`units()`)",
     "convolutions": "a stem, residual blocks and a head whose channels torch-pruning's dependency graph follows",
     "recurrent": "carries a state from step to step",

@@ -9,7 +9,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "compact"
-CAN = ()
+CAN = ("width",)
 WIDTHS = (1, 2, 4, 6)  # harmonics of the patch that are kept
 SPARE = 10  # further frequencies kept, as published
 PUBLISHED = {"L": 720, "width": 6, "lr": 0.0005, "steps": 2500}

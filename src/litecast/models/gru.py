@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("units", "recurrent")
+CAN = ("width", "units", "recurrent")
 WIDTHS = (16, 32, 64, 128)
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ()
+CAN = ("width",)
 WIDTHS = (4, 6, 8, 12)
 EXPANSION = 4  # times more channels inside a block; the paper's 6 is for far wider networks
 Config = convnet.Config

@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("units",)
+CAN = ("width", "units")
 WIDTHS = (32, 64, 128, 256)
 BLOCKS = 3
 

@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("units", "attention")
+CAN = ("width", "units", "attention")
 WIDTHS = (8, 16, 32, 64)
 HEADS = 4
 LAYERS = 2

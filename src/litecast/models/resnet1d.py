@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("convolutions",)
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 32, 64)
 POSITIONS = 14  # the stem strides so that about this many positions are left of any look-back
 DILATIONS = (1, 2, 4)

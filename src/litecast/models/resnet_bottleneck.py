@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet, resnet_plain
 
 KIND = "compact"
-CAN = ()
+CAN = ("width",)
 WIDTHS = (8, 16, 24, 32)
 NARROWER = 4  # times fewer channels inside a block
 Config = convnet.Config

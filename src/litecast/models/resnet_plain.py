@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ()
+CAN = ("width",)
 WIDTHS = (4, 8, 12, 16)
 Config = convnet.Config
 

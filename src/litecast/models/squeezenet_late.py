@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ()
+CAN = ("width",)
 WIDTHS = (8, 16, 24, 32)
 SQUEEZE = 4  # outputs of a Fire module for each channel it squeezes to
 Config = convnet.Config

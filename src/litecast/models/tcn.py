@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ()
+CAN = ("width",)
 WIDTHS = (8, 16, 32, 64)
 POSITIONS = 28  # the stem strides so that about this many positions are left of any look-back
 KERNEL, DILATIONS = 3, (1, 2, 4, 8)  # seen from the last position: 61 positions, more than any window has

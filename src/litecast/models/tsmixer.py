@@ -9,7 +9,7 @@ from litecast.models import base
 from litecast.models.patchtst import Attention
 
 KIND = "compact"
-CAN = ()
+CAN = ("width",)
 WIDTHS = (4, 8, 16, 32)
 LAYERS = 2
 

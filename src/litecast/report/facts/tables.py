@@ -125,7 +125,7 @@ def recommendation(made: Facts) -> pd.DataFrame:
             none = "no_file" if head["skill"] else "no_network"
             lines.append(file | {"dataset": head["dataset"], "budget": budget, "instead": "" if file else none,
                                  "weak": not min(file.get("val_skill", 0), file.get("test_skill", 0)) > 0})
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=[*made.files.columns, "budget", "instead", "weak"])  # also where no file is told
 
 
 def unfinished(made: Facts) -> pd.DataFrame:

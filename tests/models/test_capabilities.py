@@ -1,0 +1,23 @@
+"""What a family says of itself is true, and in words that techniques know."""
+
+import pytest
+
+from litecast import catalogue, models
+from litecast.data import load, windows
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_family_can_what_it_says(name):
+    family = models.module(name)
+    assert set(family.CAN) <= set(models.CAPABILITIES)
+    assert ("width" in family.CAN) == (len(family.WIDTHS) > 1)
+    model = models.build(name, family.WIDTHS[0], windows.prepare(load("sample-traffic")))
+    assert ("units" in family.CAN) == bool(model.units())
+    assert ("recurrent" in family.CAN) == any(hasattr(part, "weight_hh_l0") for part in model.modules())
+
+
+def test_techniques_need_what_a_family_can():
+    for technique, words in catalogue.members("compress", "LEVELS", "VARIANTS").items():
+        assert set(words["FITS"]) <= set(models.CAPABILITIES), technique
+        assert list(words["LEVELS"]) == sorted(words["LEVELS"]) and isinstance(words["LEVEL"], str)
+        assert isinstance(words["CONTROLS"], dict) and set(words["STORAGES"].values()) <= {"torch", "onnxruntime"}
