@@ -17,6 +17,7 @@ from litecast import paths, results
 from litecast.catalogue import literals
 from litecast.data import dataset_names, store
 from litecast.planning import plan
+from litecast.report.words import title
 
 SMALL, ONE = ["lstm", "dlinear"], ["lstm"]  # a deep and a compact family, where not all are needed
 ROUTED = ["lstm", "resnet1d"]  # with hidden units, and with convolutions
@@ -158,7 +159,7 @@ def test_everything_is_done_and_reported(union):
     page = (union.folder / "report.html").read_text(encoding="utf-8")
     assert (union.folder / "report.pdf").read_bytes().startswith(b"%PDF")
     for technique in compressing(runs):
-        assert technique.replace("_", " ").capitalize() in page
+        assert title(technique.replace("_", " ")) in page
     assert "All planned runs are done" in page
 
 
@@ -331,6 +332,7 @@ def sha256(path: Path) -> str:
 STALE = """
 import sys
 from litecast.planning import plan
+from litecast.report.words import title
 from litecast.data import resolve
 checked = plan.load(sys.argv[1])
 made = plan.expand(checked, resolve(checked.datasets, checked.files))
