@@ -332,7 +332,6 @@ def sha256(path: Path) -> str:
 STALE = """
 import sys
 from litecast.planning import plan
-from litecast.report.words import title
 from litecast.data import resolve
 checked = plan.load(sys.argv[1])
 made = plan.expand(checked, resolve(checked.datasets, checked.files))
