@@ -5,6 +5,7 @@ JOBS  ?=
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.installed
+quoted = '$(subst ','\'',$(1))'# a word as it is: neither make nor the shell expands what it holds
 
 # Python 3.11 with venv; PYTHON=python3.12 chooses another. A pyenv shim may exist without its Python: each is tried.
 SUPPORTED := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))
@@ -18,7 +19,7 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 report: $(READY) ## run a study and report on it: reports/<study>/report.html and report.pdf [STUDY=default DATA=my.csv JOBS=2]
-	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS))
+	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml $(if $(value DATA),--data $(call quoted,$(value DATA))) $(if $(JOBS),--jobs $(JOBS))
 
 quick: ## the quick study: synthetic data, a few minutes
 	@$(MAKE) --no-print-directory report STUDY=quick

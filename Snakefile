@@ -12,6 +12,7 @@ from litecast.planning import plan as planning
 
 plan = planning.read(Path.cwd().name)
 client = shlex.join([sys.executable, "-I", "-S", f"{workflow.basedir}/src/litecast/running/client.py", plan.study])
+client = client.replace("{", "{{").replace("}", "}}")  # braces of a path are no wildcards
 
 
 def files(late):

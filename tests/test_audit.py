@@ -1,31 +1,46 @@
 """The audit finds what was changed behind the rows' back, and nothing else."""
 
+import json
+
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+import skops.io
+import small_files
 
 from litecast import audit, modelfile, models, paths, results, runtimes
-from litecast.compress import storages
+from litecast.compress import Export, storages
 from litecast.data import frame, windows
 from litecast.experiment import measure, timing
+from litecast.models.classical import ridge, stored
 
-HEADER = frame.Header(name="made-up", unit="vehicles/h", frequency="h", season=24, L=24, H=4)
+HEADER = frame.Header(name="made-up", unit="vehicles/h", frequency="h", season=16, L=24, H=4, country="KR")
+ERRORS = 6 + 8  # of validation, and of the test part, which tells ordinary days and holidays apart
 
 
 def small(name="made-up", study=None):
+    """Two series of very different size with gaps in every part, also longer than a window; Seollal is in the test."""
     hours = np.arange(600)[:, None]
     noise = np.random.default_rng(0).normal(size=(600, 2))
-    values = 100 + 20 * np.sin(2 * np.pi * hours / 24) + noise
-    times = pd.date_range("2024-01-01", periods=600, freq="h")
+    values = np.array([0.01, 0.3]) * (100 + 20 * np.sin(2 * np.pi * hours / 24) + noise)
+    for first, last, series in ((50, 53, 0), (430, 440, 0), (450, 480, 1), (500, 505, 1), (520, 521, 0), (570, 577, 1)):
+        values[first:last, series] = np.nan
+    times = pd.date_range("2024-01-20", periods=600, freq="h")
     return frame.from_wide(HEADER, pd.DataFrame(values, index=times, columns=["a", "b"]))
 
 
 @pytest.fixture
-def study(monkeypatch):
-    """Three rows of an untrained network: dense, the same in 8 bit with its drift, and its ONNX file."""
+def data(monkeypatch):
     monkeypatch.setattr(audit.data, "load", small)
     audit._dataset.cache_clear()
-    data = windows.prepare(small())
+    yield windows.prepare(small())
+    audit._dataset.cache_clear()
+
+
+@pytest.fixture
+def study(data):
+    """Three rows of an untrained network: dense, the same in 8 bit with its drift, and its ONNX file."""
     run = results.Run.open("deep", "tiny", dataset="made-up", model="dlinear", seed=0)
     model = models.build("dlinear", 1, data, 0)
     row = {"model": "dlinear", "technique": "dense", "role": "dense", "variant": "float32", "level": 1, "seed": 0}
@@ -35,8 +50,7 @@ def study(monkeypatch):
     timing.contestants(run, data, dense.row)
     run.finish()
     write(results.collect("tiny"))
-    yield "tiny"
-    audit._dataset.cache_clear()
+    return "tiny"
 
 
 def write(rows):
@@ -51,8 +65,9 @@ def test_a_sound_study_passes(study, capsys):
     assert audit.main([study, "--mutations", "30"]) == 0
     assert "3 rows with a file, 0 differ; 30 damaged files, 0 not refused" in capsys.readouterr().out
     lines = audit.audit(study).set_index("runtime")
-    assert lines.checked["onnxruntime"] == 1 + 12 + 1  # bytes, six errors on two parts, precision
-    assert sorted(lines.checked["torch"]) == [7 + 13, 7 + 13 + 2]  # bytes, costs, the same; drift where there is one
+    card = 11  # its fields but the holidays, which this network does not read
+    assert lines.checked["onnxruntime"] == 1 + ERRORS + 1 + card + 1  # bytes, precision, on a device
+    assert sorted(lines.checked["torch"]) == [7 + ERRORS + 1 + card + 1 + drift for drift in (0, 2)]  # bytes, costs
 
 
 WRONG = {"test_wape": 1.0001, "val_drift": 1.01, "test_bias": 2, "val_skill": 1.001, "macs": 2, "bytes": 2}
@@ -82,18 +97,145 @@ def test_a_precision_that_its_graph_does_not_run_in_is_found(runtime, study, cap
     assert audit.main([study, "--mutations", "0"]) == 0
 
 
-def test_a_file_with_another_card_is_found(study):
-    """Errors come from the file's card too: raw values in, raw values out."""
-    table = rows()
-    changed = table.index[table.variant == "int8"][0]
-    path = paths.study_dir(study) / table.artefact[changed]
-    loaded = modelfile.load(path)
-    loaded.card.std = [1e4 * value for value in loaded.card.std]
-    path.write_bytes(runtimes.module("torch").export(loaded.model, loaded.card))
-    assert "test_wape" in audit.audit(study).difference[changed]
-    loaded.card.series[0] = "other"
-    path.write_bytes(runtimes.module("torch").export(loaded.model, loaded.card))
-    assert "not for this data" in audit.audit(study).difference[changed]
+# ---- falsified cards
+
+# Field -> its other content. Changed names only, it changes no forecast where the file has its holidays.
+FALSE = {"season": 7, "transform": "log", "series": ["b", "a"], "holidays": [2024, 2027, 22], "country": "US",
+         "frequency": "30min", "dataset": "other", "unit": "cars", "mean": 1.5, "std": 1.5}  # fmt: skip
+NAMES_ONLY = ("country", "frequency", "dataset", "unit")
+
+
+def study_of(data, *nets, runtime="torch"):
+    """The study "tiny" of untrained networks: [(file, known inputs)] of (family, kind of codec) each, in a runtime."""
+    run, made = results.Run.open("deep", "tiny", dataset="made-up", model=nets[0][0], seed=0), []
+    for family, kind in nets:
+        model = small_files.network(family, L=24, H=4, F=models.build(family, 4, data).n_known, patch=12)
+        export = Export(*small_files.all_held(model, kind))
+        if runtime != "torch":
+            export = Export(runtime=runtime, content=runtimes.module(runtime).export(model, modelfile.Card.of(data)))
+        row = {"model": family, "technique": "dense", "role": "dense", "variant": kind, "level": 1, "seed": 0}
+        stored = measure.store(run, data, model, export, row)
+        made.append((paths.study_dir("tiny") / stored.row["artefact"], model.n_known))
+    run.finish()
+    write(results.collect("tiny"))
+    return made
+
+
+def differences():
+    """What the audit says of each row, in one process."""
+    return [line["difference"] for line in audit._group("tiny", rows().assign(again=True).to_dict("records"))]
+
+
+def falsify(path, field, other):
+    """Change one field of the card in a sound file, which stays sound."""
+    if path.suffix == ".onnx":
+        graph = onnx.load(path)
+        words = json.loads(graph.metadata_props[0].value)
+        for tensor in graph.graph.initializer:
+            if tensor.name == field:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(other * onnx.numpy_helper.to_array(tensor), field))
+        if field not in ("mean", "std"):
+            graph.metadata_props[0].value = json.dumps(words | {field: other})
+        onnx.save(graph, path)
+    elif field in ("mean", "std"):
+        small_files.change_scaler(path, {"mean": 1, "std": 2}[field], other)
+    else:
+        small_files.rewrite(path, lambda content: content["card"].update({field: other}))
+
+
+@pytest.mark.parametrize("family, runtime", [("lstm", "torch"), ("nlinear", "torch"), ("gru", "onnxruntime"),
+                                             ("nlinear", "onnxruntime")])
+def test_each_falsified_field_is_found_by_its_name_and_by_the_errors_it_makes(data, family, runtime):
+    [(path, known)] = study_of(data, (family, "float32"), runtime=runtime)
+    sound = path.read_bytes()
+    assert differences() == [""]
+    for field in (field for field in FALSE if known or field != "holidays"):
+        falsify(path, field, FALSE[field])
+        (difference,) = differences()
+        path.write_bytes(sound)
+        assert f"card's {field} " in difference and ", the data says " in difference
+        assert ("; test_" in difference) == (field not in NAMES_ONLY), field
+        if field in ("season", "holidays", "country"):
+            assert audit.DEVICE not in difference, "rows and devices go by the same card"
+
+
+def check_falsified(data, *nets):
+    """Nothing differs before; with every field falsified each is named, and errors differ."""
+    files = study_of(data, *nets)
+    assert set(differences()) == {""}
+    for path, known in files:
+        for field in (field for field in FALSE if known or field != "holidays"):
+            falsify(path, field, FALSE[field])
+    for net, (_, known), difference in zip(nets, files, differences(), strict=True):
+        fields = [field for field in FALSE if known or field != "holidays"]
+        assert all(f"card's {field} " in difference for field in fields) and "; test_" in difference, net
+
+
+def test_a_falsified_card_is_found_in_every_family(data):
+    check_falsified(data, *((family, "float32") for family in models.names()))
+
+
+def test_a_falsified_card_is_found_in_every_codec(data):
+    check_falsified(data, *(("lstm", kind) for kind in small_files.KINDS))
+
+
+def test_a_falsified_card_is_found_in_files_of_scikit_learn(data):
+    path = row_of_ridge(data)
+    sound = path.read_bytes()
+    for field, other in FALSE.items():
+        path.write_bytes(sound)
+        content = skops.io.load(path, trusted=list(stored.TRUSTED))
+        content["card"][field] = other * content["card"][field] if field in ("mean", "std") else other
+        skops.io.dump(content, path)
+        (difference,) = differences()
+        assert f"card's {field} " in difference
+        assert ("; test_" in difference) == (field not in (*NAMES_ONLY, "holidays")), "none in train"
+
+
+@pytest.mark.parametrize("field, other, word", [("country", None, "known inputs"), ("holidays", None, "holidays"),
+                                                ("frequency", "D", "known inputs"), ("season", 0, "season"),
+                                                ("series", ["a", "other"], "not for this data")])
+def test_a_card_that_no_file_can_have_is_found_too(data, field, other, word):
+    [(path, _)] = study_of(data, ("lstm", "float32"))
+    falsify(path, field, other)
+    (difference,) = differences()
+    assert "ModelFileError" in difference and word in difference
+
+
+# ---- as on a device
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_a_row_measured_with_more_than_a_device_gets_is_found(data, monkeypatch, runtime):
+    """Gaps filled from rows that the file does not ask for: the forecasts of the row, and those of no device."""
+    study_of(data, ("lstm", "float32"), runtime=runtime)
+    assert differences() == [""]
+    monkeypatch.setattr(modelfile.Card, "history", property(lambda card: card.L))
+    (difference,) = differences()
+    assert difference.startswith(f"{audit.DEVICE} ") and ", the row says 0" in difference
+
+
+@pytest.mark.parametrize("runtime, allowed", [("torch", 1e-6), ("onnxruntime", 1e-4)])
+def test_a_deviation_on_a_device_is_allowed_as_far_as_rounding_goes(data, monkeypatch, runtime, allowed):
+    study_of(data, ("lstm", "float32"), runtime=runtime)
+    place = runtimes.module(runtime)
+    forecast = place.forecast
+    for share, is_found in ((0.5, False), (2.0, True)):
+        monkeypatch.setattr(place, "forecast", lambda opened, values, times, by=share * allowed * data.std: (
+            forecast(opened, values, times) + by))  # the largest of these forecasts is about 1 in scaled units
+        (difference,) = differences()
+        assert (audit.DEVICE in difference) == is_found and ("row says 0" in difference) == is_found
+
+
+def test_windows_with_gaps_are_among_those_drawn(data):
+    data.y = np.nan_to_num(data.y, nan=1.0)
+    data.y[560, 1] = np.nan  # in 24 of some 170 windows
+    origins = np.concatenate([data.origins(part) for part in audit.PARTS])
+    drawn = origins[audit._drawn(data, origins, 48)]
+    gappy = [np.isnan(data.y[t - 24 : t]).any() for t in drawn]
+    assert len(set(drawn)) == len(drawn) == audit.ORIGINS and drawn.min() >= 48 and sum(gappy) >= audit.ORIGINS // 2
+    np.testing.assert_array_equal(drawn, origins[audit._drawn(data, origins, 48)])
+    late = origins[audit._drawn(data, origins, 10_000)]  # of a dataset shorter than that
+    assert late.tolist() == [origins.max()]
 
 
 def test_damaged_and_missing_files_are_found_and_the_rest_is_checked(study):
@@ -133,12 +275,7 @@ def test_a_study_that_is_not_there(capsys):
     assert "nosuch" in capsys.readouterr().err
 
 
-def test_files_of_scikit_learn_are_forecast_with_again(monkeypatch, capsys):
-    from litecast.models.classical import ridge, stored
-
-    monkeypatch.setattr(audit.data, "load", small)
-    audit._dataset.cache_clear()
-    data = windows.prepare(small())
+def row_of_ridge(data):
     run = results.Run.open("classical", "tiny", dataset="made-up")
     path = run.file("ridge.skops")
     stored.save(path, "ridge", ridge.fit(data), data)
@@ -146,13 +283,17 @@ def test_files_of_scikit_learn_are_forecast_with_again(monkeypatch, capsys):
     row = {"model": "ridge", "technique": "classical", "role": "dense"} | stored.columns(path, content)
     measure.add(run, data, row, stored.forecast(content, data))
     run.finish()
-    sound = results.collect("tiny")
-    write(sound)
+    write(results.collect("tiny"))
+    return path
+
+
+def test_files_of_scikit_learn_are_forecast_with_again(data, capsys):
+    path = row_of_ridge(data)
     assert audit.main(["tiny", "--mutations", "0"]) == 0
     assert "1 rows with a file, 0 differ" in capsys.readouterr().out
-    assert audit.audit("tiny").checked.tolist() == [1 + 12]
+    assert audit.audit("tiny").checked.tolist() == [1 + ERRORS + 12]  # of the card with its holidays
+    sound = rows()
     write(sound.assign(test_wape=sound.test_wape * 1.001))
     assert "test_wape" in audit.audit("tiny").difference[0]
     path.write_bytes(path.read_bytes()[:-9])
     assert "ModelFileError" in audit.audit("tiny").difference[0]
-    audit._dataset.cache_clear()

@@ -1,6 +1,10 @@
 """The model file: what it holds, what it costs, what it forecasts, and what it refuses."""
 
+import copy
+import functools
+import itertools
 import json
+import operator
 import pickle
 import struct
 import subprocess
@@ -15,6 +19,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save as container
+from small_files import HOLIDAYS, card_of, description, network, rewrite, save, save_held, series
 
 from litecast import audit, modelfile, models
 from litecast.codecs import Quantised
@@ -22,24 +27,9 @@ from litecast.compress import storages
 from litecast.data import calendar
 from litecast.data.windows import fill
 from litecast.errors import DataError, ModelFileError
-from litecast.modelfile import Card
 from litecast.models import wrappers
 
 STORAGES = ("float32", "float16", "int8", "int4")
-
-
-def network(family, width=8, seed=0, L=48, H=6, F=6, patch=24, anchor="mean"):  # noqa: N803
-    module = models.module(family)
-    torch.manual_seed(seed)
-    return module.Model(module.Config.of_width(width, L=L, H=H, F=F, patch=patch, anchor=anchor)).eval()
-
-
-def card_of(model, channels=2, **changes):
-    config = model.config
-    fields = dict(dataset="made-up", unit="vehicles/h", frequency="h", season=24, L=config.L, H=config.H,
-                  mean=[100.5] * channels, std=[10.25] * channels, series=[f"역{i}" for i in range(channels)],
-                  country="KR")  # fmt: skip
-    return Card(**fields | changes)
 
 
 @pytest.fixture
@@ -47,27 +37,10 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
-def save(path, model, storage, card):
-    export = storages.export(model, storage)
-    return modelfile.save(path, model, export.codecs, card, export.held)
-
-
 def stored(path, model=None, storage="int8", **changes):
     model = network("dlinear") if model is None else model
     save(path, model, storage, card_of(model, **changes))
     return modelfile.load(path)
-
-
-def rewrite(path, change=lambda content: None, streams=None, packed=None, tail=b""):
-    """Write the file again with another description or streams and a correct checksum."""
-    raw = path.read_bytes()
-    body = raw[8 + struct.unpack("<Q", raw[:8])[0] : -4]
-    (length,) = struct.unpack("<I", body[:4])
-    content = json.loads(zlib.decompressobj(-15, zdict=modelfile.COMMON).decompress(body[4 : 4 + length]))
-    change(content)
-    head = modelfile._pack(content) if packed is None else struct.pack("<I", len(packed)) + packed
-    modelfile._write(path, head + (body[4 + length :] if streams is None else streams) + tail)
-    return path
 
 
 def deflated(text):
@@ -106,7 +79,7 @@ def test_a_loaded_network_can_be_trained_on(path):
 
 def test_the_card_comes_back(path):
     model = network("dlinear", patch=24)
-    card = card_of(model, 3, transform="log", country=None, mean=[1.5, 0.1, -3], std=[1, 0.2, 1e-3])
+    card = card_of(model, 3, transform="log", country=None, holidays=None, mean=[1.5, 0.1, -3], std=[1, 0.2, 1e-3])
     save(path, model, "int8", card)
     back = modelfile.load(path).card
     np.testing.assert_allclose(back.mean, card.mean, rtol=6e-8)
@@ -239,12 +212,6 @@ def test_what_is_held_is_written_and_nothing_is_rounded_again(path):
     refused(path, "no table 'book'")
 
 
-def description(path):
-    found = {}
-    rewrite(path, found.update)
-    return found
-
-
 @pytest.mark.parametrize("held, word", [
     ({"trend.weights": Quantised(np.ones((6, 48)))}, "no trend.weights"),
     ({"trend.weight": Quantised(np.ones((48, 6)))}, "shape"), ({"trend.weight": Quantised(np.ones((6, 47)))}, "shape"),
@@ -278,11 +245,6 @@ def test_activation_quantisers_are_in_the_file(path):
 
 # ---- what it forecasts
 
-def series(steps=100, channels=2, seed=0):
-    values = 100 + 10 * np.random.default_rng(seed).normal(size=(steps, channels))
-    return values, pd.date_range("2024-02-25", periods=steps, freq="h")
-
-
 def test_forecast_equals_the_pipeline_by_hand(path):
     loaded = stored(path, network("lstm"), transform="log", mean=[4.6, 4.5], std=[0.1, 0.2])
     values, times = series()
@@ -292,7 +254,7 @@ def test_forecast_equals_the_pipeline_by_hand(path):
     logs = np.log(np.where(values > 0, values, np.nan))
     assert np.isnan(logs).sum() == 4
     for row, column in ((60, 0), (70, 1), (90, 0), (99, 0)):
-        logs[row, column] = logs[row - 24, column]  # one season ago
+        logs[row, column] = logs[row - 20, column]  # one season ago
     x = ((logs - [4.6, 4.5]) / [0.1, 0.2])[-48:]
     all_times = pd.date_range(times[-48], periods=54, freq="h")
     z = calendar.features(all_times, "h", "KR")
@@ -302,16 +264,81 @@ def test_forecast_equals_the_pipeline_by_hand(path):
     np.testing.assert_allclose(got, np.exp(out * np.array([0.1, 0.2]) + np.array([4.6, 4.5])), rtol=1e-5)
 
 
-def test_forecast_reads_only_the_look_back_but_fills_from_all_history(path):
-    loaded = stored(path, network("lstm"))
-    values, times = series(120)
-    same = loaded.forecast(values[-48:], times[-48:])
-    np.testing.assert_allclose(loaded.forecast(values, times), same, rtol=1e-6)
-    values[80] = np.nan
-    filled = fill(values, 24)[0]
-    np.testing.assert_allclose(loaded.forecast(values, times), loaded.forecast(filled, times), rtol=1e-6)
+@pytest.mark.parametrize("transform", ["none", "log"])
+@pytest.mark.parametrize("family", models.names())
+def test_a_forecast_depends_on_the_history_that_the_file_asks_for_and_on_no_more(path, family, transform):
+    loaded = stored(path, network(family), transform=transform, season=5)
+    assert loaded.card.history == 96
+    values, times = series(300)
+    values[np.random.default_rng(1).random(values.shape) < 0.3] = np.nan
+    values[130:190, 0] = np.nan  # longer than the look-back
+    for end in (300, 200, 180):
+        whole, just = (loaded.forecast(values[a:end], times[a:end]) for a in (0, end - 96))
+        np.testing.assert_array_equal(just, whole)
+    filled = fill(values, 5, 48)[0]
+    np.testing.assert_array_equal(loaded.forecast(filled[-48:], times[-48:]), loaded.forecast(values, times))
     values[:] = np.nan  # nothing known: the mean of train, whatever the network adds to it
     assert np.isfinite(loaded.forecast(values, times)).all()
+
+
+def test_gaps_that_may_be_filled_from_rows_that_are_not_there_are_told(path, recwarn):
+    loaded = stored(path, network("lstm"), transform="log")
+    values, times = series(120)
+    values[-60] = np.nan  # before the look-back nothing has to be filled
+    loaded.forecast(values[-70:], times[-70:])
+    loaded.forecast(values[-48:], times[-48:])
+    values[-40, 0], values[-30, 1] = np.nan, -1.0  # without a logarithm
+    loaded.forecast(values[-96:], times[-96:])
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"2 of the last 48 x 2 values are missing.*last 96 rows, and has 95"):
+        loaded.forecast(values[-95:], times[-95:])
+
+
+def test_holidays_are_those_of_the_file(path, monkeypatch, recwarn):
+    """Neither a country's table nor its package is asked; years that the file does not tell of have none."""
+    monkeypatch.setitem(sys.modules, "holidays", None)
+    loaded = stored(path, network("lstm"))
+    assert loaded.card.holidays == HOLIDAYS
+    days = pd.date_range("2024-02-28", periods=72, freq="h")  # 1 March is the third
+    assert loaded.card.known(days)[:, -1].tolist() == [0] * 48 + [1] * 24
+    values, _ = series(48)
+    for day in ("2024-02-28", "2025-12-30"):  # the last hour of the horizon is still in 2025
+        loaded.forecast(values, pd.date_range(day, periods=48, freq="h") - pd.Timedelta("6h"))
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="holidays of 2024 to 2025.*in 2026 counts as ordinary"):
+        loaded.forecast(values, pd.date_range("2025-12-30", periods=48, freq="h"))
+
+
+def test_a_holiday_changes_a_forecast(path):
+    values, times = series(48)[0], pd.date_range("2024-02-28", periods=48, freq="h")  # to come: 1 March, a Friday
+    before = stored(path, network("lstm")).forecast(values, times)
+    ordinary = stored(path, network("lstm"), holidays=[2024, 2025]).forecast(values, times)
+    assert not np.allclose(before, ordinary)
+
+
+def test_holidays_are_in_the_file_only_where_they_are_read(path):
+    known, plain = (stored(path, network(family)) and path.read_bytes() for family in ("lstm", "dlinear"))
+    path.write_bytes(known)
+    assert "holidays" in description(path)["card"]
+    path.write_bytes(plain)
+    assert "holidays" not in description(path)["card"] and modelfile.load(path).card.holidays is None
+    with pytest.raises(ModelFileError, match="reads the holidays of KR"):
+        stored(path, network("lstm"), holidays=None)
+    stored(path, network("lstm", F=2), frequency="trading-day", holidays=None)  # no such column
+
+
+def test_times_to_come_may_be_given(path):
+    """A trading day follows a weekday, but for holidays that only the caller knows."""
+    loaded = stored(path, network("lstm", F=2), frequency="trading-day", holidays=None)
+    values, days = series(48)[0], pd.bdate_range("2024-01-01", periods=60)
+    told = loaded.forecast(values, days[:54])
+    np.testing.assert_array_equal(told, loaded.forecast(values, days[:48]))
+    table = pd.DataFrame(values, days[:48], ["역0", "역1"])
+    np.testing.assert_allclose(loaded.forecast(table, days[:54]), told, rtol=1e-6)
+    assert not np.allclose(told, loaded.forecast(values, days[:48].append(days[50:56])))  # two holidays
+    for wrong in (days[:53], days[:55], days[:48].append(days[40:46])):
+        with pytest.raises(DataError):
+            loaded.forecast(values, wrong)
 
 
 def test_the_horizon_starts_after_the_last_row(path):
@@ -444,10 +471,16 @@ def test_nothing_is_unpickled(path):
     assert "pickle" not in open(modelfile.__file__).read().replace("a pickle", "")
 
 
-def test_newer_versions_are_refused_with_advice(path):
-    stored(path)
-    rewrite(path, lambda c: c.update(version=2))
-    refused(path, "format 2.*update")
+@pytest.mark.parametrize("name, word", [
+    ("body", "earlier litecast, in format 1, not 2: make it again"), ("body.1", "format 1.*make it again"),
+    ("body.3", "format 3, this litecast reads 2: update"), ("body.33", "format 33"), ("body.2", "no litecast model"),
+    ("body.x", "no litecast model"), ("bo", "no litecast model"),
+])  # fmt: skip
+def test_other_formats_are_refused_with_advice(path, name, word):
+    """The format is told before anything is inflated: each has a dictionary of its own."""
+    content = container({name: np.zeros(99, np.uint8), "d": np.zeros(4, np.uint8)})[:-4]
+    path.write_bytes(content + struct.pack("<I", zlib.crc32(content)))
+    refused(path, word)
 
 
 EMPTY_SPARSE = {"codec": "sparse", "gap": 2, "codes": 0, "values": {"codec": "float32"}}
@@ -488,12 +521,50 @@ EMPTY_SPARSE = {"codec": "sparse", "gap": 2, "codes": 0, "values": {"codec": "fl
     (lambda c: c["card"].pop("unit"), "unit"),
     (lambda c: c["card"].update(mean=[0.0]), "mean"),
     (lambda c: c.pop("card"), "card"), (lambda c: c.update(model=[]), "model"),
-    (lambda c: c.update(version="1"), "version"),
+    (lambda c: c["card"].update(holidays=[2024]), "holidays"),
+    (lambda c: c["card"].update(holidays=[2024, 2e99]), "holidays"),
+    (lambda c: c["card"].update(holidays=[2024, 2025, 10**12]), "holidays"),
+    (lambda c: c["card"].update(holidays=[2024, 2025, -1]), "holidays"),
+    (lambda c: c["card"].update(holidays=[1, 2025, 1]), "holidays"),
+    (lambda c: c["card"].update(holidays="2024"), "holidays"),
 ])  # fmt: skip
 def test_descriptions_that_lie_are_refused(path, change, word):
     stored(path)
     rewrite(path, change)
     refused(path, word)
+
+
+NONSENSE = [None, True, 0, -1, 2, 2**40, 1.5, "", "x", "h", [], ["a"], [1], [[]], {}, {"codec": []}, {"a": 1},
+            {"codec": "float32"}, {"codec": "float32", "axis": 0}]  # fmt: skip
+
+
+def places(content, at=()):
+    """Paths of keys to every part of a description."""
+    for key in content if isinstance(content, dict) else range(len(content)):
+        yield (*at, key)
+        if isinstance(content[key], (dict, list)):
+            yield from places(content[key], (*at, key))
+
+
+@pytest.mark.parametrize("kind", ["codebook shared", "sparse sparse ternary"])
+def test_nonsense_in_any_place_of_the_description_is_refused_or_means_nothing(path, kind):
+    model = network("nlinear", L=8, H=2, F=0, patch=4)
+    save_held(path, model, card_of(model, 1, holidays=None), kind)
+    raw = path.read_bytes()
+    sound = description(path)
+    for at, junk in itertools.product(places(sound), [*NONSENSE, KeyError]):
+        content = copy.deepcopy(sound)
+        part = functools.reduce(operator.getitem, at[:-1], content)
+        if junk is KeyError:
+            del part[at[-1]]
+        else:
+            part[at[-1]] = junk
+        path.write_bytes(raw)
+        rewrite(path, lambda found, content=content: (found.clear(), found.update(content)))
+        try:
+            modelfile.load(path)
+        except ModelFileError:
+            pass
 
 
 def test_a_network_that_loads_but_cannot_run_is_a_damaged_file(path):

@@ -1,8 +1,10 @@
 """`python -m litecast.audit <study>`: does every row of results.csv still say what its file says?
 
 Each artefact is opened again in its row's runtime and compared with its row: bytes on disk, costs, what it computes
-in, and the errors of its forecasts, from raw values, on all validation and test windows. Then model files are damaged
-in seeded ways: each time the reader must refuse with ModelFileError. Exit code 1 on any difference.
+in, and the errors of its forecasts, from raw values, on all validation and test windows. Its card has to say what the
+dataset says, and its forecasts from just the rows that it asks for, as on a device, have to be those the errors are of.
+Then model files are damaged in seeded ways: each time the reader must refuse with ModelFileError. Exit code 1 on any
+difference.
 """
 
 import argparse
@@ -13,8 +15,9 @@ import pickle
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +30,13 @@ from litecast import data, modelfile, paths, results, runtimes
 from litecast.data import windows
 from litecast.errors import LitecastError, ModelFileError
 from litecast.results.rows import is_empty
+from litecast.runtimes import inputs
 from litecast.training import cost, errors
 
 PARTS = ("val", "test")
 PROCESSES = 2
+ORIGINS = 12  # forecasts of each file as on a device, half of them from windows with gaps where there are any
+DEVICE, DEVIATION = "deviation on a device", 1e-6  # of the largest value, scaled units
 MUTATED_FILES = 20  # the smallest ones: a damaged byte is as likely in each of their parts
 LINE = ["row_id", "dataset", "model", "runtime", "checked", "deviation", "difference"]
 
@@ -74,41 +80,93 @@ def _group(study: str, rows: list[dict]) -> list[dict]:
 
 
 def _line(study: str, row: dict, rows: list[dict], forecasts) -> dict:
-    line = {name: row.get(name) for name in LINE}
+    pairs, problems = {}, []
     try:
-        found = _found(study, row, _dense(row, rows), forecasts)
+        for checked in _pairs(study, row, rows, forecasts):
+            pairs |= checked
     except Exception as error:  # whatever a runtime raises: the other rows are still to be checked
-        return line | {"checked": 0, "deviation": np.nan, "difference": f"{type(error).__name__}: {error}"}
-    allowed = runtimes.module(row["runtime"]).TOLERANCE
-    gaps = {name: _gap(name, row, value) for name, value in found.items()}
-    texts = {name: [v if isinstance(v, str) else f"{v:.8g}" for v in (found[name], row[name])] for name in found}
-    wrong = ["{} {}, the row says {}".format(name, *texts[name]) for name, gap in gaps.items()
-             if not gap <= (allowed if name.startswith(PARTS) else 0)]
-    return line | {"checked": len(gaps), "deviation": max(gaps.values()), "difference": "; ".join(wrong)}
+        problems = [f"{type(error).__name__}: {error}"]
+    gaps = {name: _gap(name, row, *pair) for name, pair in pairs.items()}
+    wrong = [_difference(name, *pairs[name]) for name, gap in gaps.items() if not gap <= _allowed(name, row["runtime"])]
+    deviation = np.nan if problems else max(gaps.values())
+    return {name: row.get(name) for name in LINE} | {"checked": len(gaps), "deviation": deviation,
+                                                     "difference": "; ".join(wrong + problems)}  # fmt: skip
 
 
-def _found(study: str, row: dict, dense: dict | None, forecasts) -> dict[str, float | str]:
-    """Column -> value measured again, for the columns that the row fills."""
+def _pairs(study: str, row: dict, rows: list[dict], forecasts) -> Iterator[dict[str, tuple]]:
+    """What is checked -> (as found, as it should be): the card, columns that the row fills, forecasts on a device."""
     path, runtime = paths.study_dir(study) / row["artefact"], runtimes.module(row["runtime"])
     found, opened = {"bytes": path.stat().st_size}, runtime.open(path)
+    dataset = _dataset(study, row["dataset"], row["L"], row["H"])
+    yield _card(opened, dataset)
     if hasattr(opened, "model"):
         found |= asdict(cost.profile(opened.model, len(opened.card.series)))
-    if row["again"]:
-        made, dataset = forecasts(*_key(row)), _dataset(study, row["dataset"], row["L"], row["H"])
+    made = forecasts(*_key(row)) if row["again"] else None
+    if made:
+        dense = _dense(row, rows)
         start = forecasts(*_key(dense)) if dense else {}
         for part in PARTS:
             found |= errors.errors(dataset, part, made[part], start.get(part))
         found["precision"] = runtime.executed(opened).precision
-    return {name: value for name, value in found.items() if not is_empty(row[name])}
+    yield {name: (value, row[name]) for name, value in found.items() if not is_empty(row[name])}
+    if made and hasattr(runtime, "forecast"):
+        yield {DEVICE: (_deviation(runtime, opened, dataset, made), 0.0)}
 
 
-def _gap(name: str, row: dict, value: float | str) -> float:
-    """Distance of a value from its row's, in the unit of TOLERANCE (counts and bytes: absolute; words: 0 or inf)."""
-    if isinstance(value, str):
-        return 0.0 if value == row[name] else np.inf
+def _card(opened, dataset) -> dict[str, tuple[str, str]]:
+    """Each field of a file's card beside what it should say; scalers are kept as float32."""
+    about, wanted, pairs = asdict(opened.card), asdict(modelfile.Card.of(dataset)), {}
+    reads = getattr(getattr(opened, "model", opened), "n_known", 1)  # scikit-learn's forecasters read all there is
+    skipped = {"patch"} | (set() if reads else {"holidays"})  # the patch is its network's
+    for name in (each.name for each in fields(modelfile.Card) if each.name not in skipped):
+        kind = np.float32 if name in ("mean", "std") else object
+        pairs[f"card's {name}"] = tuple(str(np.asarray(side[name], kind).tolist()) for side in (about, wanted))
+    return pairs
+
+
+def _deviation(runtime, opened, dataset, made: dict[str, np.ndarray]) -> float:
+    """Largest difference between forecasts from just the rows that a file asks for and those made from the dataset."""
+    origins, expected = (np.concatenate(parts) for parts in
+                         zip(*((dataset.origins(part), made[part]) for part in PARTS), strict=True))
+    drawn = _drawn(dataset, origins, opened.card.history)
+    raw = pd.DataFrame(windows.to_raw(dataset.y, 0.0, 1.0, dataset.header.transform), dataset.times, dataset.names)
+    found = []
+    for t in origins[drawn]:
+        first = max(0, t - opened.card.history)
+        found.append(runtime.forecast(opened, raw[first:t], dataset.times[first : t + dataset.H]))
+    found = dataset.scaled(np.stack(found)[..., inputs.positions(opened.card, dataset)])
+    return float(np.abs(found - expected[drawn]).max() / np.abs(expected[drawn]).max())
+
+
+def _drawn(dataset, origins: np.ndarray, history: int) -> np.ndarray:
+    """Places of ORIGINS origins, the same every time, half of them after windows with gaps; all have their history."""
+    draw, missing = np.random.default_rng(0), np.isnan(dataset.y).any(axis=1)
+    gappy = np.array([missing[t - dataset.L : t].any() for t in origins])
+    late = origins >= min(history, origins.max())
+    chosen = draw.permutation(np.flatnonzero(gappy & late))[: ORIGINS // 2]
+    rest = draw.permutation(np.setdiff1d(np.flatnonzero(late), chosen))
+    return np.concatenate([chosen, rest[: ORIGINS - len(chosen)]])
+
+
+def _gap(name: str, row: dict, found: float | str, said: float | str) -> float:
+    """Distance of what was found, in the unit of TOLERANCE (counts and bytes: absolute; words: 0 or inf)."""
+    if isinstance(found, str):
+        return 0.0 if found == said else np.inf
     unit = name.split("_")[0] + "_wape" if name.endswith(("bias", "drift")) else name
     scale = abs(row[unit]) if name.startswith(PARTS) and not name.endswith("skill") else 1.0
-    return abs(value - row[name]) / (scale or 1.0)
+    return abs(found - said) / (scale or 1.0)
+
+
+def _allowed(name: str, runtime: str) -> float:
+    tolerance = runtimes.module(runtime).TOLERANCE
+    if name == DEVICE:
+        return DEVIATION if runtime == "torch" else tolerance
+    return tolerance if name.startswith(PARTS) else 0.0
+
+
+def _difference(name: str, found: float | str, said: float | str) -> str:
+    texts = (side[:60] if isinstance(side, str) else f"{side:.8g}" for side in (found, said))
+    return "{} {}, the {} says {}".format(name, next(texts), "data" if name.startswith("card") else "row", next(texts))
 
 
 def _dense(row: dict, rows: list[dict]) -> dict | None:

@@ -26,3 +26,7 @@ class TooFewWindows(LitecastError):
 
 class RunError(LitecastError):
     """A run cannot start or go on: names the run and what it misses."""
+
+
+class WriteError(LitecastError, OSError):
+    """A file could not be written: names it, why, and what to do. Nothing of it is there."""

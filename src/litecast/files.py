@@ -1,23 +1,58 @@
 """Files that are whole or not there: written to a temporary name, then renamed. What `kill -9` leaves can be read."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from litecast.errors import WriteError
+
+# Why nothing can be written, and what to do about it.
+_REFUSED = {
+    errno.ENOSPC: ("the disk is full", "Free some space"),
+    errno.EDQUOT: ("your quota on this disk is used up", "Free some space, or ask for more"),
+    errno.EFBIG: ("the file would be larger than is allowed here", "Ask for a higher limit"),
+    errno.EROFS: ("the file system is read-only", "Choose another folder (LITECAST_REPORTS, LITECAST_DATA)"),
+    errno.EACCES: ("you may not write there", "Change its permissions, or choose another folder (LITECAST_REPORTS, "
+                                              "LITECAST_DATA)"),
+    errno.ENAMETOOLONG: ("its name is too long", "Give the dataset or the study a shorter one"),
+    errno.ENOTDIR: ("a part of its path is a file, not a folder", "Move that file away"),
+    errno.EIO: ("the disk does not answer", "Look at the disk"),
+}  # fmt: skip
+_LONGEST = 240  # bytes of a file's name, of the 255 that file systems have, beside what is put around it
+_REFUSED[errno.EPERM] = _REFUSED[errno.EACCES]
+
+
+def refusal(error: OSError, path: Path | str | None = None) -> str:
+    """Why a file could not be written and what to do, in a sentence; '' for an error that says nothing about that."""
+    if error.errno not in _REFUSED:
+        return ""
+    why, do = _REFUSED[error.errno]
+    return f"{path or error.filename or 'a file'} cannot be written: {why}. {do}; what was finished is kept"
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends well, and is gone if it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """A temporary name beside `path` that takes its place when the block ends well, and is gone if it does not.
+
+    Raises WriteError where the disk is full, read-only or not the user's.
+    """
+    temporary = path.with_name(f".{short(path.name, _LONGEST)}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        mine = error.filename is None or Path(os.fsdecode(error.filename)) in (temporary, path, *path.parents)
+        if not mine or not (said := refusal(error, path)):
+            raise
+        raise WriteError(said) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, body: dict) -> None:
@@ -32,6 +67,14 @@ def read_json(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+def short(name: str, most: int) -> str:
+    """A name of at most so many bytes of UTF-8: cut, with the beginning of its hash in place of the rest."""
+    if len(name.encode()) <= most:
+        return name
+    kept = name.encode()[: most - 9].decode(errors="ignore")
+    return f"{kept.rstrip('-')}-{hashed(name)[:8]}"
 
 
 def hashed(value) -> str:

@@ -1,16 +1,17 @@
 """The model file: one file that holds all a forecast needs, and nothing that can run code.
 
-A safetensors file of two uint8 tensors. `body`: u32 length of the description, the description (compact JSON,
-deflated), the scaler (float32: C means, C standard deviations), then the streams of the tables that tensors share and
-of the tensors, in the order of the description. `crc`, the last four bytes: CRC-32 of all bytes before them. What is
-read is believed only after it was checked: size, checksum, header, description (inflated to at most 1 MiB), version,
-number of elements, length of each stream, and then that the network of the description has exactly these tensors; only
-then is anything decoded.
+docs/file-format.md is the whole specification. A safetensors file of two uint8 tensors. `body.2` (2: the format): u32
+length of the description, the description (compact JSON, deflated), the scaler (float32: C means, C standard
+deviations), then the streams of the tables that tensors share and of the tensors, in the order of the description.
+`crc`, the last four bytes: CRC-32 of all bytes before them. What is read is believed only after it was checked: size,
+checksum, header and format, description (inflated to at most 1 MiB), number of elements, length of each stream, and
+then that the network of the description has exactly these tensors; only then is anything decoded.
 """
 
 import itertools
 import json
 import math
+import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,14 +29,15 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from litecast import codecs, models
 from litecast.codecs import Quantised
-from litecast.data import calendar
+from litecast.data import calendar, given
 from litecast.data.frame import FREQUENCIES, TRANSFORMS
 from litecast.data.windows import fill, to_raw, to_scaled
 from litecast.errors import DataError, ModelFileError
 from litecast.files import replacing
 from litecast.models.base import Forecaster
 
-VERSION = 1
+VERSION = 2
+BODY = f"body.{VERSION}"  # the tensor that holds it all: which format a file has is known before anything is inflated
 FLOAT32 = {"codec": "float32"}
 FLOATS = {"float16", "float32"}  # codecs of shared tables: no longer than their streams
 ELEMENTS = 2**28  # weights of all tensors together: 1 GiB of float32
@@ -46,12 +48,13 @@ LONGEST, TABLES = 16, 2**16  # bytes of a stream: for each weight, and for its t
 # Text that descriptions have in common, known to both sides of the deflate: it saves about 170 bytes a file. Part of
 # the format: a change needs a new VERSION. The most frequent comes last, where references to it are shortest.
 COMMON = (
-    b'"vehicles/h""KRW""15min""D""W""MS""trading-day","season":7,"country":"KR","transform":"log"'
+    b'"vehicles/h""KRW""15min""D""W""MS""trading-day","season":7,"transform":"log"'
     b'["trend.weight",["rest.weight",["lstm.weight_ih_l0",["blocks.0.first.weight",["layers.0.attention.out.weight",'
     b'{"codec":"sparse","gap":4,"codes":,"values":{"codec":"intn","bits":4,"axis":0}},{"codec":"float32"},'
     b'["head.hidden.weight",[24,168],{"codec":"intn","bits":8,"axis":0},],["head.hidden.bias",[24],{"codec":"float16"},'
     b'48],["head.out.weight",["head.out.bias",[24],{"codec":"float16"},48]],"card":{"dataset":"","unit":"",'
-    b'"frequency":"h","season":168,"series":["]}}{"version":1,"model":{"family":"","config":{"L":168,"H":24,"F":6,'
+    b'"frequency":"h","season":168,"series":[""],"country":"KR","holidays":[2024,2027,0,1,1]}}'
+    b'{"model":{"family":"","config":{"L":168,"H":24,"F":6,'
     b'"patch":24,"anchor":"mean","hidden":16,"head":16}},"tensors":[["'
 )
 
@@ -60,7 +63,8 @@ COMMON = (
 class Card:
     """What a forecast needs beside the network. season, L, H, patch in steps; mean, std (C,) in transformed units.
 
-    The file keeps the scaler as float32 (as `x` is, relative error 6e-8), and L, H, patch in the network's config.
+    holidays: of the country, see `calendar.packed`; None where the calendar has no such column. The file keeps the
+    scaler as float32 (as `x` is, relative error 6e-8), and L, H, patch in the network's config.
     """
 
     dataset: str
@@ -75,13 +79,39 @@ class Card:
     country: str | None = None
     transform: str = "none"
     patch: int | None = None
+    holidays: list[int] | None = None
 
     @classmethod
     def of(cls, data) -> "Card":
         """That of a prepared dataset."""
         h = data.header
         return cls(h.name, h.unit, h.frequency, h.season, h.L, h.H, list(data.mean), list(data.std), list(data.names),
-                   h.country, h.transform, models.patch(data))
+                   h.country, h.transform, models.patch(data), calendar.packed(data.times, h.frequency, h.country))
+
+    @property
+    def history(self) -> int:
+        """Rows that a forecast may depend on: the look-back, and as many before it, which its gaps are filled from."""
+        return 2 * self.L
+
+    def filled(self, scaled: np.ndarray) -> np.ndarray:
+        """Inputs (T, C), float32, of scaled values: gaps filled as in training, 0 where nothing near was observed."""
+        return np.nan_to_num(fill(scaled, self.season, self.L)[0], nan=0.0).astype(np.float32)
+
+    def known(self, times) -> np.ndarray:
+        """Calendar inputs (T, F), float32, with the file's own holidays; warns of years that it has none of."""
+        dates = calendar.unpacked(self.holidays)
+        if self.holidays and len(times):
+            first, last, *_ = self.holidays
+            years = {times.min().year, times.max().year} - {*range(first, last + 1)}
+            if years:
+                warnings.warn(f"the file knows the holidays of {first} to {last}: what it is asked for in "
+                              f"{', '.join(map(str, sorted(years)))} counts as ordinary days", stacklevel=4)
+        return calendar.features(times, self.frequency, self.country, dates)
+
+    def words(self, elsewhere: set[str], known: bool) -> dict:
+        """For a file, JSON-able: without what stands elsewhere in it, defaults, and holidays that nothing reads."""
+        left_out = elsewhere | (set() if known else {"holidays"})
+        return pydantic.TypeAdapter(Card).dump_python(self, exclude=left_out, exclude_defaults=True)
 
 
 ELSEWHERE = {"L", "H", "patch", "mean", "std"}  # fields of the card that stand in the config or in the scaler
@@ -94,7 +124,6 @@ class _Content(BaseModel):
     """The description. tables: that tensors share; activations: layer -> how its input is quantised; absent if none."""
 
     model_config = ConfigDict(extra="allow")
-    version: Annotated[int, Field(strict=True, ge=1)]
     model: dict
     tensors: list[Entry]
     card: dict
@@ -115,8 +144,11 @@ class Loaded:
         """The H steps after the last row, (H, C), raw unit.
 
         values: (T, C) raw, T >= L, NaN = missing, columns in the order of card.series (a DataFrame is put in order and
-        gives the times). times (T,): only needed by networks with known inputs; one step of the card's frequency apart.
-        Raises DataError on a shape, value or time that does not fit, ModelFileError if the file's network cannot run.
+        gives the times). The last `card.history` rows decide; where L are whole, they alone. times: only needed by
+        networks with known inputs; (T,), one step of the card's frequency apart, or (T + H,) where the caller knows
+        those to come (trading days do, the file takes every weekday for one). Warns (UserWarning) where gaps may be
+        filled from rows that were not given, or holidays are not known. Raises DataError on a shape, value or time that
+        does not fit, ModelFileError if the file's network cannot run.
         """
         card = self.card
         if hasattr(values, "columns"):
@@ -141,16 +173,25 @@ class Loaded:
                             f"not {' x '.join(map(str, raw.shape))}")
         if np.isinf(raw).any():
             raise DataError("values to forecast from must be finite; give NaN where one is missing")
-        filled, _ = fill(to_scaled(raw, card.mean, card.std, card.transform), card.season)
-        return np.nan_to_num(filled[-card.L :], nan=0.0).astype(np.float32)
+        scaled = to_scaled(raw, card.mean, card.std, card.transform)[-card.history :]
+        gaps = np.isnan(scaled[-card.L :]).sum()
+        if gaps and len(raw) < card.history:
+            warnings.warn(f"{gaps} of the last {card.L} x {len(card.series)} values are missing: {self.path.name} "
+                          f"fills them from the last {card.history} rows, and has {len(raw)}; with fewer its forecast "
+                          "may err more than measured", stacklevel=3)
+        return card.filled(scaled)[-card.L :]
 
     def _known(self, times, count: int) -> np.ndarray | None:
         """(L + H, F) float32, or None for a network without known inputs."""
         if not self.model.n_known:
             return None
-        if times is None or len(times) != count:
-            raise DataError(f"{self.path.name} reads the calendar: give the time of each of the {count} rows")
-        return calendar.features(_span(times, self.card), self.card.frequency, self.card.country)
+        card = self.card
+        times = None if times is None else given.read(times, card.frequency)
+        if times is None or len(times) not in (count, count + card.H):
+            raise DataError(f"{self.path.name} reads the calendar: give the time of each of the {count} rows, or of "
+                            f"these and the {card.H} to come")
+        span = _span(times, card)  # which checks them
+        return card.known(span if len(times) == count else times[-card.L - card.H :])
 
 
 def save(path, model, codecs: Mapping[str, dict], card: Card, held: Mapping[str, Quantised] | None = None) -> int:
@@ -172,10 +213,9 @@ def save(path, model, codecs: Mapping[str, dict], card: Card, held: Mapping[str,
     tables = [_entry(name, table, plain, table.shape, streams) for name, (table, plain) in _tables(held).items()]
     entries = [_entry(name, *_written(name, tensor, codecs, held), tensor.shape, streams)
                for name, tensor in state.items()]
-    kept = pydantic.TypeAdapter(Card).dump_python(card, exclude=ELSEWHERE, exclude_defaults=True)
     network = models.describe(model)
     extra = {"activations": network.pop("activations", None), "tables": tables}
-    content = {"version": VERSION, "model": network, "tensors": entries, "card": kept}
+    content = {"model": network, "tensors": entries, "card": card.words(ELSEWHERE, model.n_known > 0)}
     _write(path, _pack(content | {key: value for key, value in extra.items() if value}) + b"".join(streams))
     return path.stat().st_size
 
@@ -267,9 +307,15 @@ def _check_card(card: Card, model) -> None:
     if card.frequency not in FREQUENCIES or card.transform not in TRANSFORMS or card.season < 1:
         raise ModelFileError(f"frequency {card.frequency[:40]!r}, transform {card.transform[:40]!r} or season "
                              f"{card.season} is unknown to this litecast: update it, or correct the card")
-    known = len(calendar.names(card.frequency, card.country))
-    if model.n_known not in (0, known):
-        raise ModelFileError(f"its network reads {model.n_known} known inputs, the calendar has {known}: update")
+    known = calendar.names(card.frequency, card.country)
+    if model.n_known not in (0, len(known)):
+        raise ModelFileError(f"its network reads {model.n_known} known inputs, the calendar has {len(known)}: update")
+    if model.n_known and card.holidays is None and "holiday" in known:
+        raise ModelFileError(f"its network reads the holidays of {card.country}, and the card has none")
+    try:
+        calendar.unpacked(card.holidays)
+    except DataError as error:
+        raise ModelFileError(f"the card is wrong: {error}") from None
 
 
 def _pack(content: dict) -> bytes:
@@ -282,7 +328,7 @@ def _pack(content: dict) -> bytes:
 
 
 def _write(path: Path, body: bytes) -> None:
-    content = container({"body": np.frombuffer(body, np.uint8), "crc": np.zeros(4, np.uint8)})[:-4]
+    content = container({BODY: np.frombuffer(body, np.uint8), "crc": np.zeros(4, np.uint8)})[:-4]
     with replacing(path) as temporary:
         temporary.write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
 
@@ -298,7 +344,7 @@ def _number(octets: np.ndarray) -> int:
 
 
 def _body(path: Path) -> np.ndarray:
-    """The `body` tensor, uint8, mapped and not read: a file costs no memory before it proved to be ours."""
+    """The body, uint8, mapped and not read: a file costs no memory before it proved to be ours."""
     size = path.stat().st_size
     if not 16 <= size <= 4 * ELEMENTS + 2 * DESCRIPTION:
         raise ModelFileError(f"{size} bytes is too {'short' if size < 16 else 'large'} for a model file; make it again")
@@ -309,15 +355,26 @@ def _body(path: Path) -> np.ndarray:
                              f"{kinds.get(data[:1].tobytes(), '')}; copy or make it again")
     start = 8 + _number(data[:8])
     length = size - start - 4
-    wanted = {"body": {"dtype": "U8", "shape": [length], "data_offsets": [0, length]},
+    wanted = {BODY: {"dtype": "U8", "shape": [length], "data_offsets": [0, length]},
               "crc": {"dtype": "U8", "shape": [4], "data_offsets": [length, length + 4]}}
     try:
         header = json.loads(data[8 : min(start, HEADER)].tobytes())
     except (ValueError, RecursionError):
         header = None
     if header != wanted:
-        raise ModelFileError("no litecast model: its header is not that of two tensors, body and crc")
+        raise ModelFileError(_other(header))
     return data[start:-4]
+
+
+def _other(header) -> str:
+    """What a file with a header that is not ours may be."""
+    name = next((name for name in header if name.startswith("body")), "") if isinstance(header, dict) else ""
+    version = name.removeprefix("body").removeprefix(".") or "1"
+    if not name or not version.isdecimal() or int(version) == VERSION:
+        return f"no litecast model: its header is not that of two tensors, {BODY} and crc"
+    if int(version) < VERSION:
+        return f"made by an earlier litecast, in format {version}, not {VERSION}: make it again"
+    return f"written in format {version}, this litecast reads {VERSION}: update litecast"
 
 
 def _description(body: np.ndarray) -> tuple[_Content, int]:
@@ -328,11 +385,7 @@ def _description(body: np.ndarray) -> tuple[_Content, int]:
         text = inflate.decompress(body[4:end].tobytes(), DESCRIPTION)
         if not inflate.eof or inflate.unused_data or end > len(body):
             raise _damaged("the description is cut off, or longer than any network needs")
-        found = json.loads(text)
-        version = found.get("version") if isinstance(found, dict) else None
-        if type(version) is int and version > VERSION:
-            raise ModelFileError(f"written in format {version}, this litecast reads up to {VERSION}: update litecast")
-        content = _Content.model_validate(found)
+        content = _Content.model_validate(json.loads(text))
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise _damaged(f"the description is wrong in {str(first['loc'])[:80]}: {first['msg'][:80]}") from None
@@ -350,7 +403,7 @@ def _check_lengths(tables: list[tuple], tensors: list[tuple], left: int) -> None
     sizes = {name: math.prod(shape) for name, shape, _, _ in entries}
     if len(sizes) < len(entries):
         raise _damaged("two tensors have the same name")
-    if any(meta.get("codec") not in FLOATS for _, _, meta, _ in tables):
+    if any(str(meta.get("codec")) not in FLOATS for _, _, meta, _ in tables):
         raise _damaged("a shared table is not stored as floats")
     if sum(sizes.values()) > ELEMENTS:
         raise _damaged(f"more than {ELEMENTS} weights")
@@ -424,7 +477,6 @@ def _card(stored: dict, scaler: bytes, config) -> Card:
 
 def _span(times, card: Card):
     """The last L times and the next H, one step apart; business days follow a trading day (holidays are not known)."""
-    times = pd.DatetimeIndex(times)
     if card.frequency == "trading-day":
         fits = times.is_monotonic_increasing and times.is_unique
         future = pd.bdate_range(times[-1] + pd.Timedelta("1D"), periods=card.H)
@@ -433,5 +485,6 @@ def _span(times, card: Card):
         grid = pd.date_range(times[0], periods=len(times) + card.H, freq=step)
         fits, future = np.array_equal(times, grid[: len(times)]), grid[len(times) :]
     if not fits:
-        raise DataError(f"times must be one step ({card.frequency}) apart, without gaps: give NaN values instead")
+        raise DataError(f"times must be one step ({card.frequency}) apart, without gaps: give NaN values instead; "
+                        "where clocks change in summer, give times with their zone (tz_localize)")
     return times[-card.L :].append(future)

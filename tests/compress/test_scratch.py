@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from litecast import compress, models
+from litecast import compress, models, training
 from litecast.compress import Task, channel_pruning, magnitude_pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
@@ -53,6 +53,23 @@ def test_zeros_stay_zero_and_the_other_weights_are_new(data, dense):
         assert torch.equal(pairs[name] == 0, old == 0)
         for known in (old, dense.get_parameter(name)):
             assert not torch.isin(pairs[name][old != 0], known).any()
+
+
+@pytest.mark.parametrize("technique", [magnitude_pruning, channel_pruning])
+def test_it_starts_from_weights_of_its_own(data, dense, technique, monkeypatch):
+    made = technique.compress(Task(dense, data, BUDGET, 0, 0.5, technique.VARIANTS[0]))
+    begun, fit = {}, training.fit
+
+    def spy(model, *given):
+        begun.update({name: p.detach().clone() for name, p in model.named_parameters() if p.ndim > 1})
+        return fit(model, *given)
+
+    monkeypatch.setattr(training, "fit", spy)
+    compress.scratch(made.model, made.masks, data, BUDGET, 20 * step(dense), 20 * step(dense), 0)
+    assert begun
+    for name, start in begun.items():
+        for known in (made.model.get_parameter(name), dense.get_parameter(name)):
+            assert not torch.isin(start, known[known != 0]).any(), name
 
 
 def test_one_seed_one_network(data, dense):

@@ -2,73 +2,18 @@
 
 import csv
 import io
-import re
 from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from own import HOURS, SHORT, examples, lines, one, put, replaced
 
 from litecast import data
 from litecast.data import calendar, files, windows
 from litecast.errors import DataError
-
-SHORT = "L: 4\nH: 2\n"  # 20 steps are enough
-HOURS = pd.date_range("2024-01-01", periods=48, freq="h")
-
-
-def examples(count):
-    """So many random examples, all in one temporary folder: each writes its files anew."""
-    return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def lines(times=HOURS, form="%Y-%m-%d %H:%M", value=lambda i: f"{i},{i / 2}", header="time,a,b"):
-    return [header] + [f"{time.strftime(form)},{value(i)}" for i, time in enumerate(times)]
-
-
-def one(times, form="%Y-%m-%d %H:%M", header="time,a"):
-    return lines(times, form, lambda i: f"{i}", header)
-
-
-def put(folder, text, settings=SHORT, encoding="utf-8", name="my.csv"):
-    text = "\n".join(text) + "\n" if isinstance(text, list) else text
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
-    if settings is not None:
-        (folder / "my.yaml").write_text(settings, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def read(tmp_path):
-    return lambda text, *args, **kwargs: files.read(put(tmp_path, text, *args, **kwargs))
-
-
-@pytest.fixture
-def refused(tmp_path):
-    """The message of the refusal; it names the file and, where given, the line; nothing is left behind."""
-
-    def check(text, *words, line=None, file="my.csv", **kwargs):
-        path = put(tmp_path, text, **kwargs)
-        before = sorted(tmp_path.rglob("*"))
-        with pytest.raises(DataError) as error:
-            files.read(path)
-        message = str(error.value)
-        for word in (file, *words):
-            assert word in message, f"{word!r} is not in: {message}"
-        assert line is None or re.match(rf"{re.escape(file)}, line {line}[,:]", message), message
-        assert sorted(tmp_path.rglob("*")) == before
-        return message
-
-    return check
-
-
-def replaced(text, line, new):
-    """The same lines with one (counted from 1) replaced."""
-    return [*text[: line - 1], new, *text[line:]]
-
 
 # ---- read right
 
@@ -232,9 +177,10 @@ def test_frequency_is_inferred(read, step, expected):
     assert frame.wide().index.equals(wanted.rename("time")) and frame.wide()["a"].tolist() == list(range(60))
 
 
-def test_business_days_may_be_daily_by_the_yaml(read):
-    wide = read(one(pd.bdate_range("2024-01-01", periods=60)), SHORT + "frequency: daily").wide()
-    assert len(wide) == 82 and wide["a"].isna().sum() == 22
+def test_business_days_as_days_would_lack_every_weekend(refused):
+    text = one(pd.bdate_range("2024-01-01", periods=60))
+    refused(text, "no rows on Saturdays and Sundays: 26.8% of all steps are missing by rule", "frequency: trading-day",
+            settings=SHORT + "frequency: daily")  # fmt: skip
 
 
 def test_any_step_may_be_plain_steps(read, refused):
@@ -324,7 +270,7 @@ def test_an_index_column_and_other_columns_of_a_long_file(read):
             for k in range(2)]  # fmt: skip
     frame = read([",date,ticker,close,spread", *rows])
     assert list(frame.wide().columns) == ["A0", "A1"] and frame.wide()["A1"].tolist() == [i + 1 for i in range(48)]
-    assert "row numbers" in frame.header.note and "left out: spread" in frame.header.note
+    assert "the first one (row numbers), spread (a flag or constant)" in frame.header.note
 
 
 # ---- refused
@@ -341,7 +287,7 @@ REFUSED = {
     "no time": ("place,a\nhere,1\nthere,2\n", ["no column of times", "'here'"], 2),
     "wrong encoding": (LATIN, ["not text in utf-8 or cp949", "Save it as UTF-8"], 1),
     "binary": (b"time,a\n\x00\x01\x02", ["zero bytes"], 2),
-    "excel workbook": (b"PK\x03\x04rest", ["Excel workbook", "CSV UTF-8"], None),
+    "excel workbook": (b"PK\x03\x04rest", ["damaged", "Excel workbook", "CSV UTF-8"], None),
     "text in numbers": (replaced(lines(), 7, "2024-01-01 05:00,about 5,2"),
                         ["column 'a'", "'about 5' is not a number"], 7),
     "two texts": (replaced(replaced(lines(), 9, "2024-01-01 07:00,7,x"), 7, "2024-01-01 05:00,5,y"),
@@ -356,7 +302,7 @@ REFUSED = {
     "conflicting duplicates": ([*lines(), "2024-01-01 05:00,6,2.5"], ["lines 7, 50 ", "series 'a'", "different"], 50),
     "a cell too few": (replaced(lines(), 7, "2024-01-01 05:00,5"), ["2 cells", "header (line 1) has 3"], 7),
     "a cell too many": (replaced(lines(), 7, "2024-01-01 05:00,5,1,5"), ["4 cells"], 7),
-    "title above": (["Report of January", *lines()], ["one column only", "titles"], 1),
+    "data for a title": (["only,two", *lines()[1:]], ["3 cells", "header (line 1) has 2"], 2),
     "open quote": (replaced(lines(), 7, '2024-01-01 05:00,"5,2'), ["quote"], 7),
     "same name twice": (lines(header="time,a,a"), ["two columns are called 'a'"], 1),
     "column without name": (lines(header="time,,b"), ["column 2 has no name"], 1),
@@ -381,13 +327,14 @@ REFUSED = {
                             ["name of the series is empty"], 3),
     "two values": (["time,series,close,price"] + [f"2024-01-01,{s},1,2" for s in "aabb"],
                    ["several columns may hold the values: close, price"], 1),
-    "two names": (["time,store,product,value"] + [f"2024-01-01,{s},{s},2" for s in "aabb"],
-                  ["several columns may name the series: store, product"], 1),
+    "codes of no known name": (["time,dept,units"] + [f"2024-01-{i:02d},{k},{i + k}" for i in range(1, 31)
+                                                      for k in (7, 8)],
+                               ["every time stands several times; dept may name the series", "series: dept"], 1),
     "quarters": (one(pd.date_range("2010-01-01", periods=40, freq="QS")), ["step by 3 months", "frequency: step"], 2),
     "a line as an editor counts": (
         replaced(replaced(lines(), 4, '\n\n2024-01-01 02:00,"2\n",1'), 7, "2024-01-01 05:00,x,2"),
         ["column 'a'", "'x'"], 10),
-    "remarks": (lines(value=lambda i: f"{i},rain" if i % 2 else f"{i},sun"), ["'sun' is not a number", "remarks"], 2),
+    "remarks only": (lines(value=lambda i: "rain,x" if i % 2 else "sun,x"), ["'sun' is not a number", "remarks"], 2),
 }  # fmt: skip
 
 
@@ -509,7 +456,8 @@ def frames(draw):
     seed, scale = draw(st.integers(0, 2**32 - 1)), draw(st.sampled_from([1.0, 1e3, 1e8]))
     rng = np.random.default_rng(seed)
     values = (rng.normal(size=(T, C)) * scale).round(4)
-    values[1:-1][rng.random((T - 2, C)) < 0.1] = np.nan
+    for column in range(C):  # one gap each: with 10 % missing in train a series would be dropped
+        values[rng.integers(1, T - 1), column] = np.nan
     return pd.DataFrame(values, pd.date_range(start, periods=T, freq=step), ["강남", "b c", "x"][:C])
 
 

@@ -126,3 +126,25 @@ def test_number_of_calendar_inputs(frequency, country, F):  # noqa: N803
 def test_unknown_country_is_refused():
     with pytest.raises(DataError, match="Atlantis"):
         calendar.features(HOURS, "h", "Atlantis")
+
+
+def test_holidays_of_a_file_are_those_of_the_countrys_table():
+    times = pd.date_range("2023-11-01", "2024-12-31 23:00", freq="h")
+    packed = calendar.packed(times, "h", "KR")
+    assert packed[:7] == [2023, 2024 + calendar.AHEAD, 0, 20, 1, 1, 1]  # New Year; Seollal, a substitute for its Sunday
+    dates = calendar.unpacked(packed)
+    assert dates[0] == pd.Timestamp("2023-01-01") and dates[-1].year == 2027
+    for country in (None, "KR"):
+        wanted = calendar.features(times, "h", country)
+        np.testing.assert_array_equal(calendar.features(times, "h", country, dates), wanted)
+    assert calendar.features(times, "h", "KR", calendar.unpacked([2023, 2024]))[:, -1].sum() == 0
+    assert calendar.unpacked(None).size == 0 and calendar.unpacked([2024, 2024]).size == 0
+    assert calendar.unpacked([2024, 2024, 59, 1]).strftime("%m-%d").tolist() == ["02-29", "03-01"]
+    for frequency, country in (("h", None), ("W", "KR"), ("trading-day", "KR"), ("step", "KR")):
+        assert calendar.packed(times, frequency, country) is None  # no column tells of them
+
+
+@pytest.mark.parametrize("numbers", [[], [2024], [24, 2024], [2024, 20240], [2024, 2024, -1], [2024, 2024, 10**9]])
+def test_numbers_that_are_no_holidays_are_refused(numbers):
+    with pytest.raises(DataError, match="holidays are two years"):
+        calendar.unpacked(numbers)

@@ -51,7 +51,7 @@ def test_traffic_has_days_weeks_and_holidays():
 
 
 def test_traffic_noise_grows_with_the_level():
-    values, _ = fill(sample.load("sample-traffic").wide().to_numpy(), 168)
+    values, _ = fill(sample.load("sample-traffic").wide().to_numpy(), 168, 168)
     change = values[168:] - values[:-168]
     spread, level = np.nanstd(change, axis=0), np.nanmean(values, axis=0)
     assert (np.argsort(spread) == np.argsort(level)).all()

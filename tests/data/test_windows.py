@@ -66,19 +66,28 @@ def test_ett_refuses_what_is_too_short_or_has_no_days():
 
 
 def test_weeks_by_hand():
-    # T = 20 weeks: test = the last 4; of the 6 weeks before it, weeks 15 and 11 (counted from 0) are validation
+    # T = 20 weeks: test = the last 4; of the 16 before it, counted back from the test, every fourth is validation
     data = prepare(frame(noise(20 * 168, 2), split="weeks", L=168, H=24, season=168))
     weeks = {p: sorted(set((np.flatnonzero(data.parts[p]) // 168).tolist())) for p in PARTS}
-    assert weeks["test"] == [16, 17, 18, 19] and weeks["val"] == [11, 15]
-    assert weeks["train"] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14]
-    before, between = 11 * 168 - 168 - 24 + 1, 3 * 168 - 168 - 24 + 1
-    assert [len(data.origins(p)) for p in PARTS] == [before + between, 2 * (168 - 24 + 1), 4 * 168 - 24 + 1]
+    assert weeks["test"] == [16, 17, 18, 19] and weeks["val"] == [3, 7, 11, 15]
+    assert weeks["train"] == [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14]
+    first, between = 3 * 168 - 168 - 24 + 1, 3 * 168 - 24 + 1  # only the first stretch has to give an input week
+    assert [len(data.origins(p)) for p in PARTS] == [first + 3 * between, 4 * (168 - 24 + 1), 4 * 168 - 24 + 1]
+
+
+def test_the_week_phase_of_the_split_is_counted_from_the_test_part():
+    T = 20 * 168 + 100  # noqa: N806 (a beginning that is no whole week)
+    parts = split(T, "weeks", "h", 24)
+    first = T - int(0.2 * T)
+    assert np.flatnonzero(parts["val"])[-1] == first - 1 and np.flatnonzero(parts["test"])[0] == first
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], parts["val"].astype(int), [0]]))).reshape(-1, 2)
+    assert (np.diff(edges) == 168).all() and ((first - edges[:, 1]) % (4 * 168) == 0).all() and len(edges) == 4
 
 
 def test_weeks_blocks_hold_two_horizons():
     parts = split(40 * 168, "weeks", "h", 96)  # 2H = 192 h: blocks of two weeks
     runs = np.diff(np.flatnonzero(np.diff(np.concatenate([[0], parts["val"].astype(int), [0]]))))
-    assert runs[::2].tolist() == [336, 336]
+    assert runs[::2].tolist() == [336] * 4
 
 
 @settings(deadline=None, max_examples=60)
@@ -95,14 +104,13 @@ def test_parts_are_disjoint_and_the_test_part_comes_last(T, H, kind):  # noqa: N
 
 
 @pytest.mark.parametrize("L", [24, 168, 300])
-def test_train_windows_under_weeks_see_no_validation_target(L):  # noqa: N803
+def test_train_windows_under_weeks_hold_no_other_target(L):  # noqa: N803
     data = prepare(frame(noise(30 * 168, 1), split="weeks", season=168), L=L, H=24)
-    train = data.origins("train")
-    seen = np.zeros(len(data.y), bool)
-    for t in train:
-        seen[t - L : t + 24] = True
-    assert not (seen & data.parts["val"]).any() and not (seen & data.parts["test"]).any()
-    assert len(train) > 100 and seen[np.flatnonzero(data.parts["val"])[0] :].any()  # also between validation weeks
+    targets, inputs = np.zeros(len(data.y), bool), np.zeros(len(data.y), bool)
+    for t in data.origins("train"):
+        targets[t : t + 24], inputs[t - L : t] = True, True
+    np.testing.assert_array_equal(targets, data.parts["train"] & (np.arange(len(data.y)) >= L))
+    assert inputs[data.parts["val"]].any() and not inputs[data.parts["test"]].any()
 
 
 def test_unknown_split_is_refused():
@@ -113,34 +121,57 @@ def test_unknown_split_is_refused():
 # --- fill
 
 
-def test_fill_takes_one_season_ago_else_the_last_value():
+def test_fill_takes_whole_seasons_ago_else_the_last_value_and_no_further_than_its_reach():
     nan = np.nan
-    values = np.array([[nan, 1], [2, nan], [nan, nan], [4, 4], [nan, nan], [nan, 6]])
-    filled, counts = fill(values, season=3)
-    # column 0, row 2: no row -1, so the last value 2; row 4: row 1 = 2; row 5: row 2 = 2, itself filled
-    np.testing.assert_array_equal(filled, [[nan, 1], [2, 1], [2, 1], [4, 4], [2, 1], [2, 6]])
-    assert counts.tolist() == [3, 3]
+    values = np.array([[nan, 1], [2, nan], [nan, nan], [4, 4], [nan, nan], [nan, 6], [nan, 7], [nan, nan], [nan, nan]])
+    filled, counts = fill(values, 3, 5)
+    # column 0: row 2 has no row -1, so the last value 2; row 4: row 1 = 2; row 5: row 2 is missing, so the last value;
+    # row 6: row 3 = 4; row 7: row 4 is missing and row 1 six steps away, so the last value 4; row 8: row 3, just near
+    np.testing.assert_array_equal(filled[:, 0], [nan, 2, 2, 4, 2, 4, 4, 4, 4])
+    np.testing.assert_array_equal(filled[:, 1], [1, 1, 1, 4, 4, 6, 7, 7, 6])
+    assert counts.tolist() == [6, 5]
+    np.testing.assert_array_equal(fill(values, 3, 4)[0][:, 0], [nan, 2, 2, 4, 2, 4, 4, 4, nan])
+    np.testing.assert_array_equal(fill(values, 6, 5)[0][:, 0], [nan, 2, 2, 4, 4, 4, 4, 4, 4])  # no season is so near
+    alone = np.array([[5.0], [nan], [nan], [nan], [nan]])
+    np.testing.assert_array_equal(fill(alone, 2, 4)[0][:, 0], [5] * 5)  # one season or two: both are whole
+    assert fill(alone, 2, 3)[1].tolist() == [3]
 
 
 GAPPY = hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40),
                    elements=st.one_of(st.just(np.nan), st.floats(-1e6, 1e6)))  # fmt: skip
 
 
+def filled_by_hand(values, season, reach):
+    """Each gap by itself, in the order of the rule."""
+    filled = values.copy()
+    for t, c in zip(*np.nonzero(np.isnan(values)), strict=True):
+        backs = [*range(season, reach + 1, season), *range(1, reach + 1)]
+        found = [values[t - back, c] for back in backs if back <= t and not np.isnan(values[t - back, c])]
+        filled[t, c] = found[0] if found else np.nan
+    return filled
+
+
 @settings(deadline=None)
-@given(values=GAPPY, season=st.integers(1, 12), cut=st.integers(0, 40))
-def test_fill_is_causal_complete_and_leaves_the_known_alone(values, season, cut):
-    filled, counts = fill(values, season)
-    known = ~np.isnan(values)
-    np.testing.assert_array_equal(filled[known], values[known])
-    started = np.maximum.accumulate(known, axis=0)
-    assert (~np.isnan(filled) == started).all()  # all after the first value, nothing before it
-    assert counts.tolist() == (started & ~known).sum(axis=0).tolist()
-    np.testing.assert_array_equal(fill(values[:cut], season)[0], filled[:cut])  # the future changes nothing
+@given(values=GAPPY, season=st.integers(1, 12), reach=st.integers(1, 30), cut=st.integers(0, 40))
+def test_fill_follows_its_rule_and_is_causal(values, season, reach, cut):
+    filled, counts = fill(values, season, reach)
+    np.testing.assert_array_equal(filled, filled_by_hand(values, season, reach))
+    assert counts.tolist() == (np.isnan(values) & ~np.isnan(filled)).sum(axis=0).tolist()
+    np.testing.assert_array_equal(fill(values[:cut], season, reach)[0], filled[:cut])  # the future changes nothing
+
+
+@settings(deadline=None)
+@given(values=GAPPY, season=st.integers(1, 12), window=st.integers(1, 15))
+def test_inputs_of_a_window_depend_on_two_windows_of_rows(values, season, window):
+    whole = fill(values, season, window)[0]
+    for end in range(window, len(values) + 1):
+        near = fill(values[max(0, end - 2 * window) : end], season, window)[0]
+        np.testing.assert_array_equal(near[-window:], whole[end - window : end])
 
 
 def test_fill_does_not_touch_its_input():
     values = np.array([[1.0], [np.nan]])
-    fill(values, 1)
+    fill(values, 1, 9)
     assert np.isnan(values[1, 0])
 
 
@@ -288,7 +319,7 @@ def test_facts_are_json_and_add_up():
     assert (found["series"], found["series_raw"], found["steps"], found["filled_total"]) == (2, 3, 3360, 10)
     assert found["missing"] == pytest.approx(10 / 6720) and found["missing_raw"] == pytest.approx(3369 / 10080)
     assert found["dropped"][0]["series"] == "s2" and found["unit"] == "vehicles/h"
-    assert found["windows"]["val"] == 290 and (found["start"], found["end"]) == ("2024-01-01", "2024-05-19 23:00")
+    assert found["windows"]["val"] == 580 and (found["start"], found["end"]) == ("2024-01-01", "2024-05-19 23:00")
     shares = [end - start for part in found["parts"].values() for start, end in part]
     assert sum(shares) == pytest.approx(1) and len(found["parts"]["val"]) == 2
 

@@ -52,6 +52,14 @@ def test_ours_beside_theirs():
     assert "nothing is published" in references.published(table[table.ratio_mse.isna()]).axes[0].texts[0].get_text()
 
 
+@pytest.mark.parametrize("model, above, within", [
+    ("dlinear", 0.019, 1), ("dlinear", 0.021, 0), ("patchtst", 0.029, 1), ("patchtst", 0.031, 0), ("dlinear", -0.3, 1)])
+def test_the_bands_end_where_they_are_said_to(model, above, within):
+    known = published.table("etth1").query("H == 96 and target == 1").set_index("model").mse[model]
+    table = published.compare(pd.DataFrame([row(model, 96, known * (1 + above))]))
+    assert table.within.tolist() == [within] and table.ratio_mse[0] == pytest.approx(1 + above)
+
+
 def test_published_rows_are_in_no_choice():
     rows = results.typed(pd.DataFrame([
         {"dataset": "d", "model": "dlinear", "technique": "published", "level": "96", "role": "dense", "seed": 0,

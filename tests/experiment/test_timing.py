@@ -26,34 +26,50 @@ def data():
 
 @pytest.fixture
 def run():
-    return results.Run.open("timing", "tiny", dataset="made-up", model=NAME)
+    return results.Run.open("timing", "tiny", dataset="made-up")
 
 
 def table(*lines):
     shared = {"dataset": "made-up", "model": NAME, "runtime": "torch", "control": "", "selected": 0.0, "seed": 0.0,
-              "artefact": "a file", "role": "compressed", "precision": "float32", "copy_of": "", "level": ""}
+              "artefact": "a file", "role": "compressed", "precision": "float32", "copy_of": "", "level": "", "error": "",
+              "val_wape": 0.5, "bytes": 10.0}
     dense = {"technique": "dense", "variant": "float32", "role": "dense", "level": "8"}
     lines = [shared | (dense if line.get("technique") == "dense" else {}) | line for line in lines]
-    return pd.DataFrame(lines).assign(row_id=[str(i) for i in range(len(lines))])
+    return results.typed(pd.DataFrame(lines)).assign(row_id=[str(i) for i in range(len(lines))])
 
 
-def test_dense_and_what_was_selected_is_timed_once():
+def test_dense_and_what_was_selected_is_timed_once(data):
     rows = table({"technique": "dense", "seed": 1.0}, {"technique": "dense"},
                  {"technique": "p", "variant": "int8", "selected": 1.0}, {"technique": "p", "variant": "int8"},
                  {"technique": "p", "variant": "float32", "selected": 1.0},
                  {"technique": "p", "variant": "int8", "control": "random", "selected": 1.0},
                  {"technique": "dense", "control": "extra_epochs"},
                  {"technique": "p", "variant": "int8", "runtime": "onnxruntime", "copy_of": "2", "selected": 1.0},
-                 {"technique": "q", "variant": "int8", "model": "gru", "selected": 1.0},
+                 {"technique": "q", "variant": "int8", "model": "gru", "selected": 1.0},  # all models in one round
                  {"technique": "width", "variant": "int8", "level": "8", "selected": 1.0},  # dense once more
                  {"technique": "width", "variant": "int4", "level": "4", "selected": 1.0},
                  {"technique": "q", "variant": "int8", "runtime": "onnxruntime", "selected": 1.0, "precision": "int8"},
                  {"technique": "q", "variant": "", "artefact": "", "selected": 1.0},
                  {"technique": "width", "variant": "real", "level": "8", "runtime": "onnxruntime", "selected": 1.0,
-                  "precision": "int8"})  # fmt: skip
-    assert [row["row_id"] for row in timing.to_time(rows, "made-up", NAME)] == ["1", "2", "4", "10", "11", "13"]
-    with pytest.raises(RunError, match="no finished network of gru on elsewhere"):
-        timing.to_time(rows, "elsewhere", "gru")
+                  "precision": "int8"},
+                 {"technique": "classical", "model": "boosting", "runtime": "sklearn", "role": "dense"},
+                 {"technique": "q", "dataset": "elsewhere", "selected": 1.0})  # fmt: skip
+    rows.loc[rows.technique == "dense", "val_wape"] = 0.4  # the headline recommends dense
+    assert [row["row_id"] for row in timing.to_time(rows, data)] == ["1", "2", "4", "8", "10", "11", "13"]
+    with pytest.raises(RunError, match="no finished network on made-up"):
+        timing.to_time(rows[rows.dataset == "elsewhere"], data)
+
+
+def test_what_the_headline_recommends_is_timed_whatever_it_is(data):
+    rows = table({"technique": "dense", "bytes": 9e5}, {"technique": "p", "variant": "int8", "control": "random",
+                 "role": "control", "val_wape": 0.1},
+                 {"technique": "width", "variant": "int8", "level": "8", "val_wape": 0.2, "bytes": 9.0},
+                 {"technique": "width", "variant": "int4", "level": "8", "val_wape": 0.9, "selected": 1.0},
+                 {"technique": "width", "level": "4", "control": "extra_epochs", "val_wape": 0.9})  # fmt: skip
+    rows["artefact"] = [f"file {i}" for i in range(len(rows))]
+    assert [row["row_id"] for row in timing.to_time(rows, data)] == ["0", "1"]  # the smallest near the best is 1
+    rows.loc[2, "bytes"], rows.loc[1, "bytes"] = 900, 3000
+    assert [row["row_id"] for row in timing.to_time(rows, data)] == ["0", "1", "2"]  # 2 is the best of 1 kB
 
 
 @pytest.mark.parametrize("storage", ["float32", "int8"])

@@ -212,8 +212,9 @@ def test_holidays_are_a_regressor_of_every_candidate(season):
 
 @pytest.mark.parametrize(("frequency", "L"), [("D", 14), ("trading-day", 14)])
 def test_a_series_that_never_moves_in_train_is_forecast_as_it_is(frequency, L):  # noqa: N803
-    values = np.full((200, 1), 7.0)
-    values[190:] = 9
+    values = np.full((200, 2), 7.0)
+    values[190:, 0] = 9
+    values[:, 1] = np.random.default_rng(0).normal(50, 5, 200)  # something has to move
     data = dataset(values, frequency, season=1, L=L)
     rolled = arima.forecast(data)
     out, chosen = data.unscale(rolled.mean["test"])[..., 0], rolled.chosen

@@ -104,7 +104,7 @@ def test_a_lag_that_is_not_known_yet_goes_back_another_day():
 # ---- forecasts
 
 def test_ridge_finds_a_linear_rule():
-    wave = np.sin(2 * np.pi * np.arange(600) / 24)[:, None] * [5, 9] + 40
+    wave = np.sin(2 * np.pi * np.arange(600) / 25)[:, None] * [5, 9] + 40  # no season of the header's
     header = Header("wave", "items", "h", 168, 48, 12)
     times = pd.date_range("2024-01-01", periods=600, freq="h")
     data = prepare(from_wide(header, pd.DataFrame(wave, index=times, columns=["a", "b"])))

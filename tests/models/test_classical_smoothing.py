@@ -97,22 +97,23 @@ def test_no_free_forecast_sees_its_own_future(name):
 def test_rolled_states_forecast_as_statsmodels_does_from_each_origin(frequency, season):
     data = dataset(weekly(), frequency, season)
     yhat, chosen = ets.forecast(data)
-    first = ets.first_stretch(data.parts["train"])
-    assert first == 210 and {line["model"] for line in chosen} <= ({"ANA", "AAdA"} if season == 7 else {"AAdN"})
+    stretch = ets.longest_stretch(data.parts["train"])
+    assert stretch == slice(0, 210) and {line["model"] for line in chosen} <= ({"ANA", "AAdA"} if season == 7 else {"AAdN"})
     origins = np.concatenate([data.origins("val"), data.origins("test")])[::3]
     for c in range(2):
         x = data.x[:, c].astype(float)
-        m = ets.season(data, first)
-        assert m == (7 if season == 7 else None)
-        fitted = ets.fit(x, first, m)
+        m = ets.season(data, stretch)
+        assert m == (7 if season == 7 else None) and ets.started(m) == (16 if m else 10)
+        fitted = ets.fit(x, stretch, m)
         trends = ("add", None) if m else ("add",)
-        best = min((ets._fit(x[:first], trend, m) for trend in trends), key=lambda r: r.aicc)
+        best = min((ets._fit(x[stretch], trend, m) for trend in trends), key=lambda r: r.aicc)
         mine = fitted.roll(origins, 9)
+        start = ETSModel(x[: ets.started(m)], **ets._shape(best.model.trend, m), initialization_method="heuristic")
         for n, t in enumerate(origins):
             judge = ETSModel(x[:t], **ets._shape(best.model.trend, m), initialization_method="known",
-                             initial_level=best.model.initial_level,
-                             initial_trend=best.model.initial_trend if best.model.trend else None,
-                             initial_seasonal=best.model.initial_seasonal if m else None)  # fmt: skip
+                             initial_level=start.initial_level,
+                             initial_trend=start.initial_trend if best.model.trend else None,
+                             initial_seasonal=start.initial_seasonal if m else None)  # fmt: skip
             np.testing.assert_allclose(mine[n], judge.smooth(best.params).forecast(9), rtol=0, atol=1e-8)
         own = fitted.roll(data.origins("test"), data.H)
         np.testing.assert_allclose(yhat["test"][:, :, c], own, atol=1e-5)
@@ -131,14 +132,27 @@ def test_smoothing_is_fitted_on_train_and_sees_no_future():
         np.testing.assert_array_equal(same, data.origins(part) <= cut)
 
 
-def test_parameters_end_where_validation_begins_amid_training():
-    train = np.array([True] * 5 + [False] * 2 + [True] * 3)
-    assert ets.first_stretch(train) == 5 and ets.first_stretch(train[:5]) == 5
+def test_parameters_come_from_the_longest_stretch_of_train():
+    train = np.array([True] * 2 + [False] * 2 + [True] * 3 + [False] + [True] * 3)
+    assert ets.longest_stretch(train) == slice(4, 7) and ets.longest_stretch(train[:2]) == slice(0, 2)
+    x = np.random.default_rng(0).normal(50, 5, 60).cumsum()
+    fitted, x[:20] = ets.fit(x.copy(), slice(25, 55), None), 0  # what lies before the stretch fits nothing
+    assert ets.fit(x, slice(25, 55), None).weights["level"] == fitted.weights["level"]
+
+
+def test_before_the_start_values_are_known_the_seasonal_naive_stands_in():
+    data = dataset(weekly(400), split="weeks", H=3, L=7)
+    yhat, _ = ets.forecast(data)
+    early = data.origins("val") < ets.started(7)
+    assert 0 < early.sum() < len(early)
+    same = (yhat["val"] == naive.seasonal_naive(data, "val")).all((1, 2))
+    np.testing.assert_array_equal(same, early)
 
 
 def test_what_never_moves_in_train_is_the_last_value():
-    values = np.full((200, 1), 7.0)
-    values[190:] = 9
+    values = np.full((200, 2), 7.0)
+    values[190:, 0] = 9
+    values[:, 1] = np.random.default_rng(0).normal(50, 5, 200)  # something has to move
     data = dataset(values)
     yhat, chosen = ets.forecast(data)
     assert chosen[0]["model"] == "last value"

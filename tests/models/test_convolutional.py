@@ -215,7 +215,7 @@ def test_every_weight_can_learn(family):
 def test_the_model_file_gives_the_same_forecasts(family, tmp_path):
     model = network(family)
     card = modelfile.Card(dataset="made-up", unit="items", frequency="h", season=24, L=L, H=H, mean=[0.0], std=[1.0],
-                          series=["a"], country="KR", patch=24)
+                          series=["a"], country="KR", patch=24, holidays=[2024, 2024])
     size = modelfile.save(tmp_path / "net.safetensors", model, {}, card)
     loaded = modelfile.load(tmp_path / "net.safetensors").model
     x, z = inputs(model)

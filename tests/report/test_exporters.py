@@ -153,13 +153,50 @@ def test_wide_and_long_tables_fit_the_page(tmp_path):
 
 
 def test_short_table_stays_on_one_page_and_takes_its_introduction_along(tmp_path):
-    lines = pd.DataFrame({"name": [f"line-{i}-" for i in range(20)]})
-    tables = [table(lines, f"Table {i}") for i in range(4)]
+    lines = pd.DataFrame({"name": [f"line-{i}-" for i in range(9)]})
+    tables = [table(lines, f"Table {i}") for i in range(9)]
     _, pdf = exported(tmp_path, notebook_of(*tables))
+    assert len(pdf.pages) > 1
     for page in pdf.pages:
-        assert page.extract_text().count("line-0-") == page.extract_text().count("line-19-")
-    source = exporters._source("# T\n\nAn introduction.\n\n![Caption](figure-1.svg){width=100%}\n")
+        assert page.extract_text().count("line-0-") == page.extract_text().count("line-8-")
+    source = exporters._source("# T\n\nAn introduction.\n\n| a |\n| :-- |\n| b |\n\n: Caption\n")
     assert "#block(sticky: true)[An introduction.]" in source
+
+
+def test_a_tall_figure_leaves_no_half_empty_page(tmp_path):
+    """It goes to the next page and what follows fills the page before it; what stands before the first section stays."""
+    fig, _ = style.blank(style.TALLEST)
+    few, words = ("".join(f"Sentence {i} of {what}.\n\n" for i in range(40)[:n])
+                  for what, n in (("what leads", 8), ("what follows", 40)))
+    nb = notebook_of(figure(small_figure(), "Early"), source="# T\n\nThe answer.\n")
+    nb.cells += notebook_of(figure(fig, "Tall"), source=f"## Section\n\n{few}").cells
+    nb.cells += [nbformat.v4.new_markdown_cell(words)]
+    _, pdf = exported(tmp_path, nb)
+    first, second, *_ = texts = [page.extract_text() for page in pdf.pages]
+    assert "The answer." in first and "Figure 1." in first and "Contents" not in first
+    assert "Contents" in second and "Sentence 7 of what leads" in second and "Figure 2." not in second
+    assert second.count("of what follows") > 10
+    assert "Figure 2." in texts[2]
+
+
+def test_a_figure_for_telephones_is_no_figure_of_its_own(tmp_path):
+    page, pdf = exported(tmp_path, notebook_of(figure(small_figure(), "One", narrow=small_figure())))
+    wide, narrow = re.findall(r'<div class="(?:wide|narrow)">.*?</div>', page, re.DOTALL)
+    assert page.count("<svg ") == 2 and wide.count("<svg ") == narrow.count("<svg ") == 1
+    assert len(re.findall(r"<b>Figure \d+\.</b>", page)) == 1 and "Figure 2." not in text_of(pdf)
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    css = page[page.index("<style>") : page.index("</style>")]
+    assert ".narrow { display: none; }" in css and "max-width: 40rem" in css
+
+
+def test_on_a_narrow_screen_tables_and_formulas_scroll_in_their_own_boxes(tmp_path):
+    nb = notebook_of(table(pd.DataFrame({"a": ["b"]}), "Cells"), source="# T\n\n$$\\sum_t |y_t|$$\n")
+    page, _ = exported(tmp_path, nb)
+    assert re.search(r'<div class="scroll"><table>', page)
+    css = page[page.index("<style>") : page.index("</style>")]
+    assert ".scroll { overflow-x: auto; }" in css and 'p:has(> math[display="block"]) { overflow-x: auto; }' in css
+    assert re.search(r'<p><math[^>]*display="block"', page), "the box that the rule above speaks of"
 
 
 def test_same_notebook_gives_the_same_files(tmp_path):

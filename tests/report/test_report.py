@@ -16,7 +16,7 @@ from litecast import catalogue, paths, results
 from litecast.errors import RunError
 from litecast.report import facts, pages, words
 from litecast.report.exporters import export
-from litecast.report.facts import paragraphs, tables
+from litecast.report.facts import counts, paragraphs, tables
 from litecast.report.shown import run_link
 from litecast.running.cells import papermill
 
@@ -41,13 +41,17 @@ def test_complete_study(reports, tmp_path):
     page, pdf = page_path.read_text(encoding="utf-8"), PdfReader(pdf_path)
     text = re.sub(r"\s+", " ", text_of(pdf))
     figures = len(re.findall(r"<b>Figure \d+\.</b>", page))
-    assert figures == page.count("<svg ") == page.count("<figcaption><b>Figure")
-    assert figures == 8  # split, bubbles, profile, levels of two techniques, error against size and time, forest
+    assert figures == page.count("<svg ") - 1 == page.count("<figcaption><b>Figure")  # the first is there for telephones too
+    assert figures == 8  # trade, split, profile, levels of two techniques, error against size and time, forest
     assert f"Figure {figures}." in text and f"Figure {figures + 1}." not in text
     for title in ("Findings", "Data and protocol", "Baselines", "Magnitude pruning", "Channel pruning", "All compared",
-                  "Recommendation per budget", "Limits", "Failed and missing runs", "Provenance"):  # fmt: skip
+                  "Recommendations", "Does validation predict test?", "Limits", "Failed and missing runs", "Provenance"):  # fmt: skip
         assert title in text and title in page
     assert fetched(page) == []
+    first = re.sub(r"\s+", " ", pdf.pages[0].extract_text())  # page 1 is the answer: paragraph, figure, table
+    assert "On sample-traffic the smallest file within 2 % of the best" in first.replace("\u00a0", " ")
+    assert "Figure 1." in first and "Table 1." in first and "any size" in first and "Contents" not in first
+    assert "Contents" in pdf.pages[1].extract_text()
     assert "the loss became infinite at step 12" in text  # the failed run's error
     assert "because of" in text  # and what did not run because of it
     assert "generated, not measured" in text
@@ -66,9 +70,9 @@ def test_headline_numbers_are_those_of_the_rows(reports):
     shown = pages.table(made, "headline").data["text/plain"]
     assert words.percent(head.best_wape) in shown
     assert f"{head.small_kb:.3g}" in shown
-    said = told(made, "findings")
+    said = told(made, "answer")
     small = made.rows[made.rows.row_id == head.small].iloc[0]
-    assert f"{head.small_kb:.3g} kB" in said and small.model in said
+    assert f"**{head.small_kb:.3g} kB**: {small.model}" in said and words.percent(head.free_wape) in said
 
 
 def test_front_is_the_best_narrow_file_on_validation_of_at_most_the_same_size(reports):
@@ -97,11 +101,11 @@ def test_width_is_the_front_and_no_technique(reports):
     make_study(models=("lstm",), seeds=(0,), failed=0)
     made = facts.read("made")
     assert made.techniques == ["channel_pruning", "magnitude_pruning"]
-    said = told(made, "findings")
+    said = plain(told(made, "findings"))
     assert "**width**" not in said and "2 compression techniques" in told(made, "overview")
-    controls = paragraphs.controls(made, "channel_pruning")
+    controls = counts.controls(made, "channel_pruning")
     assert len(controls) and (controls.own < controls.test_wape).all()
-    assert f"errs more than the technique at the same level in {len(controls)} of" in said
+    assert f"channel pruning errs less than its *random* in {len(controls)} of {len(controls)}" in said
 
 
 def test_dataset_without_skill_is_said_and_not_ranked(reports, tmp_path):
@@ -113,13 +117,13 @@ def test_dataset_without_skill_is_said_and_not_ranked(reports, tmp_path):
     assert made.skilled == ["sample-traffic"]
     assert "No skill to lose** on krx-price" in told(made, "failures")
     assert "krx-price" not in pages.table(made, "verdicts").data["text/markdown"]
-    assert "no network has skill" in pages.table(made, "recommendation").data["text/markdown"]
+    answer = told(made, "answer")
+    assert answer.startswith("**On sample-traffic** the smallest file") and "No network has skill on krx-price." in answer
     rows[["val_skill", "test_skill"]] = -0.01  # nowhere at all
     results.write_csv(rows, folder / "results.csv")
-    none = pages.table(facts.read("made"), "recommendation").data["text/markdown"]
-    assert none.count("no network has skill") == 2
-    said = told(made, "findings").splitlines()
-    assert [line for line in said if "krx-price" in line and not line.startswith("- **Baselines, krx-price**")] == []
+    made = facts.read("made")
+    assert "no network beats the seasonal naive forecast on validation" in told(made, "answer")
+    assert "**What compressing loses**" not in told(made, "findings")
 
 
 @pytest.mark.parametrize("options", [
@@ -169,7 +173,7 @@ def test_a_control_is_compared_with_the_technique_in_its_own_seeds():
         same | {"role": "control", "seed": 0, "test_wape": 0.15},
     ])
     files = rows[rows.role == "control"].assign(group="cut", key="/".join(same[key] for key in facts.KEYS))
-    found = paragraphs.controls(SimpleNamespace(rows=rows, files=files), "cut")
+    found = counts.controls(SimpleNamespace(rows=rows, files=files), "cut")
     assert found.own.tolist() == [0.10]  # not 0.20, the mean over both seeds
 
 
@@ -177,54 +181,262 @@ def test_a_control_is_compared_with_the_technique_in_its_own_seeds():
 
 
 def standing(walk=False, **tests):
-    """A dataset with two networks and simple forecasts; tests: model_against = (delta, adjusted p)."""
+    """A dataset with two deep networks and simple forecasts; tests: model__against = (delta, adjusted p, verdict)."""
     lines = [("naive", "classical", "naive", 0.2 if walk else 0.4), ("seasonal_naive", "classical", "naive", 0.2),
-             ("arima", "classical", "dense", 0.15), ("lstm", "dense", "dense", 0.1), ("nbeats", "dense", "dense", 0.16),
-             ("dlinear", "dense", "dense", 0.14)]  # fmt: skip
+             ("arima", "classical", "dense", 0.15), ("boosting", "classical", "dense", 0.11), ("lstm", "dense", "dense", 0.1),
+             ("nbeats", "dense", "dense", 0.16), ("dlinear", "dense", "dense", 0.05)]  # fmt: skip
     files = pd.DataFrame(lines, columns=["model", "technique", "role", "test_wape"]).assign(
         dataset="d", control="", val_wape=lambda f: f.test_wape, row_id=lambda f: f.model)
     rivals = pd.DataFrame([{"dataset": "d", "row": k.split("__")[0], "against": k.split("__")[1], "delta": v[0],
-                            "p_holm": v[1], "p_dm": v[1] / 5} for k, v in tests.items()],
-                          columns=["dataset", "row", "against", "delta", "p_holm", "p_dm"])
+                            "p_holm": v[1], "p_dm": v[1] / 5, "blocks": 8.9, "verdict": v[2]} for k, v in tests.items()],
+                          columns=["dataset", "row", "against", "delta", "p_holm", "p_dm", "blocks", "verdict"])
     rivals = rivals.assign(model=rivals.row, technique=rivals.row.map(files.set_index("model").technique))
-    return files, SimpleNamespace(files=files, rivals=rivals)
+    return SimpleNamespace(files=files, rivals=rivals, datasets=["d"])
 
 
-def sentences(made):
-    """What is told of the baselines of a dataset: one sentence or two."""
-    given = {"rows": 1, "smallest": [], "techniques": [], "speed": None, "standing": [paragraphs.standing(made, "d")]}
-    return [line[2:] for line in words.told("findings", given).data.splitlines() if line.startswith("- **Baselines")]
+def standing_lines(made):
+    """Cells of the table of baselines."""
+    frame = words.written("standing", counts.standing(made))
+    return [list(map(plain, line)) for line in frame.itertuples(index=False)]
 
 
 def test_the_best_deep_network_is_held_against_the_simple_forecasts():
-    _, made = standing(lstm__seasonal_naive=(-0.5, 0.0001), lstm__arima=(-0.333, 0.0004), lstm__boosting=(-0.02, 0.21))
-    (line,) = sentences(made)
-    assert line.replace("\u00a0", " ") == (
-        "**Baselines, d**: the best deep network, lstm, has a test WAPE of 10.00 %, 50 % below the seasonal naive "
-        "forecast (20.00 %); better than ARIMA (−33.3 %, p < 0.001); not shown to be better than boosting "
-        "(−2.0 %, p = 0.210), though p = 0.042 before the adjustment for 3 tests.")
+    made = standing(lstm__seasonal_naive=(-0.5, 0.0001, "better"), lstm__arima=(-0.333, 0.21, "undecided"),
+                    nbeats__boosting=(0.5, 0.0001, "worse"))  # fmt: skip
+    assert standing_lines(made) == [  # not dlinear, which is compact; boosting was not tested
+        ["d", "lstm", "10.00 %", "seasonal naive", "20.00 %", "-50.0 %", "< 0.001", "9", "better"],
+        ["d", "lstm", "10.00 %", "ARIMA", "15.00 %", "-33.3 %", "0.210", "9", "undecided"],
+        ["d", "lstm", "10.00 %", "boosting", "11.00 %", "–", "–", "–", "not tested"]]
 
 
-def test_a_deep_network_that_falls_short_has_its_gap_told():
-    files, made = standing(nbeats__arima=(0.067, 0.005))
-    made.files = files[files.model != "lstm"]
-    (line,) = sentences(made)
-    assert line.replace("\u00a0", " ") == (
-        "**Baselines, d**: the best deep network, nbeats, has a test WAPE of 16.00 %, 20 % below the seasonal naive "
-        "forecast (20.00 %), 5 points short of 25 %; dlinear, the best of any kind, reaches 30 %; worse than ARIMA "
-        "(+6.7 %, p = 0.005); not compared with boosting.")
+def test_without_a_deep_network_a_compact_one_stands_then_what_needs_no_network():
+    made = standing()
+    made.files = made.files[~made.files.model.isin(["lstm", "nbeats"])]
+    assert {line[1] for line in standing_lines(made)} == {"dlinear"}
+    made.files = made.files[made.files.model != "dlinear"]
+    assert {line[1] for line in standing_lines(made)} == {"boosting"} and len(standing_lines(made)) == 2
+    made.files = made.files[made.files.role == "naive"]
+    assert counts.standing(made).empty
 
 
 def test_whether_the_random_walk_is_beaten_is_said_plainly():
-    free = {"lstm__seasonal_naive": (-0.01, 0.3), "arima__seasonal_naive": (0.02, 0.001)}
-    (line,) = sentences(standing(walk=True, **free)[1])
-    assert "no forecaster, network or classical, is shown to beat the random walk: of 2 forecasters (1 network, " \
-           "1 classical) none errs less" in line and "lstm (−1.0" in line
-    walk, deep = sentences(standing(walk=True, **free | {"lstm__seasonal_naive": (-0.01, 0.01)})[1])
-    assert "1 of 2 forecasters (1 network, 1 classical) are shown to beat the random walk: lstm (−1.0" in walk
-    assert "below the random walk" in deep
-    (line,) = sentences(standing(walk=True)[1])
-    assert "was not tested" in line
+    given = {"lstm__seasonal_naive": (-0.01, 0.3, "undecided"), "arima__seasonal_naive": (0.02, 0.001, "worse")}
+    made = standing(walk=True, **given)
+    assert [line[3] for line in standing_lines(made)][0] == "random walk"
+    walks = paragraphs._walks(made)
+    assert walks == [{"dataset": "d", "of": 2, "better": []}]
+    tell = words.environment("en").get_template("macros.j2").module
+    assert "no forecaster, network or classical, is shown to beat the random walk" in tell.walk(walks[0])
+    walks = paragraphs._walks(standing(walk=True, **given | {"lstm__seasonal_naive": (-0.01, 0.01, "better")}))
+    said = re.sub(r"\s+", " ", tell.walk(walks[0]))
+    assert "1 of 2 forecasters are shown to beat the random walk: lstm" in said
+    assert paragraphs._walks(standing(walk=False, **given)) == []
+
+
+def test_one_question_has_one_answer(reports):
+    """What a test does not show after adjustment is shown nowhere: neither an unadjusted p nor an interval speaks."""
+    make_study(seeds=(0,), failed=0)
+    made = facts.read("made")
+    tests = made.rivals[made.rivals.against == "arima"]
+    assert len(tests) and (tests.p_dm < 0.05).all() and (tests.high < 0).all() and set(tests.verdict) == {"undecided"}
+    said = plain(told(made, "findings"))
+    assert "shown to err less than seasonal naive on 1 of 1, ARIMA on 0 of 1;" in said
+    lines = standing_lines(made)
+    assert [(line[3], line[-1]) for line in lines] == [("seasonal naive", "better"), ("ARIMA", "undecided")]
+    assert "ARIMA" not in plain(told(made, "failures")) and "ARIMA" not in plain(told(made, "answer"))
+    turned = made.rivals.assign(verdict=made.rivals.verdict.replace({"better": "undecided", "undecided": "better"}))
+    made.rivals = turned
+    assert "shown to err less than seasonal naive on 0 of 1, ARIMA on 1 of 1;" in plain(told(made, "findings"))
+
+
+@pytest.mark.parametrize("name", ["p_dm", "low <", "high <"])
+def test_no_fact_and_no_word_reads_what_is_not_adjusted(name):
+    folder = paths.PACKAGE / "report"
+    for path in (*folder.glob("facts/*.py"), *folder.glob("words/*/*"), folder / "pages.py"):
+        assert name not in path.read_text(encoding="utf-8"), path.name
+
+
+def at_margin(path, margin):
+    """Verdicts of the selected files at one margin, read from the file as anyone could: row -> verdict."""
+    lines = pd.read_csv(path)
+    lines = lines[(lines.margin - margin).abs() < 1e-9]
+    return lines.set_index("row").verdict.to_dict()
+
+
+def test_what_is_told_of_2_percent_is_the_verdict_at_2_percent(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    path = folder / "comparisons.csv"
+    lines = pd.read_csv(path)
+    claims = lines.margin > 0  # a different answer at each margin
+    lines.loc[claims, "verdict"] = lines.margin[claims].round(2).map({0.01: "worse", 0.02: "undecided", 0.05: "within"})
+    lines.loc[lines.index[claims & (lines.margin.round(2) == 0.02)][:1], "verdict"] = "within"
+    lines.to_csv(path, index=False)
+    made, expected = facts.read("made"), list(at_margin(path, 0.02).values())
+    assert expected.count("within") == 1
+    said = plain(told(made, "findings"))
+    assert (f"of {len(expected)} selected files 1 are shown to lose less than 2 % against their dense network, "
+            f"0 are worse, {len(expected) - 1} are undecided") in said  # fmt: skip
+    files = {file.row_id: file.verdict for technique in made.techniques
+             for file in tables.selected(made, technique).itertuples()}
+    assert files == at_margin(path, 0.02)
+    for technique in made.techniques:
+        shown = pages.table(made, "verdicts").data["text/plain"]
+        assert "at 2 %" in plain(list(pages.section(made, technique))[2].data["text/markdown"])
+        assert "0 / 0 / 2" in shown  # at 1 %: within / undecided / worse
+    drawn = made.verdicts()
+    assert dict(zip(drawn.row, drawn.verdict, strict=True)) == at_margin(path, 0.02)
+
+
+@pytest.mark.parametrize("tests, fronts, won", [([0.1, 0.2, 0.3], [0.15, 0.15, 0.15], 1), ([0.1], [0.1], 0),
+                                                ([0.1, 0.3], [np.nan, 0.4], 1)])
+def test_a_win_over_the_front_is_a_lower_error(tests, fronts, won):
+    chosen = pd.DataFrame({"test_wape": tests, "front": fronts, "technique": "cut"})
+    assert counts.wins(chosen) == {"won": won, "of": int(np.isfinite(fronts).sum())}
+    assert counts.wins(chosen.assign(technique="width")) is None
+
+
+# ---------------------------------------------------------------- page 1, recommendations, findings
+
+
+def recommended(made, dataset="sample-traffic"):
+    """Budget -> the words for its file, of a dataset."""
+    frame = tables.recommendation(made)
+    shown = words.written("recommendation", frame[frame.dataset == dataset])
+    return dict(zip(shown.budget.map(plain), shown.file.map(plain), strict=True))
+
+
+def test_a_recommended_file_is_named_as_what_it_is(reports):
+    folder = make_study(models=("lstm",), seeds=(0, 1), failed=0)
+    run, base = "runs/x/y", {"role": "control", "seed": 0, "level": "8"}
+    lines = [network(run, "sample-traffic", "lstm", "channel_pruning", 0.04, 100, "int8", control="scratch",
+                     **base | {"variant": "l1-int8", "level": "0.9"}),
+             network(run, "sample-traffic", "lstm", "width", 0.03, 2000, "int8", control="extra_epochs", **base),
+             row(run, "sample-traffic", "lstm", "ensemble", 0.01, role="ensemble", level="3", variant="seeds", seed=None),
+             row(run, "sample-traffic", "boosting", "classical", 0.02, role="dense", seed=None, bytes=40e3, artefact="b")]
+    add_rows(folder, lines)
+    made = facts.read("made")
+    assert recommended(made) == {
+        "1 kB": "no file: the seasonal naive forecast", "4 kB": "lstm of width 8 (int8), trained longer",
+        "16 kB": "lstm of width 8 (int8), trained longer", "64 kB": "boosting",
+        "within 2 % of best": "no forecaster fits", "any size": "average of 3 lstm"}
+    files = results.read(folder / "results.csv")
+    results.write_csv(files[files.control != "extra_epochs"], folder / "results.csv")
+    assert recommended(facts.read("made"))["4 kB"] == "scratch control of lstm, channel pruning 90 % (l1-int8)"
+    said = plain(told(made, "answer"))
+    assert "no file comes within 2 % of the best forecaster of any size. Best of any size: average of 3 lstm" in said
+    rings = pages._rings(tables.answer(made))
+    assert [plain(text) for text in rings.values()] == [
+        "1 kB: seasonal naive", "4 kB, 16 kB: lstm", "64 kB: boosting", "any size: lstm"]
+    assert paragraphs.findings(made)["recommended"] == {
+        "of": 4, "datasets": 1, "free": 1, "classical": 1, "control": 0, "compressed": 0, "plain": 2}
+
+
+def test_where_nothing_beats_the_free_forecast_it_is_recommended(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    rows = results.read(folder / "results.csv")
+    rows.loc[rows.model == "lstm", "val_wape"] = 0.3
+    rows.loc[rows.model == "arima", "val_wape"] = 0.25
+    results.write_csv(rows, folder / "results.csv")
+    made = facts.read("made")
+    assert set(recommended(made).values()) == {"no file: the seasonal naive forecast"}
+    said = plain(told(made, "answer"))
+    assert "In 1, 4, 16 and 64 kB nothing is better on validation than that forecast" in said
+    assert "takes **no byte**" in said
+
+
+def test_nothing_worse_than_the_free_forecast_on_validation_is_recommended(reports):
+    rng = np.random.default_rng(3)
+    folder = make_study(datasets=("sample-traffic", "seoul-traffic"), seeds=(0,), failed=0)
+    rows = results.read(folder / "results.csv")
+    rows["val_wape"] *= rng.uniform(0.5, 3, len(rows))
+    results.write_csv(rows, folder / "results.csv")
+    made = facts.read("made")
+    lines = tables.recommendation(made)
+    free = made.files[made.files.role == "naive"].groupby("dataset").val_wape.min()
+    assert len(lines) == 12 and (lines.val_wape <= lines.dataset.map(free)).all()
+
+
+def test_loss_is_against_the_best_of_any_size_and_free_is_beside(reports):
+    make_study(models=("lstm",), seeds=(0,), failed=0)
+    made = facts.read("made")
+    lines = tables.recommendation(made).set_index("budget")
+    assert lines.loses["best"] == 0 and lines.loses[1] == pytest.approx(0.2 / lines.test_wape["best"] - 1)
+    assert set(lines.free) == {0.2}
+    shown = pages.table(made, "answer").data["text/plain"]
+    assert words.percent(lines.loses[1], 1, "+") in shown and "+0.0" in shown
+
+
+def test_regret_is_told_and_where_validation_does_not_predict_test(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    made = facts.read("made")
+    assert "None is above 5 %" in plain(told(made, "findings"))
+    run, base = "runs/x/y", {"role": "dense", "seed": 0, "val_wape": 0.001}
+    days = {"test_wape_ordinary": 0.11, "test_wape_holidays": 0.2}
+    add_rows(folder, [network(run, "sample-traffic", "lstm", "width", 0.12, 500, "int8", level="2", **base, **days)])
+    made = facts.read("made")  # the chosen one at 4 kB and above, and not the lowest on test
+    regrets = tables.regrets(made).set_index("kb")
+    low = made.files[(made.files.bytes <= 4000)].test_wape.min()
+    assert regrets.regret[4] == pytest.approx(0.12 / low - 1) and 0.05 < regrets.regret[4] < regrets.regret[64]
+    assert regrets.regret[1] == 0 and regrets.other[1] == {} and regrets.other[4]["test_wape"] == low
+    assert list(regrets.ordinary[[4, 16]]) == [0.11, 0.11] and list(regrets.holidays[[4, 16]]) == [0.2, 0.2]
+    said = plain(told(made, "findings"))
+    assert (f"**Validation does not predict test** (regret above 5 %) on sample-traffic in 4, 16 and 64 kB "
+            f"(up to {100 * regrets.regret[64]:.1f} %)") in said  # fmt: skip
+    assert "errs 20.00 % on public holidays and 11.00 % on ordinary days of sample-traffic" in said
+    text = pages.table(made, "regrets").data["text/plain"]
+    assert words.percent(regrets.regret[4], 1) in text and "20.00" in text
+    assert "1 of 4 choices" in said
+
+
+def test_a_file_that_tests_worse_than_no_file_is_said_on_page_1(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    add_rows(folder, [network("runs/x/y", "sample-traffic", "lstm", "width", 0.21, 500, "int8", level="2", role="dense",
+                              seed=0, val_wape=0.001)])  # fmt: skip
+    said = plain(told(facts.read("made"), "answer"))
+    assert "**Chosen on validation, the file of 4, 16 and 64 kB tests worse than no file at all** " \
+           "(21.00 % against 20.00 %)" in said
+
+
+def test_at_most_ten_findings_the_weightiest_first(reports):
+    folder = make_study(datasets=("sample-traffic", "krx-price", "etth1"), seeds=(0,), failed=0,
+                        techniques=("magnitude_pruning", "channel_pruning", "int8", "distillation"))
+    rows = results.read(folder / "results.csv")
+    for part in ("val", "test"):
+        rows[f"{part}_wape_holidays"], rows[f"{part}_wape_ordinary"] = 2 * rows[f"{part}_wape"], rows[f"{part}_wape"]
+    results.write_csv(rows, folder / "results.csv")
+    add_rows(folder, [row("runs/x/y", "etth1", "lstm", "ensemble", 0.09, role="ensemble", level="3", variant="seeds")])
+    lines = [line for line in told(facts.read("made"), "findings").splitlines() if line.strip()]
+    assert all(line.startswith("- **") for line in lines)
+    assert [re.match(r"- \*\*(.*?)\*\*", line)[1] for line in lines] == [
+        "What is recommended", "Networks against simple forecasts", "What compressing loses", "Against the front",
+        "Against their controls", "Speed", "Does validation predict test?", "Holidays", "Averages of seeds"]
+    assert len(lines) <= paragraphs.MOST_FINDINGS == 10
+
+
+def test_page_1_tells_of_the_dataset_with_skill_and_most_techniques(reports):
+    folder = make_study(datasets=("a-data", "b-data"), models=("lstm",), seeds=(0,), failed=0)
+    rows = results.read(folder / "results.csv")
+    assert facts.read("made").main == "a-data"
+    fewer = rows[(rows.dataset == "b-data") | (rows.technique != "channel_pruning")]
+    results.write_csv(fewer, folder / "results.csv")
+    assert facts.read("made").main == "b-data"
+    rows.loc[rows.dataset == "a-data", "val_skill"] = -1.0
+    results.write_csv(rows, folder / "results.csv")
+    made = facts.read("made")
+    assert made.main == "b-data" and set(tables.answer(made).dataset) == {"b-data"}
+    assert len(tables.recommendation(made)) == 12
+
+
+def test_results_of_an_older_version_lack_columns_and_are_read(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    rows = pd.read_csv(folder / "results.csv").drop(columns=["test_wape_ordinary", "test_wape_holidays"])
+    rows.assign(bytes=rows.bytes.where(rows.role != "naive")).to_csv(folder / "results.csv", index=False)
+    lines = pd.read_csv(folder / "comparisons.csv").drop(columns=["blocks", "p_verdict"])
+    lines.to_csv(folder / "comparisons.csv", index=False)
+    made = facts.read("made")
+    assert "Holidays" not in told(made, "findings") and "nan" not in told(made, "answer")
+    assert "blocks" not in pages.table(made, "standing").data["text/plain"]
+    assert recommended(made)["1 kB"] == "no forecaster fits"
 
 
 def test_compact_networks_have_a_table_and_are_the_front(reports):
@@ -275,10 +487,9 @@ def test_an_oracle_is_shown_but_not_ranked(reports):
                       row("runs/200_classical/dataset=sample-traffic", "sample-traffic", "ridge", "classical", 0.3,
                           role="dense", variant="weather")])
     made = facts.read("made")
-    picture, shown = pages.baselines(made)
+    (shown,) = pages.baselines(made)  # one network needs no picture
     text = shown.data["text/markdown"]
     assert "not ranked: knows the weather ahead" in text and "ridge (weather)" in text
-    assert picture.mark["kind"] == "figure"
     assert made.heads[0]["best"] == before.best[0]
 
 
@@ -325,14 +536,14 @@ def test_an_int8_file_of_another_runtime_is_told_like_any_other(reports):
                               ratio=9, coverage_macs=1.0, latency_ms_p50=0.1, latency_ratio=5.0)])  # fmt: skip
     made = facts.read("made")
     assert "int8" in made.techniques and len(made.selected("int8")) == 1
-    assert "**int8**: 1 selected file. Median file: 2.9 kB, 9.0 times smaller" in told(made, "findings")
+    assert "**int8**: 1 selected file. Median file: 2.9 kB, 9.0 times smaller" in next(pages.section(made, "int8")).data
     assert "lstm, int8 8 (static-int8)" in pages.table(made, "recommendation").data["text/markdown"]
     assert "| int8 | 1 |" in pages.table(made, "verdicts").data["text/markdown"]
     decoded = paragraphs.failures(made)["decoded"]
     assert decoded and decoded == (made.files[made.files.role == "compressed"].coverage_macs == 0).sum()
 
 
-@pytest.mark.parametrize("share, told_of", [(0.0, "Storage only"), (0.2, "computes 20 % of"), (0.5, ""), (1.0, "")])
+@pytest.mark.parametrize("share, told_of", [(0.0, "Storage only"), (0.2, "less than 50 % of the products"), (0.5, ""), (1.0, "")])
 def test_a_file_that_computes_in_part_in_few_bits_is_told_by_itself(reports, share, told_of):
     make_study(models=("lstm",), techniques=("channel_pruning",), seeds=(0,), failed=0)
     made = facts.read("made")
@@ -355,7 +566,7 @@ def test_a_chain_has_a_section_under_the_names_of_its_steps(reports):
     assert said.data.startswith("### Channel pruning + int8")
     assert "channel pruning: share of hidden units" in table.mark["caption"]
     assert "| 50 % + 8 |" in table.data["text/markdown"]
-    assert "lstm, channel pruning 50 % + int8 8 (l2-int8)" in plain(told(made, "findings"))
+    assert "lstm, channel pruning 50 % + int8 8 (l2-int8)" in plain(told(made, "answer"))
 
 
 # ---------------------------------------------------------------- facts and words
@@ -424,7 +635,7 @@ def test_what_facts_hold_are_names_and_codes(reports):
     make_study(seeds=(0,))
     made = facts.read("made")
     theirs = {"some cpu", "seasonal naive", *strings(made.lock)}  # said by the study, not by the report
-    for name in ("overview", "findings", "failures", "limits"):
+    for name in ("answer", "overview", "findings", "failures", "limits"):
         assert [text for text in strings(getattr(paragraphs, name)(made)) if " " in text and text not in theirs] == []
 
 
@@ -448,10 +659,10 @@ def test_captions_go_by_the_names_of_tables_and_figures():
     known = words.phrases(words.LANGUAGE)
     source = (paths.PACKAGE / "report" / "pages.py").read_text(encoding="utf-8")
     drawn = set(re.findall(r"_figure\(\w+\.(\w+),", source))
-    assert len(drawn) == 6 and drawn == set(known["captions"]) - set(known["tables"])
+    assert len(drawn) == 6 and drawn | {"trade"} == set(known["captions"]) - set(known["tables"])
     assert set(known["tables"]) <= set(known["captions"]) and set(known["instead"]) <= set(known["captions"])
     for name, columns in known["tables"].items():
-        for column in columns.render().split():
+        for column in columns.split():
             assert column.partition(":")[0] in known["columns"], f"{name}: {column}"
 
 

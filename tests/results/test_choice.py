@@ -86,10 +86,10 @@ def test_selection_reads_no_test_column_and_not_the_order_of_rows(seed):
     assert results.select(table).groupby([table.technique, table.seed]).sum().eq(1).all()
 
 
-def test_skill_needs_validation_and_test():
-    table = typed([line("dense", "1", 0.1, role="dense", model="m", val_skill=0.2, test_skill=0.1),
+def test_skill_is_decided_on_validation_alone():
+    table = typed([line("dense", "1", 0.1, role="dense", model="m", val_skill=-0.01, test_skill=0.1),
                    line("dense", "1", 0.1, role="dense", val_skill=0.2, test_skill=-0.1) | {"model": "n"}])
-    assert results.has_skill(table).to_dict() == {("d", "m"): True, ("d", "n"): False}
+    assert results.has_skill(table).to_dict() == {("d", "m"): False, ("d", "n"): True}
 
 
 def test_means_are_over_seeds_and_keep_the_first_seed_s_names():
@@ -102,22 +102,83 @@ def test_means_are_over_seeds_and_keep_the_first_seed_s_names():
     assert results.means(typed([])).empty
 
 
+FREE = {"model": "seasonal_naive", "variant": "", "level": ""}
+
+
+def free(val, test, **more):
+    return line("classical", "", val, 0, role="naive", test_wape=test) | FREE | more
+
+
 def test_headline_by_hand():
-    skill, no_skill = {"val_skill": 0.1, "test_skill": 0.1}, {"val_skill": -1, "test_skill": -1, "test_wape": 0.01}
     table = typed([
-        line("dense", "64", 0.100, 90_000, role="dense", test_wape=0.11, **skill),
+        line("dense", "64", 0.100, 90_000, role="dense", test_wape=0.11, val_skill=0.1),
         line("x", "0.5", 0.1019, 15_000, test_wape=0.115), line("x", "0.9", 0.103, 3_000, test_wape=0.09),
-        line("x", "0.8", 0.099, 1_000, role="control", control="random", test_wape=0.01),
+        line("x", "0.8", 0.099, 900, role="control", control="random", test_wape=0.12),
         line("width", "8", 0.11, 3_900, role="dense", test_wape=0.12),
-        line("dense", "1", 0.01, 10, role="dense", **no_skill) | {"model": "unskilled"},
-        line("dense", "1", 0.9, 10, role="dense", **no_skill) | {"dataset": "prices"},
+        line("y", "1", 0.5, 400, test_wape=0.01), free(0.104, 0.105), free(0.2, 0.2, model="naive"),
+        line("classical", "", 0.01, 900, role="control", control="oracle", test_wape=0.01),
+        line("ensemble", "2", 0.0985, None, role="ensemble", test_wape=0.108),
+        line("dense", "1", 0.9, 10, role="dense", val_skill=-1, test_wape=0.3) | {"dataset": "prices"},
+        free(0.3, 0.4, dataset="prices"),
     ])
     good, bad = results.headline(table).sort_values("dataset").to_dict("records")
-    assert good["skill"] and good["best"] == "d/m/dense/64/v/s0" and good["best_wape"] == 0.11
-    assert good["small"] == "d/m/x/0.5/v/s0" and good["small_kb"] == 15.0 and good["small_wape"] == 0.115
-    assert (good["wape_4kb"], good["wape_16kb"], good["wape_64kb"]) == (0.09, 0.115, 0.115)
-    assert good["row_4kb"] == "d/m/x/0.9/v/s0"
-    assert bad["dataset"] == "prices" and not bad["skill"] and np.isnan(bad["best_wape"])
+    assert good["skill"] and good["best"] == "d/m/ensemble/2/v/s0" and good["best_wape"] == 0.108
+    assert good["free"] == "d/seasonal_naive/classical/-/-/s0" and good["free_wape"] == 0.105
+    # a control is recommended as what it is; what loses to the free forecast never is
+    assert good["small"] == "d/m/x/0.8/v/s0/random" and good["small_kb"] == 0.9 and good["small_wape"] == 0.12
+    assert [good[f"wape_{kb}kb"] for kb in results.BUDGETS_KB] == [0.12, 0.12, 0.12, 0.12]
+    assert bad["dataset"] == "prices" and not bad["skill"]
+    assert bad["best"] == bad["small"] == bad["row_64kb"] == "prices/seasonal_naive/classical/-/-/s0"
+    assert bad["small_kb"] == 0 and bad["wape_1kb"] == 0.4
+
+
+def test_the_smallest_file_lies_within_two_percent_of_the_best():
+    dense = line("dense", "64", 0.100, 90_000, role="dense", test_wape=0.1)
+    for val, small in ((0.1019, 15.0), (0.1021, 90.0)):
+        table = typed([dense, line("x", "0.5", val, 15_000, test_wape=0.1), line("x", "0.1", 0.3, 10, test_wape=0.1)])
+        assert results.headline(table).small_kb[0] == small
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_nothing_recommended_is_worse_than_the_free_forecast_on_validation(seed):
+    rng = np.random.default_rng(seed)
+    kinds = [("compressed", ""), ("dense", ""), ("control", "random")]
+    lines = [line(f"x{i}", "1", rng.uniform(0.05, 0.2), int(rng.integers(200, 90_000)), role=kinds[i % 3][0],
+                  control=kinds[i % 3][1], test_wape=rng.random(), dataset=f"d{rng.integers(3)}", val_skill=rng.normal())
+             for i in range(24)]
+    lines += [free(rng.uniform(0.05, 0.2), rng.random(), dataset=f"d{d}") for d in range(3)]
+    table = typed(lines)
+    known = table.set_index("row_id").val_wape
+    for head in results.headline(table).to_dict("records"):
+        picks = [head[name] for name in ("best", "small", *(f"row_{kb}kb" for kb in results.BUDGETS_KB))]
+        assert all(known[pick] <= known[head["free"]] for pick in picks[:1] + picks[2:])
+        assert known[head["small"]] <= 1.02 * known[head["best"]]
+        steps = [known[pick] for pick in picks[2:]]
+        assert steps == sorted(steps, reverse=True)  # more bytes never cost
+
+
+def test_regret_and_foresight_by_hand():
+    table = typed([free(0.2, 0.2), line("x", "1", 0.10, 900, test_wape=0.12), line("x", "2", 0.11, 900, test_wape=0.10),
+                   line("x", "3", 0.09, 5_000, test_wape=0.11), line("x", "4", 0.3, 60_000, test_wape=0.3),
+                   line("x", "5", 0.01, 10, error="diverged", test_wape=0.01)])
+    made = results.regrets(table).set_index("kb")
+    assert made.chosen.str.split("/").str[3].to_dict() == {1: "1", 4: "1", 16: "3", 64: "3"}
+    assert made.regret.to_numpy() == pytest.approx([0.2, 0.2, 0.1, 0.1]) and made.candidates.tolist() == [3, 3, 4, 5]
+    assert made.lowest_wape.tolist() == [0.10] * 4 and set(made.lowest.str.split("/").str[3]) == {"2"}
+    seen = results.foresight(table.assign(val_wape_holidays=1 / table.val_wape, test_wape_holidays=table.test_wape,
+                                          val_wape_ordinary=table.val_wape, test_wape_ordinary=table.val_wape)).iloc[0]
+    # ranks of validation 4 2 3 1 5, of test 4 3 1 2 5: squared gaps 0 1 4 1 0
+    assert seen.files == 5 and seen.rho == pytest.approx(1 - 6 * 6 / (5 * 24))
+    assert seen.rho_holidays == pytest.approx(-seen.rho) and seen.rho_ordinary == pytest.approx(1)
+    assert results.regrets(typed([])).empty and results.headline(typed([])).empty and results.foresight(typed([])).empty
+
+
+def test_a_dense_network_is_one_candidate_though_it_is_one_of_the_widths():
+    table = typed([line("width", "64", 0.1, 10, role="dense", artefact="a"), line("dense", "64", 0.1, 10, role="dense",
+                   artefact="a"), line("dense", "64", 0.3, 10, role="dense", seed=1, artefact="b")])
+    made = results.candidates(table)
+    assert made.technique.tolist() == ["dense"] and made.val_wape.tolist() == [0.2]  # with all its seeds
 
 
 # ---- one function, several runtimes
@@ -202,6 +263,24 @@ def test_the_front_holds_a_function_once_whatever_is_size(x):
     steps = results.front(typed(rows + copies), deep, x)
     assert steps[[x, "val_wape"]].to_numpy().tolist() == [[10, 0.12], [15, 0.115], [20, 0.11], [30, 0.1]]
     assert (steps.copy_of == "").all()
+
+
+def test_boosted_trees_and_what_was_trained_for_longer_stand_on_the_front():
+    deep = next(name for name, kind in results.kinds().items() if kind == "deep")
+    longer = {"control": "extra_epochs", "role": "control"}
+    rows = [line("width", "8", 0.12, 10) | {"model": deep}, line("width", "8", 0.11, 20, **longer) | {"model": deep},
+            line("dense", "64", 0.10, 30, **longer) | {"model": "another"},  # of another deep family
+            line("classical", "", 0.09, 40, role="dense") | {"model": "boosting"},
+            line("classical", "", 0.01, 41, role="control", control="oracle") | {"model": "boosting"},
+            line("classical", "", 0.02, 42, role="dense") | {"model": "ridge"}]
+    assert results.front(typed(rows), deep)[["bytes", "val_wape"]].to_numpy().tolist() == [
+        [10, 0.12], [20, 0.11], [40, 0.09]]
+
+
+@pytest.mark.parametrize("size, fits", [(1000, True), (1001, False)])
+def test_a_kilobyte_is_a_thousand_bytes(size, fits):
+    rows = typed([line("x", "1", 0.1, size, test_wape=0.1), free(0.2, 0.2)])
+    assert (results.within(results.candidates(rows), 1).technique.iloc[0] == "x") == fits
 
 
 # ---- what a notebook says

@@ -81,7 +81,7 @@ NOTEBOOKS = {
     "310_squeeze": (TECHNIQUE, "from litecast.compress import squeeze\nprint(squeeze.compress(levels[0]), route)"),
     "320_melt": (TECHNIQUE, "from litecast.compress import melt\n"
                             "print(melt.compress(levels[0]), route, teachers, controls, control_levels)"),
-    "500_timing": (KEYED + 'model: str = "net"\n', "1 + 1"),
+    "500_timing": (KEYED, "1 + 1"),
     "600_compare": ('study: str = "tiny"\n', "from litecast.planning.plan import read, state\n"
                    "made = read(study)\nfor run in made.runs: print(run.stage, *state(made, run))"),
     "700_report": ('study: str = "tiny"\n', "from litecast.planning.plan import read, state\n"

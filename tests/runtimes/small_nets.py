@@ -23,14 +23,14 @@ def values(T=400, seed=0):  # noqa: N803
 
 
 def dataset(transform="none", **changes):
-    return prepare(from_wide(Header("made-up", "items", "h", 24, 48, 6, transform=transform, country="KR"),
+    return prepare(from_wide(Header("made-up", "items", "h", 16, 48, 6, transform=transform, country="KR"),
                              values(**changes)))  # fmt: skip
 
 
 def card(data):
     h = data.header
     return modelfile.Card(h.name, h.unit, h.frequency, h.season, h.L, h.H, data.mean.tolist(), data.std.tolist(),
-                          list(data.names), h.country, h.transform, 24)  # fmt: skip
+                          list(data.names), h.country, h.transform, 24, [2024, 2024, 0, 39, 1, 1, 1, 18])  # fmt: skip
 
 
 def network(family, data, width=None, seed=1):

@@ -45,16 +45,16 @@ def test_forecasts_of_raw_values_are_those_of_the_network(family, transform, pla
 def test_a_user_gets_what_the_model_file_gives(family, transform, place, tmp_path):
     data = dataset(transform)
     model, about = network(family, data), card(data)
-    path = place(model, about).path
+    opened = place(model, about)
     modelfile.save(tmp_path / "m.safetensors", model, {}, about)
     file = modelfile.load(tmp_path / "m.safetensors")
     for table in (values()[:380], values()[["c", "a", "b"]][60:300]):  # other columns, gaps, no past
         table = table.mask(np.arange(len(table))[:, None] < [0, 0, len(table) - 30])
-        np.testing.assert_allclose(onnxruntime.forecast(path, table), file.forecast(table), rtol=1e-5)
+        np.testing.assert_allclose(onnxruntime.forecast(opened, table), file.forecast(table), rtol=1e-5)
     with pytest.raises(DataError, match="48 steps x 3 series"):
-        onnxruntime.forecast(path, values().to_numpy()[:47], values().index[:47])
+        onnxruntime.forecast(opened, values().to_numpy()[:47], values().index[:47])
     with pytest.raises(DataError, match="lacks: b"):
-        onnxruntime.forecast(path, values()[["a", "c"]])
+        onnxruntime.forecast(opened, values()[["a", "c"]])
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])
@@ -116,12 +116,13 @@ def test_the_scaler_is_the_files_own_not_the_datasets(place):
 def test_the_card_comes_back(transform, place):
     data = dataset(transform)
     about = card(data)
-    opened = place(network("nlinear", data), about)
+    opened = place(network("lstm", data), about)
     found = onnxruntime.card(opened.path)
     assert found == opened.card and (found.series, found.unit, found.transform) == (NAMES, "items", transform)
     np.testing.assert_array_equal(np.float32([found.mean, found.std]), np.float32([about.mean, about.std]))
     found.mean, found.std = about.mean, about.std
     assert found == about
+    assert onnxruntime.card(place(network("nlinear", data), about).path).holidays is None  # it reads none
 
 
 def test_files_that_are_none_of_ours_are_refused(place, tmp_path):

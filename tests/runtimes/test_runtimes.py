@@ -1,10 +1,14 @@
 """Runtimes are found by their file, and each forecasts from raw values with its file's own card."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from small_nets import card, dataset, network
+from small_nets import card, dataset, network, values
 
 from litecast import modelfile, paths, runtimes, training
+from litecast.data.frame import from_wide
+from litecast.data.windows import prepare
 from litecast.errors import ModelFileError, StudyError
 from litecast.models.classical import boosting, ridge, stored
 from litecast.runtimes import Executed, inputs
@@ -16,7 +20,7 @@ def test_found_by_their_file(tmp_path, monkeypatch):
         module = runtimes.module(name)
         assert module.SUFFIX.startswith(".") and 0 < module.TOLERANCE < 1e-3
         assert all(callable(getattr(module, word)) for word in ("open", "predict", "executed"))
-    for word in ("export", "call"):  # of networks only
+    for word in ("export", "call", "forecast"):  # of networks only
         assert [name for name in runtimes.names() if hasattr(runtimes.module(name), word)] == ["onnxruntime", "torch"]
     (tmp_path / "runtimes").mkdir()
     (tmp_path / "runtimes" / "x.py").write_text('FORMAT = "x"\nSUFFIX = ".x"\nTOLERANCE = 1e-4\n')
@@ -61,14 +65,49 @@ def test_torch_believes_the_card_of_the_file_not_the_dataset(tmp_path):
 
 
 def test_a_dataset_is_seen_through_the_card():
+    """Raw values, gaps and all: scaled, filled and dated by the card, whatever the dataset made of them."""
     data, about = dataset(), card(dataset())
     about.series, about.mean, about.std = ["c", "x", "a", "b"], [3.0, 0, 1, 2], [30.0, 9, 10, 20]
-    about.transform, about.country = "log", None
+    about.transform, about.season, about.holidays = "log", 7, [2024, 2024, 4]
     own = inputs.seen(about, data)
-    assert (own.mean.tolist(), own.std.tolist(), own.F) == ([1, 2, 3], [10, 20, 30], data.F - 1)  # no holidays
-    raw = data.raw(data.x)
-    np.testing.assert_allclose(own.x, (np.log(raw) - own.mean) / own.std, rtol=1e-5)
+    assert (own.mean.tolist(), own.std.tolist()) == ([1, 2, 3], [10, 20, 30])
+    raw = values().to_numpy()
+    filled = raw.copy()
+    filled[100:105, 1] = raw[93:98, 1]  # seven steps, one season, before
+    filled[-40:-37, 1] = raw[-47:-44, 1]
+    np.testing.assert_allclose(own.x, (np.log(filled) - own.mean) / own.std, rtol=1e-5, atol=1e-7)
     assert own.x.dtype == np.float32 and data.header.transform == "none"
+    assert np.flatnonzero(own.z[:, -1]).tolist() == [*range(96, 120)]  # 5 January
+    np.testing.assert_array_equal(own.z[:, :-1], data.z[:, :-1])
+    about.country = None
+    assert inputs.seen(about, data).F == data.F - 1  # no such column
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_a_dataset_is_seen_by_its_own_card_as_it_was_prepared(transform):
+    """Also where a gap is longer than the look-back, and what is left of it counts as the mean."""
+    table = values(T=800)
+    table.iloc[200:250, 1] = np.nan
+    data = prepare(from_wide(replace(dataset().header, transform=transform), table))
+    own = inputs.seen(modelfile.Card.of(data), data)
+    np.testing.assert_allclose(own.x, data.x, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(own.z, data.z)
+    assert np.flatnonzero(data.x[:, 1] == 0).tolist() == [248, 249] and data.filled["b"] == 48 + 8
+
+
+@pytest.mark.parametrize("changes", [
+    {"season": 7}, {"holidays": [2024, 2024, 16]}, {"transform": "log", "mean": [2.0, 6, 10], "std": [1.0, 1, 1]},
+    {"std": [9.0, 400, 2e4]}, {"series": ["b", "a", "c"]},
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["torch", "onnxruntime"])
+def test_another_card_gives_other_forecasts(name, changes, tmp_path):
+    """16 January lies in the test part, and a gap of three steps."""
+    data, place = dataset(), runtimes.module(name)
+    model, made = network("lstm", data), []
+    for about in (card(data), replace(card(data), **changes)):
+        (tmp_path / "m").write_bytes(place.export(model, about))
+        made.append(place.predict(place.open(tmp_path / "m"), data, data.origins("test")))
+    assert np.abs(made[0] - made[1]).max() > 1e-3
 
 
 def test_what_torch_holds_in_int8_it_runs_in_float32(tmp_path):

@@ -18,7 +18,7 @@ def dataset(train=range(6), season=2):
     """Steps 0 … 5 train, 6 and 7 validation, 8 … 11 test; L = H = 2: origins 8, 9, 10."""
     y, steps = np.array([A, B], float).T, np.arange(12)
     mean, std = np.array([0.0, 10.0]), np.array([2.0, 4.0])
-    x = ((fill(y, season)[0] - mean) / std).astype(np.float32)
+    x = ((fill(y, season, 2)[0] - mean) / std).astype(np.float32)
     parts = {"train": np.isin(steps, train), "val": (steps == 6) | (steps == 7), "test": steps >= 8}
     header = Header("hand", "items", "h", season, 2, 2)
     times = pd.date_range("2024-01-01", periods=12, freq="h")
@@ -120,3 +120,38 @@ def test_each_stored_forecast_stands_beside_the_value_of_its_time():
         np.testing.assert_equal(row.y, values.at[time, row.series])
     assert frame.yhat.tolist() == pytest.approx(list(range(12)), abs=1e-5)
     assert frame.step.tolist() == [1, 1, 2, 2] * 3 and frame.y.isna().sum() == 2
+
+
+def test_holidays_and_ordinary_days_by_hand():
+    data = dataset()
+    data.header = Header("hand", "items", "D", 2, 2, 2, country="KR")
+    data.times = pd.date_range("2023-12-24", periods=12)  # target steps 8 ... 11: 1 to 4 January; the 25th is in train
+    found = errors.errors(data, "test", flat(data, 11, 85))
+    assert found["test_wape_holidays"] == pytest.approx((1 + 15) / (10 + 100))  # only origin 8 forecasts the 1st
+    assert found["test_wape_ordinary"] == pytest.approx((ABS - 16) / (SIZE - 110))
+    assert "val_wape_holidays" not in errors.errors(data, "val", flat(data, 11, 85)[:1])  # no holiday in that part
+    data.header = Header("hand", "items", "MS", 2, 2, 2, country="KR")
+    assert "test_wape_holidays" not in errors.errors(data, "test", flat(data, 11, 85))  # months are no days
+
+
+def test_logarithms_are_undone_before_errors_are_counted():
+    data = dataset()
+    data.header = Header("hand", "items", "h", 2, 2, 2, transform="log")
+    raw, data.y = data.y, np.log(data.y)
+    data.mean, data.std = np.array([1.0, 3.0]), np.array([0.5, 2.0])
+    yhat = data.scaled(np.broadcast_to([11.0, 85.0], (3, 2, 2)))
+    found = errors.errors(data, "test", yhat)
+    assert found["test_wape"] == pytest.approx(ABS / SIZE) and found["test_bias"] == pytest.approx(-6 / SIZE)
+    assert found["test_mase"] == pytest.approx(((8 / 4) / 2 + (50 / 6) / 2) / 2)
+    gaps = [(np.log(11) - np.log([10, 12, 12, 16])) / 0.5, (np.log(85) - np.log([100, 90, 90, 80, 80, 70])) / 2]
+    assert found["test_mae_scaled"] == pytest.approx(sum(np.abs(gap).sum() for gap in gaps) / 10)  # stays scaled
+    assert errors.losses(data, "test", yhat).abs_err.sum() == pytest.approx(ABS)
+    kept = errors.forecasts(data, "test", yhat)
+    assert kept.yhat[0] == pytest.approx(11) and kept.y[0] == pytest.approx(raw[8, 0])
+
+
+def test_what_is_all_zero_has_no_relative_error():
+    data = dataset()
+    data.y[8:] = 0.0
+    found = errors.errors(data, "test", flat(data, 11, 85))
+    assert np.isnan(found["test_wape"]) and np.isnan(found["test_bias"]) and np.isfinite(found["test_mae_scaled"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import catalogue, paths
 from ..errors import DataError
+from . import checked
 
 if TYPE_CHECKING:
     from .frame import SeriesFrame
@@ -91,10 +91,11 @@ def _entry(name: str, study: str | None) -> dict:
 def load(name: str, study: str | None = None) -> SeriesFrame:
     """The series frame of a dataset, from the place that the study's data.lock names (contract 4 of docs/design.md).
 
-    Without a study, or before its lock exists, the place is looked for now. A path to a CSV is read as it is.
+    Without a study, or before its lock exists, the place is looked for now. A path to a CSV (.csv, .csv.gz) or Parquet
+    file is read as it is.
     Raises DataError when the data cannot be had or changed since the lock was made.
     """
-    if name.lower().endswith(".csv"):
+    if name.lower().endswith((".csv", ".csv.gz", ".parquet")):
         return _module("files").read(name)
     entry = _entry(name, study)
     if "error" in entry:
@@ -106,5 +107,4 @@ def load(name: str, study: str | None = None) -> SeriesFrame:
         return source.load(entry["name"], entry)
     if source.locate(entry["path"])["sha256"] != entry["sha256"]:
         raise DataError(f"{entry['path']} changed since this study was planned; start the study again")
-    frame = source.read(entry["path"])
-    return replace(frame, header=replace(frame.header, name=entry["name"]))  # as the study calls it
+    return checked.frame(study, entry)

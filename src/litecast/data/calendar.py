@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from datetime import date
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +16,8 @@ _CYCLES = {
     "trading-day": ("week",), "W": ("year",), "MS": ("year",), "step": (),
 }  # fmt: skip
 _WITH_WEEKEND = ("15min", "30min", "h", "D")  # the only steps short enough to lie inside a weekend or a holiday
+AHEAD = 3  # years of holidays that a file holds beyond those of its dataset: it forecasts what comes after
+_YEARS = range(1600, 2401)  # that a list of holidays may tell of
 
 
 def names(frequency: str, country: str | None) -> list[str]:
@@ -22,10 +28,12 @@ def names(frequency: str, country: str | None) -> list[str]:
     return columns
 
 
-def features(times: pd.DatetimeIndex | np.ndarray, frequency: str, country: str | None) -> np.ndarray:
+def features(times: pd.DatetimeIndex | np.ndarray, frequency: str, country: str | None,
+             dates: pd.DatetimeIndex | None = None) -> np.ndarray:
     """Calendar inputs z (T, F), float32 in [-1, 1]; they depend on the time stamp alone, never on data.
 
-    F = 0 for integer steps. Raises DataError for a country without a holiday table.
+    F = 0 for integer steps. dates: the country's holidays where a file brings them, else its table is read. Raises
+    DataError for a country without a holiday table.
     """
     if frequency == "step":
         return np.zeros((len(times), 0), np.float32)
@@ -35,21 +43,50 @@ def features(times: pd.DatetimeIndex | np.ndarray, frequency: str, country: str 
     if frequency in _WITH_WEEKEND:
         columns.append(times.day_of_week >= 5)
         if country:
-            columns.append(holidays(times, country))
+            columns.append(holidays(times, country) if dates is None else times.normalize().isin(dates))
     return np.column_stack(columns).astype(np.float32)
 
 
 def holidays(times: pd.DatetimeIndex, country: str) -> np.ndarray:
     """True (T,) on public holidays of a country, given by its two-letter code ("KR")."""
+    times = pd.DatetimeIndex(times)
+    known = _table(country, times.min().year, times.max().year) if len(times) else []
+    return times.normalize().isin(pd.DatetimeIndex(known))
+
+
+def packed(times: pd.DatetimeIndex, frequency: str, country: str | None) -> list[int] | None:
+    """Holidays as a file holds them, of the years of `times` and AHEAD more; None where no input tells of any.
+
+    First year, last year, days from 1 January of the first year to the first holiday, then from each to the next.
+    """
+    if "holiday" not in names(frequency, country):
+        return None
+    first, last = times.min().year, times.max().year + AHEAD
+    days = np.array(_table(country, first, last), "datetime64[D]")
+    return [first, last, *np.diff(days, prepend=np.datetime64(f"{first}-01-01")).astype(int).tolist()]
+
+
+def unpacked(holidays: Sequence[int] | None) -> pd.DatetimeIndex:
+    """Dates (N,) of such a list, of None none. Raises DataError for numbers that are no such list."""
+    if holidays is None:
+        return pd.DatetimeIndex([])
+    first, last, *gaps = holidays if len(holidays) > 1 else (0, 0)
+    most = 366 * len(_YEARS)
+    if first not in _YEARS or last not in _YEARS or not all(0 <= gap <= most for gap in gaps) or sum(gaps) > most:
+        raise DataError(f"holidays are two years of {_YEARS[0]} to {_YEARS[-1]} and days from one to the next, not "
+                        f"{str(list(holidays))[:60]}")
+    return pd.DatetimeIndex(np.datetime64(f"{first}-01-01") + np.cumsum(gaps, dtype=np.int64))
+
+
+@functools.lru_cache(32)
+def _table(country: str, first: int, last: int) -> list[date]:
+    """Holidays of some years, in order."""
     import holidays as tables
 
-    times = pd.DatetimeIndex(times)
-    years = range(times.min().year, times.max().year + 1) if len(times) else []
     try:
-        dates = list(tables.country_holidays(country, years=years))
+        return sorted(tables.country_holidays(country, years=range(first, last + 1)))
     except NotImplementedError:
         raise DataError(f"no holidays known for country '{country}'; give a two-letter code as KR, or none") from None
-    return times.normalize().isin(pd.DatetimeIndex(dates))
 
 
 def _of_day(times: pd.DatetimeIndex) -> np.ndarray:

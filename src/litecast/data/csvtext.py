@@ -43,23 +43,32 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read(path: Path) -> Sheet:
-    """Cells of a CSV: utf-8 or cp949, cut by comma, semicolon or tab. DataError as `problem` says."""
-    file = path.name
-    text, encoding = _decode(read_bytes(path), file)
+    """Cells of a CSV whose first line is its header. DataError as `problem` says."""
+    found = cut(read_bytes(path), path.name)
+    return Sheet(path.name, columns(found.rows, found.lines, path.name), found.lines[1:], found.separator, found.notes)
+
+
+@dataclass
+class Cut:
+    """Rows of stripped cells, header included, as they stand; the line each starts in."""
+
+    rows: list[list[str]]
+    lines: list[int]
+    separator: str = ","
+    notes: list[str] = field(default_factory=list)
+
+
+def cut(data: bytes, file: str) -> Cut:
+    """Cells of a CSV's bytes: utf-8 or cp949, cut by comma, semicolon or tab. DataError as `problem` says."""
+    text, encoding = _decode(data, file)
     if not text.strip():
         raise problem(file, "the file is empty", do="Give a header line and one line per time")
     separator = _sniff(text)
-    rows, lines = _rows(text, separator, file)
-    sheet = Sheet(file, _columns(rows, lines, file), lines[1:], separator)
-    if encoding == "cp949":
-        sheet.notes.append("Read as cp949.")
-    return sheet
+    return Cut(*_rows(text, separator, file), separator, ["Read as cp949."] if encoding == "cp949" else [])
 
 
 def _decode(data: bytes, file: str) -> tuple[str, str]:
     """Text, and the encoding that fits: utf-8 with or without BOM, else cp949."""
-    if data[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
-        raise problem(file, "is an Excel workbook, not a CSV", do="Save the sheet as 'CSV UTF-8'")
     if b"\0" in data:
         raise problem(file, "holds zero bytes: utf-16, or no text", line=data[: data.index(0)].count(10) + 1,
                       do="Save it as UTF-8")
@@ -73,7 +82,7 @@ def _decode(data: bytes, file: str) -> tuple[str, str]:
 
 
 def _sniff(text: str) -> str:
-    """The separator that cuts the first lines into as many cells as the header, and the header into most."""
+    """The separator that cuts most of the first lines into equally many cells, and into most."""
     head = text[: 1 << 16].splitlines()[:30]
 
     def fit(separator: str) -> tuple[bool, float, int]:
@@ -81,8 +90,8 @@ def _sniff(text: str) -> str:
             widths = [len(row) for row in csv.reader(head, delimiter=separator, skipinitialspace=True) if any(row)]
         except csv.Error:
             return False, 0.0, 0
-        width = widths[0] if widths else 0
-        return width > 1, sum(w == width for w in widths) / max(len(widths), 1), width
+        width = max(set(widths), key=widths.count, default=0)  # titles above the header are shorter
+        return width > 1, widths.count(width) / max(len(widths), 1), width
 
     return max(",;\t", key=fit)  # a tie goes to the comma
 
@@ -104,7 +113,8 @@ def _rows(text: str, separator: str, file: str) -> tuple[list[list[str]], list[i
     return rows, lines
 
 
-def _columns(rows: list[list[str]], lines: list[int], file: str) -> dict[str, list[str]]:
+def columns(rows: list[list[str]], lines: list[int], file: str) -> dict[str, list[str]]:
+    """Columns by name, the first row being the header; DataError unless each row has as many cells."""
     header, body = list(rows[0]), rows[1:]
     while header and not header[-1] and not any("".join(row[len(header) - 1 :]) for row in body):
         header.pop()  # separators at the end of every line
@@ -128,10 +138,10 @@ def _columns(rows: list[list[str]], lines: list[int], file: str) -> dict[str, li
 
 
 def _number_pattern(decimal: str) -> re.Pattern:
-    """Infinity, and numbers with thousands in groups of three: 1,234.5 or 1.234,5 or 1 234,5."""
+    """Infinity, and numbers with thousands in groups of three: 1,234.5 or 1.234,5 or 1 234,5, but not 0,234."""
     group = ("," if decimal == "." else ".") + " "
     return re.compile(rf"[+-]?(?:inf(?:inity)?|(?=[0-9{decimal}])"
-                      rf"(?:[0-9]{{1,3}}(?P<group>[{group}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*|[0-9]*)"
+                      rf"(?:[1-9][0-9]{{0,2}}(?P<group>[{group}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*|[0-9]*)"
                       rf"(?:(?<=[0-9])[{decimal}][0-9]*|[{decimal}][0-9]+)?(?:e[+-]?[0-9]{{1,4}})?)",
                       re.IGNORECASE)  # fmt: skip
 
@@ -156,16 +166,21 @@ def numbers(texts: list[str], decimal: str, missing: Iterable[str | float] = ())
     return [math.nan if value is None or value in gone else value for value in values], bad
 
 
-def decimal_mark(sheet: Sheet) -> str:
-    """'.' or ',': a comma can only be the decimal mark where semicolons separate, and if the cells say so.
+def is_number(text: str, separator: str = ",") -> bool:
+    """Whether a cell may be a number, whatever its decimal mark proves to be."""
+    return number(text) is not None or (separator != "," and number(text, ",") is not None)
 
-    DataError if every cell that would tell reads either way, as 1,234 does.
+
+def decimal_mark(sheet: Sheet, names: Iterable[str]) -> str:
+    """'.' or ',', as the cells of these columns say: values only, since dots of times are no decimal marks.
+
+    A comma can only be the decimal mark where it does not separate. DataError if all cells read either way (1,234).
     """
-    if sheet.separator != ";":
+    if sheet.separator == ",":
         return "."
     votes, doubtful = {".": 0, ",": 0}, None
-    for name, texts in sheet.columns.items():
-        for line, text in zip(sheet.lines, texts, strict=True):
+    for name in names:
+        for line, text in zip(sheet.lines, sheet.columns[name], strict=True):
             point, comma = number(text, "."), number(text, ",")
             if (point is None) != (comma is None):
                 votes["." if comma is None else ","] += 1

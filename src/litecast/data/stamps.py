@@ -1,9 +1,9 @@
-"""The time column of somebody's CSV: text to local standard time, and the one step that the times keep."""
+"""One cell of a time column, and a whole column of them: text to times, as they are written."""
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,30 @@ import pandas as pd
 
 from .csvtext import number, problem
 
-SECONDS = {"15min": 900, "30min": 1800, "h": 3600, "D": 86400, "W": 604800}
-RUN = 8  # so many equal steps in a row that differ from the usual one are a second frequency, not gaps
 EXCEL = (25569, 73050)  # 1970 to 2099 in days since 1899-12-30
+EPOCHS = {9: "s", 10: "s", 12: "ms", 13: "ms", 16: "us", 19: "ns"}  # digits -> unit since 1970-01-01 UTC
 _WRITE = "Write times as 2024-01-31 13:00, or name their form in the YAML, e.g. date_format: '%d/%m/%Y %H:%M'"
-_ISO = re.compile(r"\d{4}-\d\d")
-_DAY_OR_MONTH_FIRST = re.compile(r"(\d\d)-(\d\d)-(\d{4})")
+_MONDAY = "Give the Monday of each week as 2024-01-29"
+_QUARTERLY = "Give the first day of each quarter as 2024-04-01, and say frequency: step in the YAML"
+_TIME = re.compile(
+    r"""(?: (?P<year>\d{4}) \s*[-./년]\s* (?P<month>\d{1,2}) (?:\s*[-./월]\s* (?P<day>\d{1,2}))? (?:\s*[.월일])?
+          | (?P<monthly>\d{1,2}) \s*[-./]\s* (?P<yearly>(?:19|20)\d\d)
+          | (?P<one>\d{1,2}) \s*[-./]\s* (?P<two>\d{1,2}) \s*[-./]\s* (?P<last>\d{4}) \.?
+          | (?P<gyear>(?:19|20)\d\d) (?P<gmonth>0[1-9]|1[0-2]) (?: (?P<gday>0[1-9]|[12]\d|3[01])
+            (?: (?P<ghour>[01]\d|2[0-4]) (?: (?P<gminute>[0-5]\d) (?P<gsecond>[0-5]\d)? )? )? )? )
+        (?: (?: \s*T\s* | \s+ | (?<=[.일]) ) (?P<clock>\D{0,4}?\d.*) )?""",
+    re.VERBOSE,
+)
+_CLOCK = re.compile(
+    r"""(?P<before>오전|오후|[AP]M)?\s* (?P<hour>\d{1,2})
+        (?: : (?P<minute>\d{2}) (?: : (?P<second>\d{2}(?:\.\d+)?) )?
+          | \s*시 (?: \s*(?P<kminute>\d{1,2})\s*분 (?: \s*(?P<ksecond>\d{1,2})\s*초 )? )? )?
+        \s*(?P<after>오전|오후|[AP]\.?M\.?)?
+        \s*(?P<zone>Z|UTC|[+-]\d\d(?::?\d\d)?)?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_WEEK = re.compile(r"\d{4}\s*[-_./]?\s*(?:W|년\s*)\s*\d{1,2}\s*주?차?|\d{4}\s*[-./]\s*\d{1,2}\s*주차?", re.IGNORECASE)
+_QUARTER = re.compile(r"\d{4}\s*[-_./년]?\s*(?:Q\s*[1-4]|[1-4]\s*(?:Q|분기))", re.IGNORECASE)
 
 
 @dataclass
@@ -31,46 +49,149 @@ class Column:
     def fault(self, place: int, rule: str, do: str = _WRITE) -> Exception:
         return problem(self.file, rule, line=self.lines[place], column=self.name, do=do)
 
-
-def _plain(text: str) -> str:
-    """'2024년 1월 5일 13시', '2024. 1. 5. 13' or '2024010513' -> '2024-01-05 13', which pandas reads as ISO 8601."""
-    compact = re.fullmatch(r"((?:19|20)\d\d)(\d\d)(\d\d)?(?:\s*(\d\d)(?::?(\d\d))?)?", text)
-    if compact:
-        date, clock = filter(None, compact.groups()[:3]), filter(None, compact.groups()[3:])
-        return f"{'-'.join(date)} {':'.join(clock)}".strip()
-    text = re.sub(r"(?<=\d)\s*[년월./-]\s*(?=\d)", "-", text, count=2)
-    text = re.sub(r"(?<=\d)\s*[월일.](?=\s|$)", "", text)
-    text = re.sub(r"(?<=\d)\s*시(?:\s*(\d\d?)\s*분)?$", lambda found: f":{found[1] or '00'}", text)
-    return re.sub(r"(?<!\d)(\d)(?!\d)", r"0\1", text)
+    def at(self, kept: np.ndarray) -> Column:
+        """The cells where kept (n,) is True."""
+        if kept.all():
+            return self
+        places = np.flatnonzero(kept)
+        return Column(self.file, self.name, [self.texts[i] for i in places], [self.lines[i] for i in places])
 
 
-def looks_like_time(text: str) -> bool:
-    plain = _plain(text)
-    return number(text) != number(plain) or bool(_ISO.match(plain) or _DAY_OR_MONTH_FIRST.match(plain))
+@dataclass(frozen=True)
+class Stamp:
+    """A cell taken apart. text: as ISO 8601; days: 1 where its hour was 24; order: of day and month if undecided."""
+
+    text: str
+    days: int
+    form: str  # cells of one column share it
+    padded: str  # "01" or "1": how a month below 10 is written; "" for others
+    clocked: bool
+    digits: tuple[int, int] | None = None  # the two numbers before the year, where day or month is first
+
+
+@functools.lru_cache(1 << 17)  # of a long table, each time stands many times
+def stamp(text: str) -> Stamp | None:
+    """What a cell says, day before month where that is undecided; None if it is no time."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return None
+    part = found.groupdict()
+    if part["gyear"]:
+        date = "-".join(filter(None, (part["gyear"], part["gmonth"], part["gday"])))
+        form, month, digits = f"digits{'' if part['clock'] else len(text)}", "", None
+        told = (part["ghour"], part["gminute"], part["gsecond"]) if part["ghour"] else None
+    else:
+        year = part["year"] or part["last"] or part["yearly"]
+        month = part["month"] or part["one"] or part["monthly"]
+        day = part["day"] or part["two"]
+        digits = (int(month), int(day)) if part["two"] else None
+        date = f"{year}-{month:0>2}" + (f"-{day:0>2}" if day else "")
+        if digits:
+            date = f"{year}-{day:0>2}-{month:0>2}"
+        form, told = ("first" if digits else "") + re.search(r"\d\s*([-./년])", text)[1], None
+    zone = ""
+    if part["clock"]:
+        if told or not (read := clock(part["clock"])):
+            return None
+        *told, zone = read
+    if not told:
+        return Stamp(date, 0, form, _padding(month), False, digits)
+    hour, minute, second = told[0], told[1] or "00", told[2] or "00"
+    late = int(hour) == 24 and float(minute) == float(second) == 0
+    text = f"{date} {'00' if late else hour:0>2}:{minute:0>2}:{second:0>2}{zone}"
+    return Stamp(text, int(late), form, _padding(month), True, digits)
+
+
+def _padding(month: str) -> str:
+    return {"0": "01"}.get(month[:1], "1" if len(month) == 1 else "")
+
+
+def clock(text: str) -> tuple | None:
+    """Hour, minute, second, offset as text; 오전, 오후, AM and PM become hours of 24. None if it is no clock."""
+    found = _CLOCK.fullmatch(text)
+    if found is None or (found["before"] and found["after"]):
+        return None
+    hour, half = int(found["hour"]), (found["before"] or found["after"] or "").replace(".", "").upper()
+    if half and hour > 12:
+        return None
+    if half:
+        hour = hour % 12 + 12 * (half in ("오후", "PM"))
+    zone = (found["zone"] or "").upper().replace("UTC", "Z")
+    return str(hour), found["minute"] or found["kminute"], found["second"] or found["ksecond"], zone
+
+
+def is_time(text: str) -> bool:
+    """Whether a cell can only be a time: separated, or at least eight digits that are a date."""
+    found = stamp(text)
+    return found is not None and (number(text) is None and number(text, ",") is None or len(text) >= 8)
+
+
+def may_be_epoch(texts: list[str]) -> bool:
+    """Whether numbers may be seconds or milliseconds since 1970: whole minutes apart."""
+    widths = {len(text) for text in texts}
+    if not all(map(str.isdecimal, texts)) or not (widths <= {9, 10} or widths <= {12, 13}):
+        return False
+    minute = 60 if max(widths) < 12 else 60_000
+    values = [int(text) for text in texts]
+    return len(set(values)) > 2 and all((value - values[0]) % minute == 0 for value in values)
+
+
+def is_period(text: str) -> bool:
+    """Whether a cell is a year with a week or a quarter: 2020-W01, 2020년 1주, 2020/Q1, 2020 1분기."""
+    return bool(_WEEK.fullmatch(text) or _QUARTER.fullmatch(text))
+
+
+def one_clock(times: pd.DatetimeIndex) -> bool:
+    """Whether all times show the same time of day: then they are dates."""
+    return ((times - times.normalize()) == times[0] - times[0].normalize()).all()
 
 
 def parse(column: Column, decimal: str, date_format: str | None, zone: str | None, steps: bool, notes: list[str]):
-    """Times (n,): DatetimeIndex, in UTC if the cells have UTC offsets that differ, or int64 steps.
+    """Times (n,) of a column: DatetimeIndex as written, with a zone where the cells have UTC offsets, or int64 steps.
 
-    `steps` keeps whole numbers as steps. Raises DataError for a cell that is no time, and for UTC offsets that change
-    without a zone.
+    `steps` keeps whole numbers as steps. Raises DataError for a cell that is no time, forms that are mixed, UTC offsets
+    that change without a zone, and year-weeks.
     """
     texts = column.texts
     if "" in texts:
         raise column.fault(texts.index(""), "has no time", "Fill it in, or delete the line")
     if date_format:
         return _datetimes(column, texts, date_format, zone, f"does not fit date_format '{date_format}'")
-    plain = [_plain(text) for text in texts]
-    values = [number(text, decimal) for text in texts]
-    if values[0] is not None and (steps or not _ISO.match(plain[0])):
+    if is_period(texts[0]):
+        week = bool(_WEEK.fullmatch(texts[0]))
+        raise column.fault(0, f"'{texts[0]}' is a {'week' if week else 'quarter'}, not a date",
+                           _MONDAY if week else _QUARTERLY)
+    if texts[0].isdecimal():
+        _alike(column, [text.isdecimal() or number(text, decimal) is not None for text in texts])
+        if all(map(str.isdecimal, texts)):
+            return _digits(column, steps, zone, notes)
+    first = stamp(texts[0])
+    if number(texts[0], decimal) is not None and (steps or first is None):
+        values = [number(text, decimal) for text in texts]
         _alike(column, [value is not None for value in values])
-        return _numbers(column, np.array(values), steps, notes)
-    if _DAY_OR_MONTH_FIRST.match(plain[0]):
-        plain = _day_or_month(column, plain)
-    marks = [re.findall(r"^\d{6}|[-./년]", text)[:1] for text in texts]  # what follows the year, or that nothing does
-    same = [bool(mark) and (mark == marks[0] or len(mark[0]) == len(marks[0][0]) == 6) for mark in marks]
-    _alike(column, [ok and bool(_ISO.match(text)) for ok, text in zip(same, plain, strict=True)])
-    return _datetimes(column, plain, "ISO8601", zone, "is no time")
+        return _numbers(column, np.array(values, float), steps, notes)
+    return _written(column, zone, notes)
+
+
+def _written(column: Column, zone: str | None, notes: list[str]) -> pd.DatetimeIndex:
+    """Times of cells that `stamp` knows, all of one form."""
+    stamps = [stamp(text) for text in column.texts]
+    first = stamps[0]
+    _alike(column, [each is not None and first is not None and each.form == first.form for each in stamps])
+    padded = [each.padded for each in stamps]
+    if {"01", "1"} <= set(padded):
+        place = padded.index("1" if padded.index("01") < padded.index("1") else "01")
+        raise column.fault(place, f"'{column.texts[place]}' is written with one digit, other months with two: a zero "
+                                  "may have been lost", "Write every month with two digits")
+    texts = [each.text for each in stamps]
+    if first.digits:
+        texts = _day_or_month(column, stamps)
+    times = _datetimes(column, texts, "ISO8601", zone, "is no time")
+    late = np.array([each.days for each in stamps])
+    if late.any():
+        notes.append("Hour 24 was read as 00:00 of the next day.")
+        times = times + pd.to_timedelta(late, unit="D").as_unit("s")
+    return times
 
 
 def _alike(column: Column, fits: list[bool]) -> None:
@@ -78,7 +199,9 @@ def _alike(column: Column, fits: list[bool]) -> None:
     if not all(fits):
         place = fits.index(False)
         like = f"written like '{column.texts[0]}', as the other times are" if place else "a time"
-        raise column.fault(place, f"'{column.texts[place]}' is not {like}")
+        total = place > len(fits) - 4 and not re.search(r"\d", column.texts[place])
+        raise column.fault(place, f"'{column.texts[place]}' is not {like}",
+                           "Delete the line if it is a total or a remark" if total else _WRITE)
 
 
 def _datetimes(column: Column, texts: list[str], form: str, zone: str | None, rule: str) -> pd.DatetimeIndex:
@@ -87,16 +210,73 @@ def _datetimes(column: Column, texts: list[str], form: str, zone: str | None, ru
     except ValueError as error:
         if "utc=True" not in str(error):  # that one says that the UTC offsets differ
             raise column.fault(0, f"'{column.texts[0]}' {rule} ({error})") from None
-        bare = [not re.search(r"(?:Z|[+-]\d\d:?\d\d)$", text) for text in texts]
-        if any(bare) or zone is None:
-            rule = "has no UTC offset, other times have one" if any(bare) else "has one of several UTC offsets"
-            raise column.fault(bare.index(any(bare)), f"'{column.texts[bare.index(any(bare))]}' {rule}",
-                               "Name the zone in the YAML, e.g. timezone: Europe/Berlin") from None
-        times = pd.DatetimeIndex(pd.to_datetime(texts, format=form, errors="coerce", utc=True))
+        times = _several_offsets(column, texts, form, zone)
     wrong = np.flatnonzero(times.isna() | (times.year < 1900) | (times.year > 2100))
     if len(wrong):
         raise column.fault(wrong[0], f"'{column.texts[wrong[0]]}' {rule} of the years 1900 to 2100")
     return times.as_unit("s")
+
+
+def _several_offsets(column: Column, texts: list[str], form: str, zone: str | None) -> pd.DatetimeIndex:
+    """In UTC with a zone. Without one only where every clock shows the same: then local dates are meant."""
+    tail = re.compile(r"\s*(?:Z|[+-]\d\d(?::?\d\d)?)$")
+    bare = [not tail.search(text) for text in texts]
+    if any(bare):
+        place = bare.index(True)
+        raise column.fault(place, f"'{column.texts[place]}' has no UTC offset, other times have one",
+                           "Give all times an offset, or none and name the zone, e.g. timezone: Europe/Berlin")
+    local = pd.DatetimeIndex(pd.to_datetime([tail.sub("", text) for text in texts], format=form, errors="coerce"))
+    if one_clock(local):
+        return local
+    if zone is None:
+        raise column.fault(0, f"'{column.texts[0]}' has one of several UTC offsets",
+                           "Name the zone in the YAML, e.g. timezone: Europe/Berlin")
+    return pd.DatetimeIndex(pd.to_datetime(texts, format=form, errors="coerce", utc=True))
+
+
+def _digits(column: Column, steps: bool, zone: str | None, notes: list[str]):
+    """Times written by digits alone: dates by their width, seconds since 1970, Excel days, or plain steps."""
+    texts = column.texts
+    values, widths = np.array([int(text) for text in texts], float), {len(text) for text in texts}
+    if steps:
+        return _numbers(column, values, True, notes)
+    if len(widths) > 1:
+        if max(widths) > 8 or (min(widths) > 4 and all(text[:2] in ("19", "20") for text in texts)):
+            place = next(i for i, text in enumerate(texts) if len(text) != len(texts[0]))
+            raise column.fault(place, f"'{texts[place]}' has {len(texts[place])} digits, '{texts[0]}' {len(texts[0])}",
+                               "Write months, days and hours with two digits, as 2024010109")
+        return _numbers(column, values, False, notes)
+    width = widths.pop()
+    if width == 6:
+        _no_weeks(column)
+    if width in (6, 8, 10, 12, 14) and stamp(texts[0]) and stamp(texts[-1]):
+        return _written(column, zone, notes)
+    if width in EPOCHS:
+        return _epoch(column, EPOCHS[width], zone, notes)
+    if width > 5 and len(set(np.diff(np.unique(values)))) > 1:
+        raise column.fault(0, f"'{texts[0]}' may be a date or a number of steps",
+                           "Write 2024-01-31, name its form (date_format: '%y%m%d'), or say frequency: step")
+    return _numbers(column, values, False, notes)
+
+
+def _no_weeks(column: Column) -> None:
+    """202014 is no month, and where the header says week 202001 is none either."""
+    ends = [int(text[4:]) for text in column.texts]
+    years = all(text[:2] in ("19", "20") for text in column.texts)
+    named = re.search(r"week|yw|주차|주별|^주$|연주", column.name.lower())
+    if years and 1 <= min(ends) and max(ends) <= 53 and (named or max(ends) > 12):
+        place = int(np.argmax(ends))
+        raise column.fault(place, f"'{column.texts[place]}' looks like a year and a week", _MONDAY)
+
+
+def _epoch(column: Column, unit: str, zone: str | None, notes: list[str]) -> pd.DatetimeIndex:
+    values = np.array([int(text) for text in column.texts])
+    times = pd.DatetimeIndex(pd.to_datetime(values, unit=unit, errors="coerce", utc=True))
+    if times.isna().any() or times[-1].year > 2100:
+        raise column.fault(0, f"'{column.texts[0]}' is no time in {unit} since 1970")
+    where = f"converted to {zone}" if zone else "in UTC; timezone in the YAML gives local time"
+    notes.append(f"Times are {unit} since 1970 (Unix time), {where}.")
+    return (times if zone else times.tz_localize(None)).as_unit("s")
 
 
 def _numbers(column: Column, values: np.ndarray, steps: bool, notes: list[str]):
@@ -113,172 +293,16 @@ def _numbers(column: Column, values: np.ndarray, steps: bool, notes: list[str]):
     return pd.DatetimeIndex(pd.to_datetime(np.rint(values * 1440), unit="m", origin="1899-12-30")).as_unit("s")
 
 
-def _day_or_month(column: Column, plain: list[str]) -> list[str]:
-    """31-01-2024 or 01-31-2024 -> 2024-01-31: a number above 12 settles it for the whole column."""
-    parts = [_DAY_OR_MONTH_FIRST.match(text) for text in plain]
-    first, second = ([i for i, part in enumerate(parts) if part and int(part[k]) > 12] for k in (1, 2))
+def _day_or_month(column: Column, stamps: list[Stamp]) -> list[str]:
+    """ISO texts of 31/01/2024 or 01/31/2024: a number above 12 settles it for the whole column."""
+    first, second = ([i for i, each in enumerate(stamps) if each.digits[k] > 12] for k in (0, 1))
     if first and second:
         raise column.fault(second[0], f"'{column.texts[second[0]]}' has the month first, "
                            f"'{column.texts[first[0]]}' the day")
     if not first and not second:
         raise column.fault(0, f"'{column.texts[0]}' may be day/month or month/day: no number above 12 tells",
-                           "Say in the YAML date_format: '%d/%m/%Y' or '%m/%d/%Y', with %H:%M if there are hours")
-    order = r"\3-\2-\1" if first else r"\3-\1-\2"
-    return [_DAY_OR_MONTH_FIRST.sub(order, text, count=1) for text in plain]
-
-
-def to_standard(column: Column, times: pd.DatetimeIndex, zone: str | None, groups, notes: list[str]):
-    """Local standard time (n,) of times as written; zone: an IANA name or None; groups (n,): the series of each row.
-
-    Dates without a clock stay as they are. Raises DataError for times that a zone skips in spring.
-    """
-    if times.tz is not None and zone is None:
-        return times.tz_localize(None)
-    if zone is None or (times.tz is None and len(set(times.time)) == 1):
-        return times
-    utc = _from_wall(column, times, zone, groups, notes) if times.tz is None else times.tz_convert("UTC")
-    notes.append(f"Times were converted from {zone} to its standard time.")
-    offsets = [pd.Timestamp(utc[-1].year, month, 1, tz=zone).utcoffset() for month in (1, 7)]
-    return utc.tz_localize(None) + min(offsets)  # the larger one is summer time
-
-
-def _from_wall(column: Column, wall: pd.DatetimeIndex, zone: str, groups, notes: list[str]) -> pd.DatetimeIndex:
-    """UTC of clock times: what occurs twice in autumn is summer time first."""
-    skipped = wall.tz_localize(zone, ambiguous=np.ones(len(wall), bool), nonexistent="NaT").isna()
-    if skipped.any():
-        place = int(np.argmax(skipped))
-        raise column.fault(place, f"{column.texts[place]} does not exist in {zone}: clocks go forward over it",
-                           "Delete the line; if the file keeps standard time all year, leave timezone out of the YAML")
-    twice = wall.tz_localize(zone, ambiguous="NaT").isna()
-    pairs = pd.DataFrame({"wall": wall, "group": groups}).groupby(["group", "wall"])["wall"]
-    nth, count = pairs.cumcount().to_numpy(), pairs.transform("size").to_numpy()
-    if (twice & (count == 1)).any():
-        notes.append(f"{int((twice & (count == 1)).sum())} times that occur twice in {zone} stand once in the file: "
-                     "taken as standard time.")
-    first = nth == 0 if wall[0] <= wall[-1] else nth == count - 1
-    return wall.tz_localize(zone, ambiguous=twice & (count > 1) & first).tz_convert("UTC")
-
-
-def regular(column: Column, times, groups, given: str | None, notes: list[str]):
-    """Times (n,) on one grid (datetime64[us] or int64), and their frequency.
-
-    times (n,): DatetimeIndex or int64 steps; groups (n,) the series of each row; given: the frequency of the YAML.
-    The step is the most common one between neighbours of a series. Raises DataError for mixed steps, for times beside
-    the grid, for a step that litecast has no name for, and where more than half of the grid is missing.
-    """
-    if not isinstance(times, pd.DatetimeIndex):
-        return _steps(column, times, groups, given, notes), "step"
-    if given == "step":
-        notes.append("Rows are plain steps (frequency: step): the times were replaced by 0, 1, 2 ….")
-        return np.unique(times, return_inverse=True)[1].astype(np.int64), "step"
-    if len(set(times.time)) == 1:
-        times = times.normalize()
-    if given == "MS" or (given is None and _monthly(times, groups)):
-        return _months(column, times, groups, notes), "MS"
-    seconds = times.to_numpy("datetime64[s]").astype(np.int64)
-    frequency = _frequency(column, seconds, groups, given)
-    days = np.unique(seconds // 86400)
-    weekdays = frequency == "D" and days[-1] - days[0] >= 14 and ((days + 3) % 7 < 5).all()  # day 0 was a Thursday
-    if given is None and weekdays:
-        notes.append("No Saturday and no Sunday: read as trading days, whose rows are steps; frequency: D keeps "
-                     "weekends as missing days.")
-        frequency = "trading-day"
-    elif given != "trading-day":
-        _dense_enough(column, seconds, SECONDS[frequency])
-    return times.to_numpy("datetime64[us]"), given or frequency
-
-
-def _neighbours(position: np.ndarray, groups: np.ndarray, lines: list[int]) -> pd.DataFrame:
-    """Distinct positions in order per series, with the step from the one before (0 for the first of a series)."""
-    table = pd.DataFrame({"group": groups, "position": position, "line": lines})
-    table = table.sort_values(["group", "position", "line"]).drop_duplicates(["group", "position"])
-    table["step"] = table.groupby("group")["position"].diff().fillna(0).astype(np.int64)
-    return table.reset_index(drop=True)
-
-
-def _one_step(column: Column, position, groups, name: Callable[[int], str]) -> int:
-    """The step that all series keep (the smallest on a tie); DataError if a series, or a stretch of one, differs."""
-    table = _neighbours(position, groups, column.lines)
-    modes = table["step"][table["step"] > 0].mode()
-    if modes.empty:
-        raise column.fault(0, "no series has two different times", "Give one line per time")
-    usual = int(modes[0])
-    other = (table["step"] > 0) & (table["step"] != usual)
-    run = other & (table["step"] == table["step"].shift())
-    length = run.groupby((~run).cumsum()).cumsum()
-    if (length >= RUN - 1).any():
-        row = table.loc[length.idxmax()]
-        here = f"steps of {name(usual)} elsewhere, of {name(int(row['step']))} here"
-        raise problem(column.file, f"mixed frequency: {here}", line=int(row["line"]), column=column.name,
-                      do="Give one file per frequency, or bring all rows to the coarser one")
-    return usual
-
-
-def _span(seconds: int) -> str:
-    sizes = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    return next(f"{seconds // size} {unit}" for size, unit in sizes if seconds % size == 0)
-
-
-def _frequency(column: Column, seconds, groups, given: str | None) -> str:
-    step = _one_step(column, seconds, groups, _span)
-    frequency = next((name for name, size in SECONDS.items() if size == step), None)
-    if frequency is None:
-        raise column.fault(0, f"the times step by {_span(step)}; known steps are {', '.join(SECONDS)}, months and "
-                           "trading days", "Bring the rows to one of them, or say frequency: step in the YAML")
-    if given and frequency != ("D" if given == "trading-day" else given):
-        raise column.fault(0, f"the times step by {_span(step)}, but the YAML says frequency: {given}",
-                           "Correct the YAML, or the rows")
-    phases, counts = np.unique(seconds % step, return_counts=True)
-    beside = np.flatnonzero(seconds % step != phases[counts.argmax()])
-    if len(beside):
-        raise column.fault(beside[0], f"mixed frequency: {column.texts[beside[0]]} is not a whole number of steps of "
-                           f"{_span(step)} from the other times ({len(beside)} such times)",
-                           "Round the times, or give one file per frequency")
-    return frequency
-
-
-def _dense_enough(column: Column, position, step: int) -> None:
-    """A typing error in one year would stretch the grid to the horizon."""
-    table = _neighbours(position, np.zeros(len(position)), column.lines)
-    steps = int(table["position"].iloc[-1] - table["position"].iloc[0]) // step + 1
-    if steps > 2 * len(table):
-        widest = table.loc[table["step"].idxmax()]
-        raise problem(column.file, f"more than half of all steps are missing ({len(table)} of {steps}); the widest gap "
-                      "ends here", line=int(widest["line"]), column=column.name,
-                      do="Correct the time, write rows for quiet times, or say frequency: step for plain steps")
-
-
-def _monthly(times: pd.DatetimeIndex, groups) -> bool:
-    """At most one date a month and series, most of them 28 days or more apart."""
-    table = pd.DataFrame({"group": groups, "time": times}).drop_duplicates().sort_values(["group", "time"])
-    steps = table.groupby("group")["time"].diff()
-    once = not table.assign(month=table["time"].dt.to_period("M")).duplicated(["group", "month"]).any()
-    return bool(once and steps.median() >= pd.Timedelta("28D"))
-
-
-def _months(column: Column, times: pd.DatetimeIndex, groups, notes: list[str]) -> np.ndarray:
-    months = times.to_numpy().astype("datetime64[M]")
-    count = months.astype(np.int64)
-    step = _one_step(column, count, groups, lambda n: f"{n} months")
-    if step != 1:
-        raise column.fault(0, f"the times step by {step} months; months (MS) are the longest known step",
-                           "Take rows as plain steps with frequency: step in the YAML")
-    if len(set(times.day)) > 1 and not times.is_month_end.all():
-        odd = int(np.argmax(times.day != pd.Series(times.day).mode()[0]))
-        raise column.fault(odd, "monthly times must fall on the same day of every month, or on its end",
-                           "Write the first of each month")
-    if (times.day > 1).any():
-        notes.append("Monthly times were moved to the first of their month.")
-    _dense_enough(column, count, 1)
-    return months.astype("datetime64[us]")
-
-
-def _steps(column: Column, steps, groups, given: str | None, notes: list[str]) -> np.ndarray:
-    if given not in (None, "step"):
-        raise column.fault(0, f"the times are whole numbers, but the YAML says frequency: {given}",
-                           "Write dates, or frequency: step")
-    usual = _one_step(column, steps, groups, str)
-    gaps = int((np.diff(np.unique(steps)) != usual).sum())
-    notes.append("Times are whole numbers: rows are plain steps, without a calendar." +
-                 (f" {gaps} gaps in their numbering are not filled." if gaps else ""))
-    return steps
+                           "Say in the YAML date_format: '%d/%m/%Y' or '%m/%d/%Y', with %H:%M (or %I:%M %p) if there "
+                           "are hours")
+    if first:
+        return [each.text for each in stamps]
+    return [f"{each.text[:4]}-{each.text[8:10]}-{each.text[5:7]}{each.text[10:]}" for each in stamps]

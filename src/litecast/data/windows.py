@@ -13,6 +13,8 @@ from .frame import Header, SeriesFrame
 
 PARTS = ("train", "val", "test")
 MISSING_TRAIN, MISSING_ALL = 0.10, 0.20  # a series with a larger missing share is dropped
+STILL = 1e-9  # of the size of the values: what changes by less from season to season does not move
+EVERY = 4  # under "weeks" one block in so many is validation
 _DAYS = {"15min": 96, "30min": 48, "h": 24, "D": 1}  # steps of one day
 _WEEKS = {"15min": 672, "30min": 336, "h": 168, "D": 7, "W": 1, "MS": 1, "trading-day": 5, "step": 1}
 
@@ -54,19 +56,20 @@ class Dataset:
     def origins(self, part: str) -> np.ndarray:
         """First target steps t (N,), int64, of all windows of a part, stride 1.
 
-        Inputs are the steps t-L … t-1, targets t … t+H-1, all targets inside the part. Inputs may reach back over a
-        boundary, except that train windows see no validation target: under "weeks" validation lies amid training.
+        Inputs are the steps t-L … t-1, targets t … t+H-1, all targets inside the part. Inputs may hold what lies in
+        another part, as they may on any device: only targets keep the parts apart.
         """
         t = np.arange(self.L, len(self.y) - self.H + 1, dtype=np.int64)
-        inside = _count(self.parts[part], t, self.H) == self.H
-        if part == "train":
-            inside &= _count(self.parts["val"], t - self.L, self.L + self.H) == 0
-        return t[inside]
+        return t[_count(self.parts[part], t, self.H) == self.H]
 
     def targets(self, origins: np.ndarray) -> np.ndarray:
         """Targets (N, H, C), float64, transformed units, NaN where missing: never filled."""
         views = np.lib.stride_tricks.sliding_window_view(self.y, self.H, axis=0)  # (T-H+1, C, H), no copy
         return views[np.asarray(origins)].transpose(0, 2, 1)
+
+    def truth(self, origins: np.ndarray) -> np.ndarray:
+        """The same targets in the source's own unit."""
+        return self.raw(self.scale(self.targets(origins)))
 
     def scale(self, y: np.ndarray) -> np.ndarray:
         """Transformed units -> scaled units, (..., C)."""
@@ -103,16 +106,17 @@ def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> D
     """Dataset of a checked frame; L and H (steps) replace the header's.
 
     Order: transform, drop series with too many gaps, cut to the span common to the rest, split, fit the scaler on
-    train, fill inputs causally. Raises DataError when no series is left or a part has no window.
+    train, fill inputs causally. Raises DataError when no series is left, a part has no window, or no error of it would
+    mean anything (`_check_moves`).
     """
     header = replace(frame.header, L=int(L or frame.header.L), H=int(H or frame.header.H))
     wide, header = transform(frame.wide(), header)
-    wide, dropped = _usable(wide, header)
+    wide, dropped = usable(wide, header)
     y = wide.to_numpy(np.float64)
     parts = split(len(y), header.split, header.frequency, header.H)
     mean, std = scaler(y, parts["train"])
-    filled, counts = fill(y, header.season)
-    x = np.nan_to_num((filled - mean) / std, nan=0.0).astype(np.float32)  # what has no past is the mean
+    filled, counts = fill(y, header.season, header.L)
+    x = np.nan_to_num((filled - mean) / std, nan=0.0).astype(np.float32)  # what has no past near is the mean
     times = wide.index if header.frequency != "step" else wide.index.to_numpy()
     z = calendar.features(times, header.frequency, header.country)
     names = [str(name) for name in wide.columns]
@@ -120,6 +124,7 @@ def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> D
     data = Dataset(header, times, names, y, x, z, mean, std, parts, dropped, counts,
                    *_observed(frame, wide.index, parts["train"]))
     _check_windows(data)
+    _check_moves(data)
     return data
 
 
@@ -138,8 +143,8 @@ def split(T: int, kind: str, frequency: str, H: int) -> dict[str, np.ndarray]:  
 
     chronological  70/10/20: train int(.7T), test int(.2T), the rest validation
     ett            12/4/4 months of 30 days (Zhou et al. 2021, Informer); what comes later is unused
-    weeks          test = last int(.2T); of the int(.3T) steps before it every fourth week is validation, counted back
-                   from the test; blocks last max(one week, 2H in whole weeks), so that each holds windows
+    weeks          test = last int(.2T); of the whole span before it every fourth week is validation, counted back from
+                   the test; blocks last max(one week, 2H in whole weeks), so that each holds windows
     Raises DataError for an unknown kind, or a series that is too short for it.
     """
     if kind == "chronological":
@@ -165,16 +170,14 @@ def _ett_borders(T: int, frequency: str) -> tuple[int, ...]:  # noqa: N803
 
 def _weeks(T: int, frequency: str, H: int) -> dict[str, np.ndarray]:  # noqa: N803
     week = _WEEKS[frequency]
-    block = week * max(1, -(-2 * H // week))
-    first_test, zone = T - int(0.2 * T), int(0.3 * T)
-    if zone < block:
-        raise DataError(f"split 'weeks' needs a validation block of {block} steps within 30 % of the data, "
-                        f"{zone} of {T} steps; use chronological")
+    block, before = week * max(1, -(-2 * H // week)), T - int(0.2 * T)
+    if before < EVERY * block:
+        raise DataError(f"split 'weeks' needs {EVERY} blocks of {block} steps before the test part, which begins at "
+                        f"step {before} of {T}; use chronological")
     steps = np.arange(T)
-    number = (first_test - 1 - steps) // block  # blocks counted back from the test; negative inside it
-    whole = first_test - (number + 1) * block >= first_test - zone
-    val = (number >= 0) & whole & (number % 4 == 0)
-    test = steps >= first_test
+    number = (before - 1 - steps) // block  # blocks counted back from the test; negative inside it
+    val = (steps < before) & (number % EVERY == 0) & (before >= (number + 1) * block)  # whole blocks only
+    test = steps >= before
     return {"train": ~val & ~test, "val": val, "test": test}
 
 
@@ -188,19 +191,27 @@ def scaler(y: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(std > 1e-9 * np.maximum(np.abs(mean), 1e-3), std, 1.0)
 
 
-def fill(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
-    """Filled copy (T, C) and counts (C,): a gap takes the value one season ago, itself filled, else the last value.
+def fill(values: np.ndarray, season: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """Filled copy (T, C), float64, and counts (C,): a gap takes an observed value of at most `reach` steps before it.
 
-    Causal: row t depends on rows up to t only. Leading gaps stay NaN.
+    First choice is the latest that lies a whole number of seasons back, else the last of all; where there is neither
+    it stays NaN. Only observed values are taken, so row t depends on the rows t - reach … t and on no other.
     """
-    filled = np.array(values, dtype=np.float64)
-    for t in np.flatnonzero(np.isnan(filled).any(axis=1)):  # in time order: each row needs the filled rows before it
-        row = filled[t]
-        if t >= season:
-            np.copyto(row, filled[t - season], where=np.isnan(row))
-        if t:
-            np.copyto(row, filled[t - 1], where=np.isnan(row))
-    return filled, (np.isnan(values) & ~np.isnan(filled)).sum(axis=0)
+    filled, seen, steps = np.array(values, np.float64), ~np.isnan(values), np.arange(len(values))[:, None]
+    for stride in (season, 1):
+        if stride <= reach and not seen.all():
+            last = _last(seen, stride)
+            near = np.isnan(filled) & (last >= 0) & (steps - last <= reach)
+            np.copyto(filled, np.take_along_axis(values, np.maximum(last, 0), 0), where=near)
+    return filled, (~np.isnan(filled) & ~seen).sum(axis=0)
+
+
+def _last(seen: np.ndarray, stride: int) -> np.ndarray:
+    """Last step (T, C) up to each one, a multiple of `stride` before it, that was seen; -1 where none was."""
+    last = np.where(seen, np.arange(len(seen))[:, None], -1)
+    padded = np.pad(last, ((0, -len(last) % stride), (0, 0)), constant_values=-1)
+    phases = padded.reshape(-1, stride, seen.shape[1])
+    return np.maximum.accumulate(phases, axis=0).reshape(padded.shape)[: len(last)]
 
 
 def _observed(frame: SeriesFrame, index: pd.Index, train: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -219,14 +230,15 @@ def _observed(frame: SeriesFrame, index: pd.Index, train: np.ndarray) -> tuple[n
         return np.empty((len(index), 0), np.float32), []
     values = np.column_stack(list(shared.values())).astype(np.float64)
     mean, std = scaler(values, train)
-    filled, _ = fill(values, 1)  # weather goes on as it was; what a week ago was says nothing
+    filled, _ = fill(values, 1, len(values))  # weather goes on as it was; what a week ago was says nothing
     return np.nan_to_num((filled - mean) / std, nan=0.0).astype(np.float32), list(shared)
 
 
-def _usable(wide: pd.DataFrame, header: Header) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+def usable(wide: pd.DataFrame, header: Header) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Series with few gaps, on the span common to all of them, and why the others were dropped.
 
-    Series that miss much of the whole grid go first, so that one short series cannot cut down all others.
+    Series that miss much of the whole grid go first, so that one short series cannot cut down all others. Raises
+    DataError if none is left.
     """
     dropped: list[tuple[str, str]] = []
     kept = _without(wide, _reasons(wide, np.zeros(len(wide), bool)), dropped)
@@ -280,6 +292,26 @@ def _check_windows(data: Dataset) -> None:
             raise DataError(f"{data.header.name}: no window of look-back {data.L} + horizon {data.H} fits into the "
                             f"{part} part ({int(data.parts[part].sum())} of {len(data.y)} steps); give longer data, or "
                             "smaller L and H")
+
+
+def _check_moves(data: Dataset) -> None:
+    """Raise DataError where relative errors mean nothing: all targets of a part are missing or zero, or the value one
+    season before is always right. A series that is zero or constant beside others that move is none of these."""
+    season, raw = data.header.season, data.raw(data.scale(data.y))
+    for part in PARTS:
+        steps = np.flatnonzero(data.parts[part])
+        size, later = np.nansum(np.abs(raw[steps]), axis=0), steps[steps >= season]
+        change = np.abs(raw[later] - raw[later - season])
+        what = ""
+        if np.isnan(raw[steps]).all():
+            what = "every value of it is missing"
+        elif not size.any():
+            what = "every value of it is zero, and an error relative to zero means nothing"
+        elif np.isfinite(change).any() and (np.nansum(change, axis=0) <= STILL * size).all():
+            what = f"nothing moves: every value is the one of {season} step(s) before, which no forecast can better"
+        if what:
+            raise DataError(f"{data.header.name}: the {part} part ({_stamp(data.times[steps[0]])} to "
+                            f"{_stamp(data.times[steps[-1]])}) cannot be judged: {what}; give other or longer data")
 
 
 def facts(frame: SeriesFrame, data: Dataset) -> dict:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pandas as pd
 from IPython.display import Markdown
-from tqdm import tqdm
 
 from litecast import compress, results
 from litecast.catalogue import near, route_keys, step_name
@@ -15,6 +14,7 @@ from litecast.errors import RunError, StudyError
 from litecast.experiment import widths
 from litecast.experiment.look import Look
 from litecast.experiment.measure import Measured, reopen, spent, store
+from litecast.experiment.progress import bar
 from litecast.experiment.work import Work
 from litecast.figures import fronts, sweeps
 
@@ -41,7 +41,7 @@ class Compression(Work):
         """Every level of every variant, stored, opened again and measured; a level that is there is not made again."""
         for variant in self.variants:
             parent = self.start
-            for level in tqdm(self.settings.levels, desc=variant):
+            for level in bar(self.settings.levels, variant):
                 step = self._level(parent, level, variant)
                 self.made[variant, level] = step
                 parent = step if self.technique.CHAIN else self.start

@@ -5,28 +5,40 @@ from collections.abc import Callable
 import pandas as pd
 
 from litecast import files, paths, results, runtimes
-from litecast.errors import RunError
+from litecast.errors import RunError, TooFewWindows
 from litecast.experiment import measure
+from litecast.experiment.work import FEW_WINDOWS
 from litecast.results.rows import LATENCY
 
 COLUMNS = ["row_id", "runtime", *LATENCY]  # of latency.csv
-SAME = ["technique", "variant", "runtime"]  # one seed of each: time depends on the architecture, not on the draw
+SAME = ["model", "technique", "variant", "control", "level", "runtime"]  # one seed of each: draws take no time
 
 
-def to_time(rows: pd.DataFrame, dataset: str, model: str) -> list[dict]:
-    """Rows whose files are timed: dense and all selected ones of a dataset and model, the first seed of each.
+def to_time(rows: pd.DataFrame, data) -> list[dict]:
+    """Rows whose files are timed: of all models of a dataset the dense network, every selected file and whatever the
+    headline recommends, the first seed of each.
 
-    Copies are made again beside their original. The dense network stored in fewer bits is decoded to the same network:
-    it is not timed again. RunError if there is nothing to time.
+    Copies are made again beside their original. A dense network stored in fewer bits is decoded to the same network: it
+    is not timed again. RunError if there is nothing to time; TooFewWindows where only deep networks were asked for.
     """
-    mine = results.own(rows[(rows.dataset == dataset) & (rows.model == model) & (rows.control == "")])
-    mine = mine[(mine.artefact != "") & ((mine.selected == 1) | results.is_dense(mine))]
+    rows = rows[rows.dataset == data.header.name]
+    told = results.headline(rows).filter(regex="^(best|small|row_.*)$")
+    wanted = rows.row_id.isin(told.to_numpy().ravel())
+    mine = rows[wanted | ((rows.control == "") & ((rows.selected == 1) | results.is_dense(rows)))]
+    mine = results.own(mine[(mine.artefact != "") & mine.runtime.map(_can_time).astype(bool)])
     if mine.empty:
-        raise RunError(f"no finished network of {model} on {dataset} to time: run 210_deep or 220_compact first")
-    mine = mine.sort_values("seed", kind="stable")
+        few = len(data.origins("train")) < FEW_WINDOWS
+        raise (TooFewWindows if few else RunError)(f"no finished network on {data.header.name} to time: run 210_deep or "
+                                                   "220_compact first")
+    mine = mine.assign(recommended=wanted).sort_values("seed", kind="stable")
     dense = mine[results.is_dense(mine)]
-    same = (mine.technique == "width") & mine.level.isin(dense.level) & mine.precision.isin(dense.precision)
-    return mine[~same].drop_duplicates(SAME).to_dict("records")
+    again = mine[(mine.technique == "width") & (mine.control == "") & ~mine.recommended]
+    again = again.merge(dense[["model", "level", "precision"]].drop_duplicates()).row_id
+    return mine[~mine.row_id.isin(again)].drop_duplicates(SAME).drop(columns="recommended").to_dict("records")
+
+
+def _can_time(runtime: str) -> bool:
+    return hasattr(runtimes.module(runtime), "call")
 
 
 def contestants(run, data, row: dict) -> dict[str, Callable]:
@@ -44,7 +56,7 @@ def contestants(run, data, row: dict) -> dict[str, Callable]:
 def lines(times: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
     """Times by row_id as lines of latency.csv (COLUMNS), beside what their rows say; own ones before their copies."""
     known = pd.DataFrame(rows).drop_duplicates("row_id").set_index("row_id")
-    columns = ["runtime", "technique", "precision", "bytes", "macs"]
+    columns = ["runtime", "model", "technique", "precision", "bytes", "macs"]
     return known[columns].join(times.assign(threads=1, batch=1), how="inner").rename_axis("row_id").reset_index()
 
 
@@ -55,7 +67,8 @@ def _copy(run, data, row: dict, name: str, original) -> dict[str, Callable]:
     with files.replacing(path) as temporary:
         temporary.write_bytes(runtime.export(original.model, original.card))
     opened = runtime.open(path)
-    kept = ("dataset", "model", "technique", "level", "variant", "seed", "role", "route", "teacher_id", "compress_s")
+    kept = ("dataset", "model", "technique", "level", "variant", "seed", "role", "control", "route", "teacher_id",
+            "compress_s")
     copy = {key: row[key] for key in (*kept, *measure.COSTS, *measure.SPENT)} | {
         "format": runtime.FORMAT, "runtime": name, "parent_id": row["row_id"], "copy_of": row["row_id"],
         "artefact": path, **vars(runtime.executed(opened)),

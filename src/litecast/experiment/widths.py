@@ -26,26 +26,59 @@ class Widths(Work):
         windows = len(self.data.origins("train")) * self.data.C
         print(f"{windows} training windows of {self.data.C} series")
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The storages: a later seed trains the chosen width only, and stores it once."""
+        return STORAGES if self.settings.seed == self.settings.sweep_seed else (PLAIN,)
+
+    @property
+    def at_edge(self) -> bool:
+        """Is the widest the best on validation? A single width has no edge."""
+        best = min(self.swept, key=lambda row: row["val_wape"])
+        return len(self.swept) > 1 and best["level"] == max(row["level"] for row in self.swept)
+
     def sweep(self) -> None:
-        """One training per width, each network stored in every storage; a later seed trains the chosen width only."""
-        s, wanted = self.settings, self._wanted()
-        for width in wanted:
-            kept = STORAGES if s.seed == s.sweep_seed else (PLAIN,)
-            row, self.fits[width] = sweep_one(self.run, self.data, s.model, width, self.budget, s.seed, kept)
-            self.swept.append(row)
-            print(f"width {width}: {row['params']} parameters, validation WAPE {row['val_wape']:.4f}")
+        """One training per width, each network stored in every storage; while the widest is the best it is doubled."""
+        for width in self._wanted():
+            self._one(width)
+        for _ in range(self.settings.doublings):
+            if self.at_edge:
+                self._one(2 * max(row["level"] for row in self.swept))
+
+    def _one(self, width: int) -> None:
+        s = self.settings
+        row, self.fits[width] = sweep_one(self.run, self.data, s.model, width, self.budget, s.seed, self.kept)
+        self.swept.append(row)
+        print(f"width {width}: {row['params']} parameters, validation WAPE {row['val_wape']:.4f}")
 
     def choose(self) -> None:
         """The smallest width within 1 % of the best on validation becomes *the* dense network; train it on, too."""
         s = self.settings
         self.width = int(results.smallest(self.swept)["level"])
         self.dense = promote(self.run, self.data, s.model, self.width, s.seed)
-        self.extra = extra_epochs(self.run, self.data, self.dense, self.budget.of_steps(s.extra_steps), s.seed)
+        budget = self.budget.of_steps(s.extra_steps)
+        self.extra = extra_epochs(self.run, self.data, self.dense, budget, s.seed, self.kept)
         print(f"chosen width: {self.width}")
+
+    def lengthen(self) -> None:
+        """The front, like for like: every narrower network trained on until it took the MACs of the dearest compressed
+        one (dense, and its retrainings), but for no more than `longest` trainings."""
+        s, dearest = self.settings, self.extra.row["train_macs"]
+        for row in self.swept:
+            steps = int(min(s.longest - 1, dearest / row["train_macs"] - 1) * s.steps)
+            if row["level"] < self.width and steps > 0:
+                start = reopen(self.run, self.data, row["row_id"])
+                longer = extra_epochs(self.run, self.data, start, self.budget.of_steps(steps), s.seed, self.kept)
+                print(f"width {row['level']}, {steps} steps more: validation WAPE {longer.row['val_wape']:.4f}")
+
+    @property
+    def stored(self) -> pd.DataFrame:
+        """All widths in all storages."""
+        return self.front[self.front.control.isna()]
 
     @property
     def front(self) -> pd.DataFrame:
-        """All widths in all storages."""
+        """All widths in all storages, as swept and trained for longer."""
         return pd.DataFrame([row for row in self.run.rows if row["technique"] == "width"])
 
     def pictures(self) -> Iterator:
@@ -71,10 +104,11 @@ class Widths(Work):
         """What we saw, in a paragraph; the run is finished."""
         self.run.finish()
         row, longer = self.dense.row, self.extra.row["val_wape"] / self.dense.row["val_wape"] - 1
+        edge = " The widest is still the best: a wider one may be better." if self.at_edge else ""
         return (f"**{self.width}** is the smallest of {len(self.swept)} width(s) within 1 % of the best on validation: "
                 f"{row['params']} parameters, {row['macs']} MACs a window, {row['bytes'] / 1000:.1f} kB, test WAPE "
                 f"{row['test_wape']:.4f}, skill {row['test_skill']:+.1%}. Training {self.settings.extra_steps} steps "
-                f"longer changed validation WAPE by {longer:+.2%}.")
+                f"longer changed validation WAPE by {longer:+.2%}.{edge}")
 
     def _wanted(self) -> list[int]:
         s = self.settings
@@ -113,16 +147,19 @@ def promote(run, data, name: str, width: int, seed: int) -> Measured:
     return Measured(found.model, add(run, data, row, found.yhat, keep=True), found.yhat)
 
 
-def extra_epochs(run, data, start: Measured, budget: training.Budget, seed: int) -> Measured:
-    """Control: the dense network trained on for as long as a compressed one is retrained."""
-    same = ("dataset", "model", "technique", "level", "variant", "seed")
-    row = {key: start.row[key] for key in same} | {"role": "control", "control": "extra_epochs"}
-    if run.has(results.row_id(row)):
-        return reopen(run, data, results.row_id(row))
-    model = compress.clone(start.model)
-    fit = training.fit(model, data, budget.again(budget.steps), seed)
-    row |= spent(start.row, fit.spent) | {"parent_id": start.row["row_id"]}
-    return store(run, data, model, storages.export(model, PLAIN), row, start)
+def extra_epochs(run, data, start: Measured, budget: training.Budget, seed: int, kept=(PLAIN,)) -> Measured:
+    """Control: a network trained on for as long as a compressed one is retrained; also in the other storages of `kept`,
+    which are those of its width. Returns the first."""
+    same = {key: start.row[key] for key in ("dataset", "model", "level", "seed")} | {"technique": "width"}
+    rows = [same | {"variant": name, "role": "control", "control": results.LONGER} for name in kept]
+    rows[0]["technique"] = start.row["technique"]
+    if not all(run.has(results.row_id(row)) for row in rows):
+        model = compress.clone(start.model)
+        fit = training.fit(model, data, budget.again(budget.steps), seed)
+        took = spent(start.row, fit.spent) | {"parent_id": start.row["row_id"]}
+        made = [store(run, data, model, storages.export(model, row["variant"]), row | took, start) for row in rows]
+        return made[0]
+    return reopen(run, data, results.row_id(rows[0]))
 
 
 def dense(run, data, name: str, seed: int, budget: training.Budget) -> Measured:

@@ -8,9 +8,8 @@ from litecast.data import load, windows
 from litecast.errors import TooFewWindows
 from litecast.figures import style
 from litecast.planning import closure
+from litecast.planning.study import FEW_WINDOWS
 from litecast.training import Budget
-
-FEW_WINDOWS = 200  # train windows (of one series) below which a deep network is not worth fitting
 
 
 class Work:

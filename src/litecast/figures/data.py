@@ -16,7 +16,7 @@ from litecast.data import calendar
 from litecast.data.frame import SeriesFrame
 from litecast.data.windows import Dataset, fill
 from litecast.figures import style
-from litecast.figures.style import FAINT, INK, MISSING, PALETTE, blank, legend, plain_log, says, short
+from litecast.figures.style import FAINT, INK, MISSING, PALETTE, blank, legend, own, plain_log, says, short
 
 BLUE, RED, GREEN, _, SKY, ORANGE, *_ = PALETTE
 _PARTS = {"train": ("training", SKY), "val": ("validation", ORANGE), "test": ("test", GREEN)}
@@ -49,7 +49,7 @@ def coverage(wide: pd.DataFrame, dropped: list[tuple[str, str]] = (), most: int 
     image = left.imshow(raster, aspect="auto", interpolation="nearest", cmap=_SHADES, vmin=0, vmax=1,
                         extent=(0, len(wide), len(shown) - 0.5, -0.5))
     gone = {name for name, _ in dropped}
-    left.set_yticks(range(len(shown)), [f"{name} *" if str(name) in gone else str(name) for name in shown])
+    left.set_yticks(range(len(shown)), [f"{own(name)} *" if str(name) in gone else own(name) for name in shown])
     _time_ticks(left, wide.index, most=4)
     left.set_title(f"Missing values: {total.mean():.1%} of all" + (" (* = dropped)" if gone else ""))
     left.grid(False)
@@ -78,7 +78,7 @@ def profiles(wide: pd.DataFrame, frequency: str, country: str | None, unit: str,
         for kind in sorted(set(kinds), key=list(_DAY_KINDS).index):
             mean = groups.mean()[kind]
             ax.plot(mean.index, mean, color=_DAY_KINDS[kind], label=kind, marker="o" if len(mean) < 13 else None, ms=3)
-        ax.set(title=str(name), ylim=(0, None) if wide[name].min() >= 0 else None)
+        ax.set(title=own(name), ylim=(0, None) if wide[name].min() >= 0 else None)
         ax.set_xticks(*ticks)
     figure.supylabel(f"mean ({unit})", fontsize="medium")
     for ax in axes[-2:] if len(axes) in (2, 4) else axes[-3:]:
@@ -187,14 +187,17 @@ def _places(index: pd.Index, frequency: str):
 
 def distribution(wide: pd.DataFrame, unit: str, log: bool = False, most: int = 12) -> Figure:
     """Spread of values per series: box = middle half, whiskers = 1-99 %, points = the most extreme values."""
-    chosen = pick(wide, most)[::-1]
-    values = [wide[name][wide[name] > 0 if log else wide[name].notna()].to_numpy() for name in chosen]
+    shown = wide.where(wide > 0) if log else wide  # a series that was never sold has no logarithm to show
+    chosen = pick(shown.dropna(axis=1, how="all"), most)[::-1]
+    if not chosen:
+        return says("no value above zero: nothing to show on a logarithmic scale")
+    values = [shown[name].dropna().to_numpy() for name in chosen]
     figure, (ax,) = blank(0.9 + 0.24 * len(chosen))
     ax.boxplot(values, orientation="horizontal", whis=(1, 99), showfliers=False, widths=0.6, patch_artist=True,
                boxprops={"facecolor": "#cfe3f1", "edgecolor": BLUE}, medianprops={"color": RED})
     for row, v in enumerate(values, start=1):
         ax.plot([v.min(), v.max()], [row, row], ".", color=FAINT, markersize=3)
-    ax.set_yticks(range(1, len(chosen) + 1), [str(name) for name in chosen])
+    ax.set_yticks(range(1, len(chosen) + 1), [own(name) for name in chosen])
     ax.set(xlabel=f"{unit}, log scale" if log else unit, title="Distribution: quartiles, 1-99 %, extremes")
     plain_log(ax.xaxis, short) if log else ax.xaxis.set_major_formatter(short)
     return figure
@@ -237,7 +240,7 @@ def splits(data: Dataset) -> Figure:
             ax.axvspan(start, end, color=colour, alpha=0.35, linewidth=0, label=label)
             label = None
     ax.set(xlim=(0, len(level)), ylabel="scaled level\n(mean of series)",
-           title=f"{data.header.name}: split '{data.header.split}', L {data.L}, H {data.H}")
+           title=f"{own(data.header.name)}: split '{data.header.split}', L {data.L}, H {data.H}")
     ax.grid(False)
     _time_ticks(ax, pd.Index(data.times))
     legend(figure, ax)
@@ -249,7 +252,7 @@ def split_spans(parts: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(parts["dataset"]))
     if not names:
         return says("no split is stored")
-    figure, ax = style.named_rows(names, 0.3)
+    figure, ax = style.named_rows([own(name) for name in names], 0.3)
     for part, (label, colour) in _PARTS.items():
         mine = parts[parts["part"] == part]
         ax.barh([names.index(n) for n in mine.dataset], mine.end - mine.start, left=mine.start, color=colour,
@@ -267,7 +270,7 @@ def levels(wide: pd.DataFrame, unit: str, most: int = 6) -> Figure:
     for ax, name in zip(axes, chosen, strict=True):
         positive = wide[name].where(wide[name] > 0)
         ax.plot(np.arange(len(wide)), positive, color=BLUE, linewidth=0.6)
-        ax.set(title=str(name), xlim=(0, len(wide)))
+        ax.set(title=own(name), xlim=(0, len(wide)))
         plain_log(ax.yaxis, short)
         _time_ticks(ax, wide.index, most=3)
     figure.supylabel(f"{unit}, log", fontsize="medium")
@@ -281,10 +284,10 @@ def volatility(changes: pd.DataFrame, window: int = 20, most: int = 3, title: st
     figure, (top, bottom) = blank(3.6, 2, sharex=True)
     at = np.arange(len(changes))
     top.bar(at, changes[chosen[0]], width=1.0, color=BLUE)
-    top.set(title=f"{title}: {chosen[0]}, the most volatile".lstrip(": "), ylabel="log change per step")
+    top.set(title=f"{title}: {own(chosen[0])}, the most volatile".lstrip(": "), ylabel="log change per step")
     rolling = changes[chosen].rolling(window, min_periods=window // 2).std()
     for colour, name in zip(PALETTE, chosen, strict=False):
-        bottom.plot(at, rolling[name], color=colour, linewidth=0.9, label=str(name))
+        bottom.plot(at, rolling[name], color=colour, linewidth=0.9, label=own(name))
     bottom.set(ylabel=f"std over {window} steps", ylim=(0, None), xlim=(0, len(changes)))
     for ax in (top, bottom):
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
@@ -294,8 +297,8 @@ def volatility(changes: pd.DataFrame, window: int = 20, most: int = 3, title: st
 
 
 def filled(wide: pd.DataFrame, season: int, unit: str, around: int = 168) -> Figure:
-    """The longest gap of all and what its inputs are filled with, `around` steps before and after."""
-    values, counts = fill(wide.to_numpy(), season)
+    """The longest gap of all and what its inputs are filled with; `around`: the look-back, so far filling reaches."""
+    values, counts = fill(wide.to_numpy(), season, around)
     if not counts.any():
         return says("nothing was filled: no gaps")
     gaps = [(end - start, start, end, c) for c in range(wide.shape[1])
@@ -306,7 +309,7 @@ def filled(wide: pd.DataFrame, season: int, unit: str, around: int = 168) -> Fig
     ax.plot(np.arange(a, b), values[a:b, c], color=RED, label="filled input")
     ax.plot(np.arange(a, b), wide.iloc[a:b, c], color=BLUE, label="measured")
     ax.axvspan(start - 0.5, end - 0.5, color="#eeeeee", zorder=0, label="gap: no target there")
-    ax.set(title=f"Longest gap: {wide.columns[c]}, {end - start} step" + "s" * (end - start > 1),
+    ax.set(title=f"Longest gap: {own(wide.columns[c])}, {end - start} step" + "s" * (end - start > 1),
            xlim=(a, b - 1), ylabel=unit)
     ax.yaxis.set_major_formatter(short)
     _time_ticks(ax, wide.index[a:b], offset=a)

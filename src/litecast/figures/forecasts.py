@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from litecast.data import calendar
-from litecast.figures.style import DASHES, blank, called, legend, looks, note
+from litecast.figures.style import DASHES, blank, called, legend, looks, note, own
 
 NAMED = 20  # series whose names fit below a panel
 HOURLY = {"h": "1h", "30min": "30min", "15min": "15min"}  # frequencies that have an hour of the day
@@ -29,7 +29,7 @@ def forecast_lines(data, yhat: dict[str, np.ndarray], part: str = "test") -> Fig
         for name, forecast in yhat.items():
             line = data.unscale(forecast[shown])[:, :, c].ravel()
             ax.plot(data.times[steps], line, color=seen[name][0], label=called(name), linewidth=1.1)
-        ax.set(title=data.names[c], ylabel=_unit(data))
+        ax.set(title=own(data.names[c]), ylabel=_unit(data))
         ax.tick_params(axis="x", labelrotation=0)
         ax.margins(x=0.01)
     legend(figure, axes[0])
@@ -78,7 +78,7 @@ def error_profile(errors: pd.DataFrame, unit: str = "", by: tuple[str, ...] = ("
         if ordered or many:
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         else:
-            ax.set_xticks(at, means.index, rotation=45, ha="right", fontsize=7.5)
+            ax.set_xticks(at, [own(name, 20) for name in means.index], rotation=45, ha="right", fontsize=7.5)
             ax.margins(x=0.3 if x == "day" else 0.05)
         ax.set_ylim(bottom=0)
         ranked = f"{x}, from small to large errors" if many else ""

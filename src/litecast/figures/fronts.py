@@ -1,5 +1,6 @@
 """Errors against size, time and arithmetic: the trade that compression is about."""
 
+import textwrap
 from collections.abc import Callable
 
 import numpy as np
@@ -10,14 +11,76 @@ from matplotlib.lines import Line2D
 from litecast.errors import LitecastError
 from litecast.figures import style
 from litecast.figures.style import DASHES, FAINT, HALO, blank, called, label_axes, look, note, percent_axis, plain_log
-from litecast.results.choice import PUBLISHED, front, is_compact, is_dense, own
+from litecast.results.choice import LONGER, PUBLISHED, front, is_compact, is_dense, own
 from litecast.results.rows import number, text
 
+FAR = 1.5  # times the error of what is recommended: so bad a technique is told in numbers, not drawn to scale
 AXES = {
     "bytes": ("file size (kB)", 1e-3),
     "latency_ms_p50": ("median latency (ms per window)", 1.0),
     "macs": ("MACs per window (thousand)", 1e-3),
 }
+
+
+def trade(rows: pd.DataFrame, ringed: dict[str, str], dataset: str | None = None,
+          link: Callable[[dict], str | None] | None = None, width: float = style.WIDTH) -> Figure:
+    """All files of a dataset in one panel: test WAPE against size (log axis), a colour per technique.
+
+    Filled: selected files of techniques; pale: other levels, narrow and compact networks; grey steps: the front of all of
+    these. Lines: forecasts without a file, and boosting. rows, dataset, link: as of `error_against`; ringed: row_id ->
+    words beside it, controls too; what has no bytes is ringed at the right edge, what has 0 at the left one. width: inches.
+    """
+    rows, _ = _of(own(rows), dataset, link, ringed)
+    rows = rows.assign(kb=number(rows, "bytes") / 1000, kind=text(rows, "technique"), id=text(rows, "row_id"))
+    rows = rows[rows.y.notna()]
+    points = rows[rows.kb > 0]
+    points = points.assign(told=_is_told(points) | points.id.isin(ringed))
+    if points.empty:
+        return style.says("no file yet")
+    low, high = points.kb.min() / 1.6, points.kb.max() * 1.6
+    rings = rows[rows.id.isin(ringed)]
+    rings = rings.assign(x=rings.kb.fillna(high / 1.2).clip(lower=low * 1.2), words=rings.id.map(ringed))
+    boosting = (rows.model == "boosting") & (text(rows, "variant") == "")
+    flat = rows[(text(rows, "role") == "naive") | boosting | rows.id.isin(ringed) & rows.kb.isna()]
+    names = flat.model.where(flat.kind == "classical", flat.kind + " of " + flat.model)
+    lines = flat.y.groupby(names).mean().to_dict()
+    steps = front(points, None)
+    figure, (ax,) = blank(4.4)
+    figure.set_figwidth(width)
+    best = points[points.told].groupby("kind").y.min()  # of each technique something is to be seen
+    wanted = pd.concat([rings.y, best[best < FAR * (rings.y if len(rings) else best).max()]])
+    bottom, top = _limits(wanted, wanted, lines)
+    ax.set(xscale="log", xlim=(low, high), xlabel=AXES["bytes"][0], ylabel="test WAPE")
+    over = int((points.y > top).sum())
+    _lines(ax, lines, bottom, top, [f"{over} file" + "s" * (over > 1)] * (over > 0))
+    ax.plot([*steps.kb, high], [*steps.y, *steps.y.tail(1)], drawstyle="steps-post", color=look("width")[0], zorder=2)
+    kinds = _dots(ax, points)
+    ax.scatter(rings.x, rings.y, s=110, facecolors="none", edgecolors=style.INK, linewidths=1.3, zorder=5)
+    plain_log(ax.xaxis)
+    percent_axis(ax.yaxis)
+    _legend(figure, kinds, {}, "pale: others", round(4 * width / style.WIDTH))
+    _name_lines(ax, {name: value for name, value in lines.items() if bottom < value < top})
+    seen = points[points.y < top]
+    _name_points(ax, rings.x, rings.y, rings.words, 6.0, avoid=(seen.kb, seen.y), lines=list(lines.values()))
+    return figure
+
+
+def _is_told(points: pd.DataFrame) -> pd.Series:
+    """Files that page 1 shows in full colour: selected ones of techniques, deep networks, and those without a network."""
+    plain = points.kind.isin(["width", "dense"])
+    return number(points, "selected").gt(0) & ~plain | points.kind.isin(["dense", "classical"]) & ~is_compact(points)
+
+
+def _dots(axes, points: pd.DataFrame) -> list[str]:
+    """Files as points, a group per kind: those to tell of filled, others pale. Returns the kinds that are there."""
+    kind = points.kind.mask(points.kind.isin(["width", "dense"]) & is_compact(points), "compact")
+    for name, mine in points.groupby(kind):
+        colour, marker = look(name)
+        for some, size, alpha in ((mine[~mine.told], 9, 0.3), (mine[mine.told], 24, 0.95)):
+            dots = axes.scatter(some.kb, some.y, s=size, color=colour, marker=marker, alpha=alpha, linewidths=0,
+                                zorder=3 + (size > 9))
+            dots.set_urls(list(some.url))
+    return sorted(set(kind), key=lambda k: (k in style.ROLES, k))
 
 
 def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = None,
@@ -64,10 +127,13 @@ def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = No
     return figure
 
 
-def _of(rows: pd.DataFrame, dataset: str | None, link) -> tuple[pd.DataFrame, dict[str, float]]:
-    """A dataset's rows, but for controls, with y (test WAPE) and url; and the forecasts that are drawn as lines."""
+def _of(rows: pd.DataFrame, dataset: str | None, link, kept=()) -> tuple[pd.DataFrame, dict[str, float]]:
+    """A dataset's rows with y (test WAPE) and url, and the forecasts that are drawn as lines. Of controls only those that
+    are on the front, trained longer, and those to keep (row_ids)."""
     rows = rows if dataset is None else rows[text(rows, "dataset") == dataset]
-    rows = rows[(text(rows, "role") != "control") & (text(rows, "technique") != PUBLISHED)]
+    longer = (text(rows, "control") == LONGER) & ((text(rows, "technique") == "width") | is_compact(rows))
+    shown = (text(rows, "role") != "control") | longer | text(rows, "row_id").isin(list(kept))
+    rows = rows[shown & (text(rows, "technique") != PUBLISHED)]
     rows = rows.assign(y=number(rows, "test_wape")).reset_index(drop=True)
     rows["url"] = pd.Series([link(row) if link else None for row in rows.to_dict("records")], rows.index, object)
     plain = rows[text(rows, "variant") == ""].groupby("model").y.mean().dropna()  # no further inputs
@@ -94,12 +160,21 @@ def _lines(axes, lines: dict[str, float], bottom: float, top: float, beyond: lis
     """Simple forecasts as horizontal lines between bottom and top; what lies outside is told in the corner."""
     for name, value in lines.items():
         if bottom < value < top:
-            axes.axhline(value, color=look(name)[0], linewidth=1, linestyle=DASHES[name], zorder=1)
+            axes.axhline(value, **_line(name), linewidth=1, zorder=1)
     above = [f"{called(k)} {100 * v:.1f} %" for k, v in lines.items() if v >= top] + beyond
     beneath = [f"{called(k)} {100 * v:.1f} %" for k, v in lines.items() if v <= bottom]
     told = "; ".join(f"{word}: {', '.join(names)}" for word, names in (("above", above), ("below", beneath)) if names)
+    place = axes.get_subplotspec()
+    share = len(place.colspan) / place.get_gridspec().ncols  # of the figure's width; the title stands there, too
+    told = textwrap.fill(told, int(14 * axes.figure.get_figwidth() * share) - len(axes.get_title("left")))
     axes.text(1, 1.02, told, ha="right", va="bottom", transform=axes.transAxes, fontsize=7.5, color=FAINT)
     axes.set_ylim(bottom, top)
+
+
+def _line(name: str) -> dict:
+    """Colour and dashes of a forecast that is drawn as a line; what has none of its own looks like the naive one."""
+    name = name if name in DASHES else "naive"
+    return {"color": look(name)[0], "linestyle": DASHES[name]}
 
 
 def _limits(y: pd.Series, wanted: pd.Series, lines: dict[str, float]) -> tuple[float, float]:
@@ -114,16 +189,18 @@ def _limits(y: pd.Series, wanted: pd.Series, lines: dict[str, float]) -> tuple[f
     return low - 0.12 * (high - low or low), high + 0.16 * (high - low or high)
 
 
-def _legend(figure: Figure, kinds: list[str], lines: dict[str, float]) -> None:
+def _legend(figure: Figure, kinds: list[str], lines: dict[str, float], others: str = "hollow: other levels",
+            columns: int = 4) -> None:
     """One legend under all panels: what a colour, a filled point and a line mean."""
     dot = {"linestyle": "", "marker": "o", "color": FAINT}
     words = {"width": "trained narrow (front)", "compact": "compact network (front)"}
     handles = [Line2D([], [], linestyle="-" if k == "width" else "", color=look(k)[0], marker=look(k)[1], markersize=5,
                       linewidth=1.1, label=words.get(k, called(k))) for k in kinds]
     handles += [Line2D([], [], color=look(k)[0], linestyle=DASHES[k], linewidth=1, label=called(k)) for k in lines]
+    hollow = {"alpha": 0.35} if others.startswith("pale") else {"markerfacecolor": "none"}
     handles += [Line2D([], [], **dot, markersize=5, label="filled: selected"),
-                Line2D([], [], **dot, markersize=4.5, markerfacecolor="none", label="hollow: other levels")]
-    style.legend(figure, handles, handlelength=2.2)
+                Line2D([], [], **dot, markersize=4.5, **hollow, label=others)]
+    style.legend(figure, handles, columns, handlelength=2.2)
 
 
 def bubbles(rows: pd.DataFrame, dataset: str | None = None, link: Callable[[dict], str | None] | None = None) -> Figure:
@@ -170,13 +247,14 @@ def _name_lines(axes, lines: dict[str, float]) -> None:
         at = axes.transData.transform((axes.get_xlim()[1], value))[1] * scale
         before = max(at, before + 9)
         axes.annotate(called(name), (1, value), xycoords=("axes fraction", "data"), xytext=(4, before - at),
-                      textcoords="offset points", va="center", fontsize=7.5, color=look(name)[0])
+                      textcoords="offset points", va="center", fontsize=7.5, color=_line(name)["color"])
 
 
-def _name_points(axes, x, y, names, radii=3.0) -> None:
+def _name_points(axes, x, y, names, radii=3.0, avoid=((), ()), lines=()) -> None:
     """A name beside each point (radii in points), at the place around it that hides least; a hairline if that is far.
 
     Places are tried in turn, the crowded points first; what a place covers (names, points, the frame) is its cost.
+    avoid: (x, y) of further points; lines: heights of horizontal lines, which no name should be written on.
     """
     axes.figure.draw_without_rendering()
     x, y, names, scale = list(x), list(y), list(names), 72 / axes.figure.dpi
@@ -184,6 +262,9 @@ def _name_points(axes, x, y, names, radii=3.0) -> None:
     radii = np.broadcast_to(radii, len(spots))
     low, high = (np.array(end) * scale for end in (axes.bbox.min, axes.bbox.max))
     discs = np.hstack([spots - 0.9 * radii[:, None], spots + 0.9 * radii[:, None]])
+    dots = axes.transData.transform(np.column_stack(avoid)) * scale if len(avoid[0]) else np.empty((0, 2))
+    rules = axes.transData.transform([(1, value) for value in lines])[:, 1] * scale if len(lines) else []
+    discs = np.vstack([discs, np.hstack([dots - 2, dots + 2]), *([low[0], y - 1, high[0], y + 1] for y in rules)])
     taken = np.empty((0, 4))
     crowd = np.hypot(*(spots[:, None] - spots[None]).T).sum(0) if len(spots) else []
     angles, gaps = np.deg2rad([0, 180, 90, 270, 35, 145, 215, 325]), np.repeat([2, 8, 15, 23, 32], 8)[:, None]

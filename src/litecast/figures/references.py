@@ -4,15 +4,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from litecast.figures.style import BOX, DASHED, FAINT, INK, PALETTE, look, named_rows, says
+from litecast.figures.style import BOX, DASHED, FAINT, INK, PALETTE, TALLEST, look, named_rows, says
 from litecast.results.rows import number, text
+
+MOST_ROWS = int((TALLEST - 0.85) / 0.2)  # named rows that fit a page
 
 
 def forest(comparisons: pd.DataFrame, margins: tuple[float, ...] = (0.01, 0.02, 0.05), link=None) -> Figure:
     """Relative difference in WAPE of each row against its reference, with both one-sided 95 % interval ends.
 
-    comparisons: one line per row and margin (comparisons.csv; delta, low, high as fractions of the reference's WAPE);
-    only the first line of a row is drawn. Colours tell techniques if a column `technique` is there.
+    comparisons: lines of comparisons.csv at one margin (delta, low, high as fractions of the reference's WAPE); only the
+    first of a row is drawn. Colours tell techniques if a column `technique` is there; points are hollow where the
+    verdict, which is adjusted for all rows, is neither within nor worse.
     """
     lines = comparisons.drop_duplicates("row").reset_index(drop=True)
     if lines.empty:
@@ -20,12 +23,15 @@ def forest(comparisons: pd.DataFrame, margins: tuple[float, ...] = (0.01, 0.02, 
     names = text(lines, "label").where(text(lines, "label") != "", text(lines, "row"))
     figure, ax = named_rows(names)
     middle, low, high = (100 * number(lines, c).to_numpy() for c in ("delta", "low", "high"))
+    decided = text(lines, "verdict").isin(["within", "worse"])
     # wide enough for most, but never so wide that the margins are lost: what lies beyond is told in numbers
     reach = np.clip(np.nan_to_num(1.6 * np.nanquantile(np.abs(middle), 0.9)), 150 * max(margins), 600 * max(margins))
     for i, technique in enumerate(text(lines, "technique")):
         colour, marker = look(technique or "dense")
         ax.plot([max(low[i], -reach), min(high[i], reach)], [i, i], color=colour, linewidth=1.3, zorder=2)
-        point = ax.scatter([np.clip(middle[i], -reach, reach)], [i], color=colour, marker=marker, s=24, zorder=3)
+        face = colour if decided[i] else "white"
+        point = ax.scatter([np.clip(middle[i], -reach, reach)], [i], edgecolors=colour, facecolors=face, marker=marker,
+                           s=24, zorder=3)
         point.set_urls([link(lines.loc[i].to_dict()) if link else None])
         if abs(middle[i]) > reach:
             side = 1 if middle[i] > 0 else -1

@@ -59,6 +59,7 @@ _STYLE = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
     "grid.color": "#e4e4e4", "grid.linewidth": 0.6, "lines.linewidth": 1.4, "figure.dpi": 100, "savefig.dpi": 110,
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # names are somebody's own: a $ in one is a dollar, not the beginning of a formula
     "svg.fonttype": "path", "svg.hashsalt": "litecast",  # the same glyphs and ids on every machine
 }  # fmt: skip
 
@@ -81,6 +82,16 @@ def looks(names) -> dict[str, tuple]:
 def called(name: str) -> str:
     """A technique or chain in words: 'channel_pruning+int8' -> 'channel pruning + int8'."""
     return name.replace("_", " ").replace("+", " + ")
+
+
+def own(name, most: int = 40) -> str:
+    """Somebody's own name (a series', a dataset's) as a figure shows it: one line, cut where it is longer than `most`.
+
+    The blank before an underscore is for matplotlib, which hides such names from legends.
+    """
+    words = " ".join(str(name).split())
+    words = words if len(words) <= most else f"{words[: most - 1]}…"
+    return f" {words}" if words.startswith("_") else words
 
 
 def share(level: str) -> str:

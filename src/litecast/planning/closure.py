@@ -35,7 +35,8 @@ def closure(notebook: Path, params: dict) -> list[Path]:
 
 def digest(notebook: Path, files: list[Path]) -> str:
     """sha256 over the notebook's cells and the bytes of its closure. Outputs and counters of cells do not matter."""
-    return hashed([_cells(notebook), [[str(path.relative_to(paths.ROOT)), sha256(path)] for path in files]])
+    made_of = [[str(path.relative_to(paths.ROOT)), _sha256(*_as_it_is(path))] for path in files]
+    return hashed([_cells(notebook), made_of])
 
 
 def parameters(notebook: Path) -> set[str]:
@@ -79,8 +80,27 @@ def _targets(root: Path, dotted: str) -> tuple[set[Path], str]:
     return files, here.name
 
 
+def _as_it_is(path: Path) -> tuple[Path, int, int]:
+    """A file with its date and size: what is read of it holds for these, so a plan reads each file once."""
+    try:
+        at = path.stat()
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}") from error
+    return path, at.st_mtime_ns, at.st_size
+
+
+@cache
+def _sha256(path: Path, date: int, size: int) -> str:
+    return sha256(path)
+
+
 def _imported(path: Path) -> frozenset[str]:
     """Dotted names that a notebook or a package file imports; none of any other file."""
+    return _imported_by(*_as_it_is(path))
+
+
+@cache
+def _imported_by(path: Path, date: int, size: int) -> frozenset[str]:
     if path.suffix == ".ipynb":
         code = "\n".join(source for kind, source, _ in _cells(path) if kind == "code")
         return _imports(re.sub(r"^\s*[%!].*$", "", code, flags=re.M), ())  # no magics

@@ -92,8 +92,8 @@ def load(path: str | Path, files: dict[str, str] | None = None) -> Study:
     return study
 
 
-def expand(study: Study, lock: dict[str, dict]) -> Plan:
-    """Expand a study over what could be had.
+def expand(study: Study, lock: dict[str, dict], notes: list[str] = ()) -> Plan:
+    """Expand a study over what could be had. notes: what else is to be said.
 
     lock: dataset asked for -> entry of data.lock (litecast.data.resolve). A dataset that fell back is planned under the
     fallback's name, equal runs merge; one that cannot be had is noted and its runs are not planned.
@@ -107,7 +107,8 @@ def expand(study: Study, lock: dict[str, dict]) -> Plan:
     stood_in = [f"{asked} cannot be had ({lock[asked].get('reason', 'no reason given')}): {name} stands in for it"
                 for asked, name in names.items() if asked != name]
     runs = sorted(book.runs.values(), key=lambda run: run.stage)
-    made = Plan(study.name, study.title, runs, list(dict.fromkeys(gone + stood_in + book.notes)), lock)
+    made = Plan(study.name, study.title, runs, list(dict.fromkeys([*notes, *gone, *stood_in, *book.notes])),
+                lock)
     _digests(made)
     return made
 
@@ -181,14 +182,18 @@ class _Book:
             self._add(block, "published", {"dataset": dataset, "seed": seed}, asked)
 
     def model(self, block: Block, dataset: str, model: str) -> None:
-        """The first seed sweeps the widths; the others take the width it chose, so they wait for it."""
+        """The first seed sweeps the widths; the others take the width it chose, so they wait for it. Several seeds make
+        an ensemble."""
         widths = block.widths.get(model, list(self.house.models[model]["WIDTHS"]))
-        for seed in block.seeds or self.study.seeds:
+        stage, seeds = self.house.stage(model), block.seeds or self.study.seeds
+        for seed in seeds:
             keys = {"dataset": dataset, "model": model, "seed": seed}
             first = self._first.setdefault((dataset, model), seed)
-            stage = self.house.stage(model)
             needs = [] if seed == first else [self._id(stage, keys | {"seed": first})]
             self._add(block, stage, keys, {"widths": widths, "sweep_seed": first}, needs)
+        if len(seeds) > 1:
+            keys = {"dataset": dataset, "model": model}
+            self._add(block, "ensemble", keys, {"seeds": seeds}, [self._id(stage, keys | {"seed": s}) for s in seeds])
 
     def technique(self, block: Block, dataset: str, name: str) -> None:
         wish, offered = block.techniques[name], self.house.techniques[name]
@@ -248,11 +253,12 @@ class _Book:
         self._add(block, technique, keys, asked | {"route": before, "teachers": teachers}, list(dict.fromkeys(needs)))
 
     def late(self) -> None:
-        """Timing per dataset and model, comparison and report per study: they wait for all, done or not."""
+        """Timing per dataset (what is compared is timed in one round), comparison and report per study: they wait for
+        all, done or not."""
         early = list(self.runs.values())
-        for dataset, model in dict.fromkeys((r.keys["dataset"], r.keys["model"]) for r in early if "model" in r.keys):
-            keys = {"dataset": dataset, "model": model}
-            self._add(None, "timing", keys, needs=[r.id for r in early if keys.items() <= r.keys.items()])
+        for dataset in dict.fromkeys(run.keys["dataset"] for run in early if "model" in run.keys):
+            needs = [run.id for run in early if run.keys["dataset"] == dataset]
+            self._add(None, "timing", {"dataset": dataset}, needs=needs)
         for stage in LATE[1:]:
             self._add(None, stage, {}, needs=list(self.runs))
 

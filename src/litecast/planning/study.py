@@ -1,5 +1,6 @@
 """What a study file may say: its keys, and the models, techniques, levels and datasets that the house offers."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ Words = Annotated[list[str], *Some]
 Seeds = Annotated[list[NonNegativeInt], *Some]
 Widths = Annotated[list[PositiveInt], *Some]
 Level = int | float | str
+PASSES, BATCH = 5, 64  # of a training over own data, at most; windows of a batch that it may shrink to
+BRIEF = {"doublings": 0, "longest": 2}  # what else is shorter then: no wider networks than asked for, a shorter front
+FEW_WINDOWS = 200  # train windows (of one series) below which a deep network is not worth fitting
+LONGEST_NAME = 80  # bytes of an own dataset's name, which stands in folders beside other words
 
 
 class Limits(BaseModel, extra="forbid", frozen=True):
@@ -33,6 +38,8 @@ class Limits(BaseModel, extra="forbid", frozen=True):
     steps: PositiveInt | None = None
     extra_steps: PositiveInt | None = None
     retrain_steps: PositiveInt | None = None
+    doublings: NonNegativeInt | None = None
+    longest: PositiveInt | None = None
     batch: PositiveInt | None = None
     lr: float | None = Field(None, gt=0)
     train_windows: NonNegativeInt | None = None
@@ -161,14 +168,52 @@ def checked(path: Path, files: dict[str, str] | None = None) -> Study:
     """A study file, read and checked whole; files replace its datasets. Raises StudyError, a line per broken rule."""
     study = _parsed(path)
     problems = [] if study.name == path.stem else [f"name: '{study.name}' must be the file's name, '{path.stem}'"]
-    if files:
-        blocks = [block.model_copy(update={"datasets": list(files)}) for block in study.blocks]
-        name = "-".join([study.name, *files])
-        study = study.model_copy(update={"name": name, "blocks": blocks, "files": files})
+    study = _own(study, files) if files else study
     problems += _check(study, Catalogue.read())
     if problems:
         raise StudyError(_listed(path, problems))
     return study
+
+
+def _own(study: Study, files: dict[str, str]) -> Study:
+    """The study on own files in place of its datasets. Seeds that a block adds are for the datasets that it names."""
+    def block(old: Block) -> Block:
+        asked = {name: wish.model_copy(update={"seeds": [seed for seed in wish.seeds if seed in study.seeds]})
+                 for name, wish in old.techniques.items()}  # fmt: skip
+        return old.model_copy(update={"datasets": list(files), "seeds": [], "techniques": asked})
+
+    return study.model_copy(update={"name": "-".join([study.name, *files]), "files": files,
+                                    "blocks": [block(old) for old in study.blocks]})  # fmt: skip
+
+
+def budget(study: Study, block: Block) -> dict:
+    """What a block may spend: its own limits, and those of the study where it has none."""
+    return study.budget.model_dump(exclude_none=True) | block.budget.model_dump(exclude_none=True)
+
+
+def sized(study: Study, windows: int) -> Study:
+    """The study with budgets for as many train windows (of all series): a training draws none more than PASSES times.
+
+    Batches shrink first, to no fewer than BATCH windows, since more steps of small ones learn more for the same
+    products; then steps, those of retrainings and controls in proportion, and BRIEF. What is small enough stays as it
+    is.
+    """
+    blocks = []
+    for block in study.blocks:
+        asked = budget(study, block)
+        blocks.append(block.model_copy(update={"budget": Limits(**asked | _fewer(asked, PASSES * windows))}))
+    return study.model_copy(update={"blocks": blocks})
+
+
+def _fewer(asked: dict, draws: int) -> dict:
+    """What changes in a budget so that a training of `steps` x `batch` windows draws at most so many."""
+    steps, batch = asked.get("steps"), asked.get("batch")
+    if not steps or not batch or steps * batch <= draws:
+        return {}
+    smaller = max(min(batch, BATCH), draws // steps)
+    share = min(1.0, draws / (steps * smaller))
+    counts = {key: asked[key] for key in ("steps", "extra_steps", "retrain_steps") if key in asked}
+    return {"batch": smaller} | BRIEF | {key: max(1, round(count * share)) for key, count in counts.items()}
 
 
 class _Loader(yaml.SafeLoader):
@@ -230,6 +275,8 @@ def _check(study: Study, house: Catalogue) -> list[str]:
                 for name in dict.fromkeys(names) if names.count(name) > 1]
     problems += [f"files: '{name}' is the name of a public or sample dataset; give yours another"
                  for name in study.files if name in house.datasets]
+    problems += [f"files: '{name}' names folders: letters, digits, - and _ only, at most {LONGEST_NAME} bytes"
+                 for name in study.files if not re.fullmatch(r"[\w-]+", name) or len(name.encode()) > LONGEST_NAME]
     return problems + [problem for block in study.blocks for problem in _check_block(study, block, house)]
 
 

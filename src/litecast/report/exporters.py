@@ -28,7 +28,7 @@ from litecast.paths import ROOT
 from litecast.report.shown import MARK, formula, markdown
 
 TEMPLATES = ROOT / "reports" / "templates"
-UNBROKEN = 30  # lines of a table that stays on one page
+UNBROKEN = 16  # lines of a table that stays on one page
 
 
 def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.NotebookNode, dict[str, str]]:
@@ -45,16 +45,19 @@ def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.Noteb
     return nb, files
 
 
-def _as_html(data, number, files, kind, caption) -> dict[str, str]:
+def _as_html(data, number, files, kind, caption, narrow="") -> dict[str, str]:
     head = f"<figcaption><b>{kind.capitalize()} {number}.</b> {markdown(caption, inline=True)}</figcaption>"
     if kind == "table":
         body = f'{head}<div class="scroll">{data["text/html"]}</div>'
     else:
-        body = inline_svg(data["image/svg+xml"], f"fig{number}-", caption) + head
+        body = inline_svg(data["image/svg+xml"], f"fig{number}-", caption)
+        if narrow:
+            body = f'<div class="wide">{body}</div><div class="narrow">{inline_svg(narrow, f"fig{number}n-", caption)}</div>'
+        body += head
     return {"text/html": f'<figure class="{kind}" id="{kind}-{number}">{body}</figure>'}
 
 
-def _as_markdown(data, number, files, kind, caption) -> dict[str, str]:
+def _as_markdown(data, number, files, kind, caption, narrow="") -> dict[str, str]:
     if kind == "table":
         text = f"\n{data['text/markdown']}\n\n: {caption}\n"
         if text.count("\n") <= UNBROKEN:
@@ -151,8 +154,8 @@ def _with_contents(page: str) -> str:
 
 def _source(text: str) -> str:
     """Typst source of the report's Markdown. Raises RunError with pandoc's message."""
-    # a page for title and contents, a page for the first section
-    text = text.replace("\n## ", "\n```{=typst}\n#pagebreak(weak: true)\n```\n\n## ", 2)
+    # page 1 is what stands before the first section; from there on figures go where there is room for them
+    text = text.replace("\n## ", "\n```{=typst}\n#pagebreak(weak: true)\n#listed\n#show: floating\n```\n\n## ", 1)
     options = ["--standalone", f"--template={TEMPLATES / 'report.typ'}", "--shift-heading-level-by=-1",
                "--columns=100000", "--wrap=none"]  # a wide column count: tables without guessed widths
     kind = "markdown-smart-citations-raw_html-example_lists-fancy_lists+lists_without_preceding_blankline"
@@ -160,8 +163,8 @@ def _source(text: str) -> str:
         source = pypandoc.convert_text(text, "typst", format=kind, extra_args=options, verify_format=False)
     except (RuntimeError, OSError) as error:
         raise RunError(f"report: pandoc could not turn the notebook into Typst source: {error}") from error
-    source = re.sub(r"^((?:[A-Z]|#strong)[^\n]*)\n\n(?=#figure\(|#block)", r"#block(sticky: true)[\1]\n\n", source,
-                    flags=re.MULTILINE)  # a sentence stays with the figure it introduces
+    source = re.sub(r"^((?:[A-Z]|#strong)[^\n]*)\n\n(?=#figure\(\n|#block)", r"#block(sticky: true)[\1]\n\n", source,
+                    flags=re.MULTILINE)  # a sentence stays with the table it introduces
     return source.replace("align(center)[#table(", "align(left)[#table(")
 
 

@@ -1,29 +1,53 @@
 """The pages of a report: paragraphs, tables and figures, from facts and the words for them."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pandas as pd
 from IPython.display import Markdown
 
 from litecast.figures import data, forecasts, fronts, references, sweeps
 from litecast.report import words
-from litecast.report.facts import Facts, paragraphs, tables
+from litecast.report.facts import Facts, counts, paragraphs, tables
 from litecast.report.shown import Shown, figure, run_link
 from litecast.report.shown import table as laid_out
 from litecast.results import statistics
 
 
+NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
+FEWEST = 3  # networks of which a picture says more than their table
+
+
 def told(made: Facts, paragraph: str) -> Markdown:
-    """A paragraph, by its name: overview, findings, failures, data_notes, limits, notes."""
+    """A paragraph, by its name: answer, overview, findings, failures, data_notes, limits, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
 
 
 def table(made: Facts, name: str) -> Shown | Markdown:
-    """A table, by its name: headline, data, widths, verdicts, recommendation, unfinished, artefacts, provenance.
+    """A table, by its name: answer, headline, standing, data, widths, verdicts, recommendation, regrets, foresight,
+    unfinished, artefacts, provenance.
 
     One that has no line and for which there are other words gives these.
     """
-    return _table(name, getattr(tables, name)(made), runtime=made.runtime, planned=len(made.runs))
+    about = {"dataset": made.main, "runtime": made.runtime, "planned": len(made.runs)}
+    return _table(name, getattr(tables, name)(made), timed=bool((made.files.ms > 0).any()), **about)
+
+
+def answer(made: Facts) -> Iterator[Shown | Markdown]:
+    """Page 1, the answer: a paragraph, error against size, and which file to use."""
+    yield told(made, "answer")
+    lines = tables.answer(made)
+    if len(lines):
+        draw = partial(fronts.trade, made.files, _rings(lines), made.main, _linked)
+        yield figure(draw(), words.phrase("captions", "trade", dataset=made.main), narrow=draw(width=NARROW))
+        yield table(made, "answer")
+
+
+def _rings(lines: pd.DataFrame) -> dict[str, str]:
+    """row_id -> the budgets whose file it is, in words."""
+    named = lines[lines.instead == ""].groupby("row_id", sort=False)
+    return {name: words.phrase("labels", "ring", budgets=list(mine.budget), **mine.iloc[0].drop("budget"))
+            for name, mine in named}
 
 
 def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
@@ -35,8 +59,19 @@ def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
 
 def _figure(draw: Callable, *given, linked: bool = False, **about) -> Shown:
     """What a function of `figures` draws, under the caption that goes by its name; linked: points lead to runs."""
-    options = {"link": lambda row: run_link(row.get("run"))} if linked else {}
+    options = {"link": _linked} if linked else {}
     return figure(draw(*given, **options), words.phrase("captions", draw.__name__, **about))
+
+
+def standing(made: Facts) -> Iterator[Shown | Markdown]:
+    """All datasets side by side, where there are several, and their networks against simple forecasts."""
+    if len(made.datasets) > 1:
+        yield table(made, "headline")
+    yield table(made, "standing")
+
+
+def _linked(row: dict) -> str | None:
+    return run_link(row.get("run"))
 
 
 def splits(made: Facts) -> Shown | Markdown:
@@ -48,7 +83,7 @@ def splits(made: Facts) -> Shown | Markdown:
 def baselines(made: Facts) -> Iterator[Shown]:
     """All forecasters before compression, for each dataset: error against arithmetic, and a table, the naive first."""
     for dataset, files in tables.baselines(made):
-        if (files.macs > 0).any():
+        if files.model[(files.technique == "dense") & (files.macs > 0)].nunique() >= FEWEST:
             yield _figure(fronts.bubbles, files[files.control == ""], linked=True, dataset=dataset)
         yield _table("baselines", files, dataset=dataset)
 
@@ -82,22 +117,22 @@ def profiles(made: Facts) -> Iterator[Shown]:
 
 
 def section(made: Facts, technique: str) -> Iterator[Shown | Markdown]:
-    """Everything the report shows of one technique or chain: its finding, levels, selected files and controls."""
+    """Everything the report shows of one technique or chain: its finding, levels on the dataset of page 1 (else there
+    would be a picture of each on each), selected files and controls."""
     yield words.told("technique", paragraphs.technique(made, technique))
-    files = made.files[made.files.technique.isin([technique, "dense"])]
-    for dataset, mine in files.groupby("dataset"):
-        if mine[mine.role == "compressed"].groupby("model")["level"].nunique().max() > 1:
-            yield _figure(sweeps.level_curve, mine, technique=technique, dataset=dataset)
+    mine = made.files[made.files.technique.isin([technique, "dense"]) & (made.files.dataset == made.main)]
+    if mine[mine.role == "compressed"].groupby("model")["level"].nunique().max() > 1:
+        yield _figure(sweeps.level_curve, mine, technique=technique, dataset=made.main)
     yield _table("selected", tables.selected(made, technique), technique=technique, runtime=made.runtime)
-    controls = paragraphs.controls(made, technique)
+    controls = counts.controls(made, technique)
     if len(controls):
         yield _table("controls", controls, technique=technique, controls=sorted(set(controls.control)))
 
 
 def error_fronts(made: Facts) -> Iterator[Shown]:
-    """Error against size, and against time where it was measured, for each dataset."""
-    files, timed = made.files[made.files.control == ""], tables.timed(made)
-    for dataset in made.datasets:
+    """Error against size, and against time where it was measured, for each dataset on which anything was compressed."""
+    files, timed = made.files, tables.timed(made)
+    for dataset in sorted(set(files.dataset[files.technique.isin(made.techniques)])):
         about = {"linked": True, "dataset": dataset, "skilled": dataset in made.skilled, "runtime": made.runtime}
         mine, times = files[files.dataset == dataset], timed[timed.dataset == dataset]
         if (mine.bytes > 0).any():
@@ -114,4 +149,6 @@ def forest(made: Facts) -> Iterator[Shown | Markdown]:
     if lines.empty:
         yield Markdown(words.phrase("instead", "forest"))
     for dataset, mine in lines.sort_values(["technique", "model", "label"]).groupby("dataset"):
-        yield _figure(references.forest, mine, statistics.MARGINS, linked=True, dataset=dataset)
+        for start in range(0, len(mine), references.MOST_ROWS):
+            part = mine.iloc[start : start + references.MOST_ROWS]
+            yield _figure(references.forest, part, statistics.MARGINS, linked=True, dataset=dataset)

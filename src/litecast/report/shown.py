@@ -24,17 +24,18 @@ def run_link(run: str) -> str | None:
 class Shown:
     """An output in several formats, marked with the caption under which the exporters number it."""
 
-    def __init__(self, kind: str, caption: str, data: dict[str, str]):
-        self.data, self.mark = data, {"kind": kind, "caption": caption}
+    def __init__(self, kind: str, caption: str, data: dict[str, str], **more):
+        self.data, self.mark = data, {"kind": kind, "caption": caption, **more}
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return self.data, {MARK: self.mark}
 
 
-def figure(fig: Figure, caption: str) -> Shown:
-    """A matplotlib figure as SVG under a numbered caption (Markdown)."""
+def figure(fig: Figure, caption: str, narrow: Figure | None = None) -> Shown:
+    """A matplotlib figure as SVG under a numbered caption (Markdown); narrow: what a telephone shows in its place."""
     use()
-    return Shown("figure", caption, {"image/svg+xml": svg(fig), "text/plain": caption})
+    more = {"narrow": svg(narrow)} if narrow else {}
+    return Shown("figure", caption, {"image/svg+xml": svg(fig), "text/plain": caption}, **more)
 
 
 def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None) -> Shown:

@@ -14,13 +14,22 @@ GROUP = ["dataset", "model", "technique", "variant", "runtime"]  # one level of 
 TOLERANCE = 0.01  # a level may lose this share of validation WAPE against its reference
 NEAR_WIDTH = 0.01  # the chosen width may lose this share against the best of its sweep
 NEAR_BEST = 0.02  # the headline file may lose this share against the best forecaster of any size
-BUDGETS_KB = (4, 16, 64)  # 1 kB = 1000 bytes
+BUDGETS_KB = (1, 4, 16, 64)  # 1 kB = 1000 bytes
+LONGER = "extra_epochs"  # control: the same network trained on, for what compressing it would have cost
+ORACLE = "oracle"  # control that knows the future: it stands in no ranking
 PUBLISHED = "published"  # technique of rows made by a paper's protocol: they stand in its table and in no ranking
 
 
-def is_dense(rows: pd.DataFrame) -> pd.Series:
-    """Rows of a trained, uncompressed forecaster at its chosen width (ARIMA too, in a class of its own)."""
-    return (rows.role == "dense") & ~rows.technique.isin(["width", PUBLISHED]) & (rows.control == "")
+def is_dense(rows: pd.DataFrame, control: str = "") -> pd.Series:
+    """Rows of a trained, uncompressed forecaster at its chosen width (ARIMA too, in a class of its own), or of one of
+    its controls."""
+    role = "control" if control else "dense"
+    return (rows.role == role) & ~rows.technique.isin(["width", PUBLISHED]) & (rows.control == control)
+
+
+def is_free(rows: pd.DataFrame) -> pd.Series:
+    """Rows of forecasts that take no file at all, as the last value: what every choice has to beat."""
+    return (rows.role == "naive") & (rows.bytes == 0)
 
 
 def is_valid(rows: pd.DataFrame) -> pd.Series:
@@ -53,7 +62,7 @@ def reference(rows: pd.DataFrame) -> pd.Series:
     usable = usable[(usable.technique != "classical") | (usable.variant == "")]  # weather: none for the plain one
     key = ["dataset", "model", "seed"]
     dense, longer = (part.drop_duplicates(key).set_index(key)[["row_id", "val_wape"]]
-                     for part in (usable[is_dense(usable)], usable[usable.control == "extra_epochs"]))
+                     for part in (usable[is_dense(usable)], usable[is_dense(usable, LONGER)]))
     both = dense.join(longer.add_suffix("_longer"), how="inner")
     mean = both.groupby(key[:2])[["val_wape", "val_wape_longer"]].transform("mean")
     chosen = dense.row_id.to_dict() | both.row_id_longer[mean.val_wape_longer < mean.val_wape].to_dict()
@@ -107,10 +116,10 @@ def smallest(rows: list[dict], size: str = "level") -> dict:
 
 
 def has_skill(rows: pd.DataFrame) -> pd.Series:
-    """(dataset, model) -> bool: dense beats the seasonal naive forecast on validation and on test, means over seeds.
-    Where it does not there is no skill to lose: such rows are flagged and leave every ranking."""
+    """(dataset, model) -> bool: dense beats the seasonal naive forecast on validation, means over seeds. Where it does
+    not there is no skill to lose: such rows are flagged and leave every ranking."""
     dense = own(rows[is_dense(rows) & is_valid(rows)])
-    return (dense.groupby(["dataset", "model"])[["val_skill", "test_skill"]].mean() > 0).all(axis=1)
+    return dense.groupby(["dataset", "model"]).val_skill.mean() > 0
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -136,35 +145,77 @@ def in_one_runtime(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return typed(own(rows).assign(**there)), runtime
 
 
-def headline(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per dataset: the smallest file within 2 % of the best forecaster of any size, and the error at 4, 16 and 64 kB.
+def candidates(rows: pd.DataFrame) -> pd.DataFrame:
+    """What a choice of size may take, means over seeds: every file whatever made it, controls too, free forecasts at 0
+    bytes, and forecasters without a file (ensembles, ARIMA). Not: copies, published tables, what knows the future."""
+    lines = means(own(rows[rows.control != ORACLE]))
+    lines = lines.sort_values("technique", key=lambda names: names != "dense", kind="stable")
+    again = (lines.artefact != "") & lines.duplicated(["dataset", "artefact"])  # dense is one of the widths, too
+    return lines[~again].reset_index(drop=True)
 
-    All are chosen on validation, means over seeds, among all model files of the dataset, longer training included,
-    other controls and copies not; the WAPE is that on test. Columns: dataset, skill, best, best_wape, small, small_kb,
-    small_wape, then wape_4kb, row_4kb, ...; best, small, row_*: row_ids (of the first seed). Without skill: the name.
+
+def within(files: pd.DataFrame, kb: float) -> pd.DataFrame:
+    """The candidates of one dataset that take at most so many kB, the best on validation first, then the smaller."""
+    return files[files.bytes <= 1000 * kb].sort_values(["val_wape", "bytes"], kind="stable")
+
+
+def headline(rows: pd.DataFrame) -> pd.DataFrame:
+    """Per dataset: the smallest file within 2 % of the best forecaster of any size, and the error at 1, 4, 16, 64 kB.
+
+    All are chosen on validation among `candidates`; the WAPE is that on test. A free forecast is what is chosen where
+    nothing beats it. Columns: dataset, skill (has any network some?), best, free (the best without a file), small:
+    row_ids of the first seed; best_wape, free_wape, small_wape, small_kb; then wape_1kb, row_1kb, ...
     """
-    rows, skill = own(rows[rows.technique != PUBLISHED]), has_skill(rows)
-    lines = [_headline(name, group, skill) for name, group in rows.groupby("dataset")]
-    names = ["dataset", "skill", "best", "best_wape", "small", "small_kb", "small_wape"]
+    skill = has_skill(rows)
+    lines = []
+    for name, files in candidates(rows).groupby("dataset"):
+        networks = set(files.model[files.technique == "dense"])
+        picks = {"best": files.sort_values("val_wape"), "free": within(files[is_free(files)], 0),
+                 "small": within(files, np.inf).sort_values("bytes", kind="stable")}
+        best = picks["best"].val_wape.iloc[0]
+        picks["small"] = picks["small"][near(picks["small"].val_wape, best, NEAR_BEST)]
+        line = {"dataset": name, "skill": any(skill.get((name, model), False) for model in networks)}
+        for kind, files_of in picks.items():
+            line |= {kind: pick.row_id for pick in files_of[:1].itertuples()}
+            line |= {f"{kind}_wape": pick.test_wape for pick in files_of[:1].itertuples()}
+        line |= {"small_kb": pick.bytes / 1000 for pick in picks["small"][:1].itertuples()}
+        for kb in BUDGETS_KB:
+            for pick in within(files, kb)[:1].itertuples():
+                line |= {f"wape_{kb}kb": pick.test_wape, f"row_{kb}kb": pick.row_id}
+        lines.append(line)
+    names = ["dataset", "skill", "best", "best_wape", "free", "free_wape", "small", "small_kb", "small_wape"]
     return pd.DataFrame(lines, columns=names + [f"{kind}_{kb}kb" for kb in BUDGETS_KB for kind in ("wape", "row")])
 
 
-def _headline(dataset: str, rows: pd.DataFrame, skill: pd.Series) -> dict:
-    networks = set(rows.model[rows.technique == "dense"])  # without one that has skill there is nothing to compress
-    skilled = {model for (name, model), good in skill.items() if name == dataset and good and model in networks}
-    if not skilled:
-        return {"dataset": dataset, "skill": False}
-    plain = (rows.technique == "classical") | (rows.role == "naive")
-    levels = means(rows[rows.control.isin(["", "extra_epochs"]) & (rows.model.isin(skilled) | plain)])
-    best, files = levels.loc[levels.val_wape.idxmin()], levels.dropna(subset="bytes")
-    line = {"dataset": dataset, "skill": True, "best": best.row_id, "best_wape": best.test_wape}
-    within = files[near(files.val_wape, best.val_wape, NEAR_BEST)].sort_values(["bytes", "val_wape"])
-    for small in within[:1].itertuples():
-        line |= {"small": small.row_id, "small_kb": small.bytes / 1000, "small_wape": small.test_wape}
-    for kb in BUDGETS_KB:
-        for fit in files[files.bytes <= 1000 * kb].sort_values(["val_wape", "bytes"])[:1].itertuples():
-            line |= {f"wape_{kb}kb": fit.test_wape, f"row_{kb}kb": fit.row_id}
-    return line
+def regrets(rows: pd.DataFrame) -> pd.DataFrame:
+    """What choosing on validation costs on test, per dataset and size: the test error of what was chosen against the
+    lowest of all candidates that are no larger.
+
+    Columns: dataset, kb, chosen, val_wape, test_wape, lowest (row_id), lowest_wape, regret, candidates. This one table
+    reads the test column of files that were not chosen: it judges choices, and makes none.
+    """
+    lines = []
+    for name, files in candidates(rows).groupby("dataset"):
+        for kb in BUDGETS_KB:
+            fits = within(files[files.test_wape.notna()], kb)
+            if len(fits):
+                chosen, lowest = fits.iloc[0], fits.loc[fits.test_wape.idxmin()]
+                lines.append([name, kb, chosen.row_id, chosen.val_wape, chosen.test_wape, lowest.row_id,
+                              lowest.test_wape, chosen.test_wape / lowest.test_wape - 1, len(fits)])
+    return pd.DataFrame(lines, columns=["dataset", "kb", "chosen", "val_wape", "test_wape", "lowest", "lowest_wape",
+                                        "regret", "candidates"])  # fmt: skip
+
+
+def foresight(rows: pd.DataFrame) -> pd.DataFrame:
+    """Does validation order files as test does? Rank correlation (Spearman) of both errors over the candidates of each
+    dataset; on all steps, and on ordinary days and public holidays apart. Columns: dataset, files, rho, rho_ordinary,
+    rho_holidays (NaN below three files, or without holidays)."""
+    lines = []
+    for name, files in candidates(rows).groupby("dataset"):
+        rho = {f"rho{kind}": files[f"val_wape{kind}"].corr(files[f"test_wape{kind}"], "spearman", min_periods=3)
+               for kind in ("", "_ordinary", "_holidays")}
+        lines.append({"dataset": name, "files": len(files)} | rho)
+    return pd.DataFrame(lines, columns=["dataset", "files", "rho", "rho_ordinary", "rho_holidays"])
 
 
 @cache
@@ -177,14 +228,16 @@ def is_compact(rows: pd.DataFrame) -> pd.Series:
     return text(rows, "model").map(kinds()) == "compact"
 
 
-def front(rows: pd.DataFrame, model: str, x: str = "bytes") -> pd.DataFrame:
-    """The files a compressed `model` has to beat, by size: its own widths and all compact networks, in any storage.
+def front(rows: pd.DataFrame, model: str | None, x: str = "bytes") -> pd.DataFrame:
+    """The files a compressed `model` has to beat, by size: its own widths, all compact networks, in any storage and
+    also trained for longer, and boosted trees. model None: the widths of every network.
 
     Each is better on validation than all that are no larger. rows: one dataset, means over seeds; x: what counts as
-    size: bytes, macs, or latency_ms_p50 (rows of `in_one_runtime`). Files without it, controls and copies are left out.
+    size: bytes, macs, or latency_ms_p50 (rows of `in_one_runtime`). Files without it and copies are left out.
     """
-    rows = own(rows[(text(rows, "control") == "") & (number(rows, x) > 0)])
-    narrow = (text(rows, "technique") == "width") & (rows.model == model)
-    compact = is_compact(rows) & text(rows, "technique").isin(["width", "dense"])
-    rows = rows[narrow | compact].sort_values([x, "val_wape"])
+    technique = text(rows, "technique")
+    trained = technique.isin(["width", "dense"]) & text(rows, "control").isin(["", LONGER])
+    narrow = trained & ((technique == "width") & ((rows.model == model) | (model is None)) | is_compact(rows))
+    trees = (technique == "classical") & (rows.model == "boosting") & (text(rows, "control") == "")
+    rows = own(rows[(narrow | trees) & (number(rows, x) > 0)]).sort_values([x, "val_wape"])
     return rows[rows.val_wape < rows.val_wape.cummin().shift(fill_value=np.inf)]

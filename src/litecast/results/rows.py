@@ -21,6 +21,7 @@ runtime threads batch latency_ms_p10 latency_ms_p50 latency_ms_p90 latency_ratio
 data_source data_sha256 code_sha256 commit dirty lock_sha256 device cpu runtime_version error
 run
 route teacher_id copy_of precision train_steps
+val_wape_ordinary val_wape_holidays test_wape_ordinary test_wape_holidays
 """.split()
 TEXT = frozenset("""
 study dataset model technique level variant role control row_id parent_id dense_id artefact format runtime data_source

@@ -12,28 +12,38 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 from statsmodels.regression.linear_model import OLS
+from statsmodels.tsa.stattools import acovf
 
 from litecast.results.choice import GROUP, PUBLISHED, has_skill, is_dense, own
 
 MARGINS = (0.01, 0.02, 0.05)  # losses of WAPE that a user may accept
 MARGIN = 0.02  # the one of them that sentences speak of
-PROVEN = 0.05  # adjusted p below which a forecaster is called better than another
+PROVEN = 0.05  # adjusted p below which anything is said of two forecasters
 LEVEL, POWER = 0.95, 0.80
+FEWEST = 20  # differences from which their autocorrelation can be told
 NO_SKILL = "no skill to lose"
 NAIVE = ("seasonal_naive", "arima", "boosting")  # what a network has to beat before its size matters
 COLUMNS = """row reference margin delta low high verdict p_dm p_holm mde n_origins block
-dataset model technique variant level runtime seeds""".split()
+dataset model technique variant level runtime seeds blocks p_verdict""".split()
 _WEEK = pd.Timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """delta with both one-sided 95 % ends, and the smallest true delta found with a power of 80 %; NaN = too short."""
+    """delta with both one-sided 95 % ends, the smallest true delta found with a power of 80 %, and the standard error
+    of delta, with t on blocks - 1 degrees of freedom; NaN = too short."""
 
     delta: float
     low: float
     high: float
     mde: float
+    se: float
+    blocks: float
+
+    def p_within(self, margin: float) -> float:
+        """One-sided p of the claim that the true delta lies below a margin; 1 - p is that of its lying above."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(distributions.t.cdf(np.divide(self.delta - margin, self.se), self.blocks - 1))
 
 
 def block_bootstrap(loss: np.ndarray, reference: np.ndarray, block: int, resamples: int = 2000,
@@ -47,14 +57,14 @@ def block_bootstrap(loss: np.ndarray, reference: np.ndarray, block: int, resampl
     delta = _ratio(loss.sum(), reference.sum())
     k = len(loss) / block
     if k < 2 or not np.isfinite(delta):
-        return Interval(delta, np.nan, np.nan, np.nan)
+        return Interval(delta, np.nan, np.nan, np.nan, np.nan, k)
     starts = np.random.default_rng(seed).integers(0, len(loss), (resamples, -(-len(loss) // block)))
     draws = _ratio(_sums(loss, starts, block), _sums(reference, starts, block)) - delta
     inflate, t = np.sqrt(k / (k - 1)), distributions.t(k - 1)
     stretch = inflate * t.ppf(LEVEL) / distributions.norm.ppf(LEVEL)
     low, high = delta + stretch * np.quantile(draws, [1 - LEVEL, LEVEL])
-    mde = inflate * draws.std() * (t.ppf(LEVEL) + t.ppf(POWER))
-    return Interval(*map(float, (delta, low, high, mde)))
+    se = inflate * draws.std()
+    return Interval(*map(float, (delta, low, high, se * (t.ppf(LEVEL) + t.ppf(POWER)), se, k)))
 
 
 def _ratio(a, b):
@@ -77,7 +87,8 @@ def diebold_mariano(loss: np.ndarray, reference: np.ndarray, lag: int) -> tuple[
     """(statistic, two-sided p) of equal expected loss, both (N,), paired; Diebold & Mariano (1995).
 
     Long-run variance with Bartlett weights up to `lag` (>= H - 1: origins overlap), the small-sample correction of
-    Harvey, Leybourne & Newbold (1997) for h = lag + 1, t on N - 1 degrees. Equal losses: (0, 1); N < 2 h: NaN.
+    Harvey, Leybourne & Newbold (1997) for h = lag + 1. t on N / h - 1 degrees, one less than the independent stretches:
+    with N - 1 a test of 5 % rejects up to 10 % of true nulls at such lags. Equal losses: (0, 1); N < 2 h: NaN.
     """
     gap = np.asarray(loss, dtype=float) - np.asarray(reference, dtype=float)
     n, h = len(gap), lag + 1
@@ -88,7 +99,7 @@ def diebold_mariano(loss: np.ndarray, reference: np.ndarray, lag: int) -> tuple[
     fit = OLS(gap, np.ones(n)).fit(cov_type="HAC", cov_kwds={"maxlags": lag, "use_correction": False})
     with np.errstate(divide="ignore"):
         statistic = gap.mean() / fit.bse[0] * np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
-    return float(statistic), float(2 * distributions.t.sf(abs(statistic), n - 1))
+    return float(statistic), float(2 * distributions.t.sf(abs(statistic), n / h - 1))
 
 
 def holm(p: Iterable[float]) -> np.ndarray:
@@ -99,19 +110,47 @@ def holm(p: Iterable[float]) -> np.ndarray:
     return adjusted
 
 
-def verdict(low: float, high: float, margin: float) -> str:
-    """'within' if even the upper end lies below the margin, 'worse' if even the lower end lies above it, else
-    'undecided'. With margin 0 the first is called 'better'."""
-    if high < margin:
-        return "within" if margin > 0 else "better"
-    return "worse" if low > margin else "undecided"
+def verdict(delta: float, margin: float, p: float, low: float = np.nan, high: float = np.nan) -> str:
+    """What is said of a row: one wording for one question. p: adjusted, of the side on which delta lies.
+
+    margin 0: 'better' or 'worse' than a rival. Above 0: 'within' the margin or 'worse', if the end of the interval
+    agrees. Else 'undecided'.
+    """
+    if not p < PROVEN:
+        return "undecided"
+    if margin == 0:
+        return "better" if delta < 0 else "worse" if delta > 0 else "undecided"
+    return "within" if high < margin else "worse" if low > margin else "undecided"
 
 
-def block_length(origins: pd.Index, horizon: int) -> int:
-    """Origins per block: the longer of a week (of times with a calendar) and twice the horizon: losses of origins less
-    than H apart share steps, and blocks of H alone would cut that dependence in half."""
+def block_length(gap: np.ndarray, origins: pd.Index, horizon: int) -> int:
+    """Origins per block: as many as the loss difference (N,) depends on, at least the horizon (losses of origins less
+    than H apart share steps) and, of times with a calendar, a week."""
     has_week = isinstance(origins, pd.DatetimeIndex) and len(origins) > 1
-    return max(1, 2 * horizon, int(np.ceil(_WEEK / pd.Series(origins).diff().median())) if has_week else 1)
+    week = int(np.ceil(_WEEK / pd.Series(origins).diff().median())) if has_week else 1
+    return max(1, horizon, week, dependence(gap))
+
+
+def dependence(gap: np.ndarray) -> int:
+    """Block length for the circular bootstrap of the mean of gap (N,), from its own autocovariances: the rule of
+    Politis & White (2004) as corrected by Patton, Politis & White (2009); at most 3 sqrt(N) and N / 3, and 1 for what
+    never moves."""
+    n = len(gap)
+    if n < FEWEST or np.ptp(gap) == 0:
+        return 1
+    quiet = max(5, int(np.ceil(np.sqrt(np.log10(n)))))  # so many lags in a row must be small
+    most = int(np.ceil(np.sqrt(n))) + quiet
+    covariances = acovf(np.asarray(gap, float), fft=True, nlag=min(most, n - 1))
+    small = np.abs(covariances[1:] / covariances[0]) < 2 * np.sqrt(np.log10(n) / n)
+    runs = np.convolve(small, np.ones(quiet), "valid") == quiet
+    first = 1 + int(runs.argmax()) if runs.any() else most  # lag from which on all are
+    lags = np.arange(1, min(2 * first, len(covariances) - 1) + 1)
+    weighted = np.minimum(1, 2 * (1 - lags / lags[-1])) * covariances[lags]  # flat top, then down to 0
+    spectrum, slope = covariances[0] + 2 * weighted.sum(), 2 * (lags * weighted).sum()
+    if spectrum <= 0:  # overdifferenced: nothing to keep together
+        return 1
+    length = (2 * slope**2 / (4 / 3 * spectrum**2)) ** (1 / 3) * n ** (1 / 3)
+    return int(np.ceil(np.clip(length, 1, min(3 * np.sqrt(n), n / 3))))
 
 
 @dataclass(frozen=True)
@@ -154,22 +193,33 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
     """comparisons.csv: a line per comparison and margin.
 
     losses: row_id, series, origin, abs_err (sums over the horizon); what counts are origins and series that all rows of
-    a comparison have. p_holm is adjusted within a dataset, for each of the two questions of `pairs` by itself.
+    a comparison have. p_holm (of Diebold-Mariano) and p_verdict are adjusted within a dataset and question; at margin 0
+    they are the same. blocks: independent stretches of origins, of which all certainty comes.
     """
     lines = []
     for dataset, ids in rows.groupby("dataset").row_id:
         mine = losses[losses.row_id.isin(ids)].infer_objects()  # times of one dataset: dates or integers, not both
         wide = mine.pivot(index=["origin", "series"], columns="row_id", values="abs_err")
         lines += [line for pair in pairs(rows[rows.dataset == dataset]) if (line := _line(pair, wide))]
-    table = pd.DataFrame(lines, columns=[*COLUMNS, "margins"])
+    table = pd.DataFrame(lines, columns=[*COLUMNS, "margins", "p_within"])
     question = table.margins.map(min)  # is it better than a simple forecast; is it no worse than its reference
     table["p_holm"] = table.groupby(["dataset", question]).p_dm.transform(holm)
+    table["margin"] = table.margins
+    table = _judged(table.explode(["margin", "p_within"], ignore_index=True).astype({"margin": float, "p_within": float}))
     skill = has_skill(rows)
-    table = table.assign(margin=table.margins).explode("margin", ignore_index=True)
-    table["verdict"] = [verdict(line.low, line.high, line.margin) for line in table.itertuples()]
     skilled = [skill.get(key, False) for key in zip(table.dataset, table.model, strict=True)]
     table["verdict"] = table.verdict.where((table.margin <= 0) | pd.Series(skilled, dtype=bool), NO_SKILL)
-    return table[COLUMNS].astype({"margin": float})
+    return table[COLUMNS]
+
+
+def _judged(table: pd.DataFrame) -> pd.DataFrame:
+    """p_verdict and verdict of each line. Whether a loss lies within a margin, and whether it lies above, are two
+    questions: each is adjusted for all files of the dataset that it is asked of."""
+    asked = [table.dataset, table.margin]
+    below, above = (p.groupby(asked).transform(holm) for p in (table.p_within, 1 - table.p_within))
+    p = below.where(table.delta < table.margin, above).where(table.margin > 0, table.p_holm)
+    told = zip(table.delta, table.margin, p, table.low, table.high, strict=True)
+    return table.assign(p_verdict=p, verdict=[verdict(*line) for line in told])
 
 
 def time_follows_macs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -182,8 +232,8 @@ def time_follows_macs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_better(comparisons: pd.DataFrame) -> pd.Series:
-    """Lines of comparisons.csv whose row is shown to err less than its rival: the test says so, adjusted for all."""
-    return (comparisons.delta < 0) & (comparisons.p_holm < PROVEN)
+    """Lines of comparisons.csv whose row is shown to err less than its rival."""
+    return comparisons.verdict == "better"
 
 
 def _line(pair: Pair, wide: pd.DataFrame) -> dict | None:
@@ -193,7 +243,9 @@ def _line(pair: Pair, wide: pd.DataFrame) -> dict | None:
     if not ours or not theirs or common.empty:
         return None
     loss, reference = common[ours].mean(axis=1).to_numpy(), common[theirs].mean(axis=1).to_numpy()
-    block = block_length(common.index, pair.horizon)
+    block = block_length(loss - reference, common.index, pair.horizon)
     _, p = diebold_mariano(loss, reference, lag=block - 1)
-    return {**pair.key, **vars(block_bootstrap(loss, reference, block)), "row": ours[0], "reference": theirs[0],
-            "margins": pair.margins, "seeds": len(ours), "p_dm": p, "n_origins": len(common), "block": block}
+    interval = block_bootstrap(loss, reference, block)
+    return {**pair.key, **vars(interval), "row": ours[0], "reference": theirs[0], "margins": pair.margins,
+            "p_within": [interval.p_within(margin) for margin in pair.margins], "seeds": len(ours), "p_dm": p,
+            "n_origins": len(common), "block": block}  # fmt: skip

@@ -27,9 +27,9 @@ from typing import NamedTuple
 
 from litecast import paths
 from litecast.errors import LitecastError, RunError
-from litecast.files import read_json, write_json
+from litecast.files import read_json, refusal, write_json
 from litecast.planning import closure, plan
-from litecast.running import one
+from litecast.running import one, own
 
 START = time.perf_counter()
 
@@ -54,6 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     except LitecastError as error:
         print(f"litecast: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # of a file that is not replaced in one step: a log, a folder, the lock
+        if not (refused := refusal(error)):
+            raise
+        print(f"litecast: {refused}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("litecast: interrupted; finished runs are kept, the next call goes on from here", file=sys.stderr)
         return 130
@@ -66,18 +71,21 @@ def prepare(path: str | Path, data: str | None = None) -> plan.Plan:
     """
     from litecast.data import resolve
 
-    files = None
+    files, notes = None, []
     if data:
-        from litecast.data import files as own
-
-        own.read(data)  # a bad file is refused before anything is planned or written
-        files = {own.slug(data): str(Path(data).resolve())}
-    checked = plan.load(path, files)
-    lock = resolve(checked.datasets, files or {n: str((paths.ROOT / f).resolve()) for n, f in checked.files.items()})
-    made = plan.expand(checked, lock)
+        name, notes = own.called(data)
+        files = {name: str(Path(data).resolve())}
+    study = plan.load(path, files)
+    lock = resolve(study.datasets, files or {n: str((paths.ROOT / f).resolve()) for n, f in study.files.items()})
+    read = own.Checked.read(study.name, lock)  # a bad file is refused before anything is planned or written
+    if data:
+        study, more = own.sized(study, read.windows[name])
+        notes += more
+    made = plan.expand(study, lock, notes + read.notes())
     made.folder.mkdir(parents=True, exist_ok=True)
     made.held = _exclusive(made.folder)
     write_json(made.folder / "data.lock", lock)
+    read.keep(study.name, lock)
     made.write()
     _forget(made, _due(made, late=False))
     for note in made.notes:
@@ -235,6 +243,9 @@ class Server:
                             + (" (out of memory?)" if -status == signal.SIGKILL else ""))
             self.made = plan.read(self.made.study) if run.late else self.made
             one.fail(self.made.folder / run.dir, self.made.run(run.id), died)
+        if status == one.UNWRITTEN:
+            raise RunError(f"{self.made.folder}: {run.id} could write nothing there, not even why it failed; is the "
+                           "disk full, or the folder not yours? Finished runs are kept, the next call goes on")
         self.progress.finished(run, time.perf_counter() - child.start, status == 0)
         with contextlib.suppress(OSError), child.client:  # it may have gone away
             child.client.sendall(b"0" if status == 0 else b"1")

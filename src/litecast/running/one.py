@@ -7,6 +7,7 @@ kernel.
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import time
@@ -15,9 +16,10 @@ from pathlib import Path
 
 from litecast import paths
 from litecast.errors import LitecastError, RunError
-from litecast.files import read_json, write_json
+from litecast.files import read_json, refusal, write_json
 from litecast.planning import closure, plan
 
+UNWRITTEN = os.EX_IOERR  # exit code of a run that could not even write down why it failed
 # One thread per run: same errors and bytes whatever runs beside it. Progress bars are for JupyterLab.
 ENVIRONMENT = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
                                       "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "TQDM_DISABLE")}
@@ -40,28 +42,53 @@ def execute(name: str, run_id: str, engine: str | None = "litecast") -> int:
     made = plan.read(name)
     run = made.run(run_id)
     folder = made.folder / run.dir
-    if run.late and made.refresh(run):
-        made.write()
-    _prepare(run, folder)
     try:
+        if run.late and made.refresh(run):
+            made.write()
+        _prepare(run, folder)
         if "torch" in sys.modules:  # imported by the parent, where the pool has not started yet
             sys.modules["torch"].set_num_threads(1)
         seconds = _notebook(run, folder, engine) | _render(made, run, folder)
         if closure.digest(paths.ROOT / run.notebook, made.closure(run)) != run.code:
             raise RunError("its notebook or code was edited while the study ran; call again")
+        write_json(folder / "done.json", {"digest": run.digest, "id": run.id, **seconds})
     except Exception as error:
-        fail(folder, run, error)
-        return 1
-    write_json(folder / "done.json", {"digest": run.digest, "id": run.id, **seconds})
+        return fail(folder, run, error)
     return 0
 
 
-def fail(folder: Path, run: plan.Planned, error: BaseException) -> None:
-    """Write error.json: {digest, error: 'Type: message', traceback}. A papermill error carries those of its cell."""
-    kind = getattr(error, "ename", type(error).__name__)
-    text = f"{kind}: {getattr(error, 'evalue', error)}".strip()
+def fail(folder: Path, run: plan.Planned, error: BaseException) -> int:
+    """Write error.json: {digest, error: 'Type: message', traceback}. A papermill error carries those of its cell.
+
+    Returns the exit code: 1, or UNWRITTEN where not even that file can be written.
+    """
     lines = getattr(error, "traceback", None) or traceback.format_exception(error)
-    write_json(folder / "error.json", {"digest": run.digest, "error": text, "traceback": "\n".join(lines)[-4000:]})
+    body = {"digest": run.digest, "error": told(error), "traceback": "\n".join(lines)[-4000:]}
+    try:
+        write_json(folder / "error.json", body)
+    except OSError:  # nor can a log
+        return UNWRITTEN
+    return 1
+
+
+def told(error: BaseException) -> str:
+    """'Type: message' of an error, no line empty; where it has no message, the place. What to do, if the disk is full.
+
+    A papermill error is told as that of its cell.
+    """
+    kind, message = getattr(error, "ename", type(error).__name__), str(getattr(error, "evalue", error))
+    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
+    number = re.match(r"\[Errno (\d+)\]", message)
+    if number and (refused := refusal(OSError(int(number[1]), message))):
+        lines.append(refused)
+    return f"{kind}: " + ("\n".join(lines) or f"it gives no reason; it was raised in {_place(error)}")
+
+
+def _place(error: BaseException) -> str:
+    if cell := getattr(error, "exec_count", None):
+        return f"code cell {cell}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "no known place"
 
 
 def _prepare(run: plan.Planned, folder: Path) -> None:
@@ -80,9 +107,11 @@ def _notebook(run: plan.Planned, folder: Path, engine: str | None) -> dict:
     unknown = sorted(set(run.params) - closure.parameters(source))
     if unknown:
         raise RunError(f"{run.notebook}: its parameters cell does not declare {', '.join(unknown)}")
+    ends = [str(place).replace("{", "{{").replace("}", "}}")  # papermill fills in parameters between braces
+            for place in (source, folder / "notebook.ipynb")]  # fmt: skip
     body = papermill().execute_notebook(
-        source, folder / "notebook.ipynb", parameters=run.params, engine_name=engine, kernel_name="python3",
-        progress_bar=False, cwd=paths.ROOT, request_save_on_cell_execute=True)
+        *ends, parameters=run.params, engine_name=engine, kernel_name="python3", progress_bar=False, cwd=paths.ROOT,
+        request_save_on_cell_execute=True)
     cells = sum(cell.metadata.papermill.get("duration") or 0 for cell in body.cells if cell.cell_type == "code")
     notes = [o["metadata"]["left_out"] for cell in body.cells for o in cell.get("outputs", [])
              if "left_out" in o.get("metadata", {})]
@@ -117,7 +146,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     environment("litecast.running.one", argv)
     try:
-        return execute(args.study, args.run, None if args.kernel else "litecast")
+        code = execute(args.study, args.run, None if args.kernel else "litecast")
+        if code == UNWRITTEN:
+            print(f"litecast: {args.run} could write nothing, not even why it failed", file=sys.stderr)
+        return code
     except LitecastError as error:
         print(f"litecast: {error}", file=sys.stderr)
         return 2

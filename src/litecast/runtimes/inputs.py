@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from litecast.data import calendar
 from litecast.data.windows import to_raw
 from litecast.errors import ModelFileError
 
@@ -19,11 +18,14 @@ def positions(card, data) -> np.ndarray:
 
 
 def seen(card, data):
-    """The dataset as a file sees it: raw inputs (gaps filled causally) under the card's scaler, transform, calendar."""
+    """The dataset as a file sees it: raw values, gaps and all, by the card's transform, scaler, season and calendar.
+
+    Targets stay in the dataset's own units; `own.raw` undoes what the file does.
+    """
     at = positions(card, data)
     own = replace(data, header=replace(data.header, transform=card.transform), mean=np.asarray(card.mean)[at],
-                  std=np.asarray(card.std)[at], z=calendar.features(data.times, card.frequency, card.country))
-    return replace(own, x=np.nan_to_num(own.scaled(data.raw(data.x)), nan=0.0).astype(np.float32))
+                  std=np.asarray(card.std)[at], z=card.known(data.times))
+    return replace(own, x=card.filled(own.scaled(to_raw(data.y, 0.0, 1.0, data.header.transform))))
 
 
 def window(card, n_known: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -32,12 +34,3 @@ def window(card, n_known: int) -> tuple[np.ndarray, np.ndarray | None]:
     x = to_raw(draw.normal(size=(1, card.L, 1)), card.mean[0], card.std[0], card.transform)
     z = draw.normal(size=(1, card.L + card.H, n_known))
     return x.astype(np.float32), z.astype(np.float32) if n_known else None
-
-
-def same_scaler(card, data) -> bool:
-    """Does the file scale, transform and date values exactly as the dataset does (its scaler is kept as float32)?"""
-    header = data.header
-    same = (card.series, card.transform, card.frequency, card.country) == (
-        list(data.names), header.transform, header.frequency, header.country)
-    return same and (card.L, card.H) == (data.L, data.H) and np.array_equal(
-        np.float32([card.mean, card.std]), np.float32([data.mean, data.std]))

@@ -1,8 +1,12 @@
 """ONNX Runtime, one thread: a file that forecasts raw values by itself.
 
-Inputs of the graph: `x` (B, L, S) float32, raw, gaps filled causally, NaN where there is no past; `series` (S,) int64,
-positions among the card's series; `z` (B, L+H, F) where the network reads known inputs. Output: `y` (B, H, S), raw. The
-scaler, the logarithm and its undoing are part of the graph, the rest of the card is its metadata, under "card".
+Inputs of the graph: `x` (B, L, S) float32, raw; `series` (S,) int64, positions among the card's series; `z` (B, L+H, F)
+where the network reads known inputs. Output: `y` (B, H, S), raw. The scaler, the logarithm and its undoing are part of
+the graph, the rest of the card is its metadata, under "card".
+
+What a caller of the graph does by itself (`forecast` does it): fill gaps of x from the last 2 L rows, with the observed
+value a whole number of the card's seasons before, at most L steps, else the last observed of the L steps before, else
+NaN; and z by the card's frequency, country and holidays. docs/file-format.md has both rules.
 """
 
 import json
@@ -19,7 +23,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pandas as pd
-import pydantic
 import torch
 
 from litecast import modelfile, training
@@ -103,7 +106,7 @@ def sealed(graph: onnx.ModelProto, card: modelfile.Card) -> bytes:
             values[:] = [short.setdefault(name, f"{len(short):x}") for name in values]
     for tensor in graph.graph.initializer:
         tensor.name, tensor.doc_string = short.setdefault(tensor.name, f"{len(short):x}"), ""
-    words = pydantic.TypeAdapter(modelfile.Card).dump_python(card, exclude=set(SCALER), exclude_defaults=True)
+    words = card.words(set(SCALER), any(value.name == "z" for value in graph.graph.input))
     graph.metadata_props.add(key="card", value=json.dumps(words, ensure_ascii=False, separators=(",", ":")))
     return graph.SerializeToString(deterministic=True)
 
@@ -129,16 +132,15 @@ def open(path) -> Opened:
         raise ModelFileError(f"{path}: ONNX Runtime cannot open it: {error!s:.200}") from error
 
 
-def forecast(path, values, times=None) -> np.ndarray:
+def forecast(opened: Opened, values, times=None) -> np.ndarray:
     """The H steps after the last row, (H, C), raw unit: arguments and errors as `modelfile.Loaded.forecast`."""
-    opened = open(path)
     return modelfile.Loaded(opened, opened.card, opened.path).forecast(values, times)
 
 
 def feeds(opened: Opened, data, origins: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     """Inputs of consecutive origins, raw, all series: what forecasts are made from, and a quantiser calibrated with."""
-    series, z = inputs.positions(opened.card, data), inputs.seen(opened.card, data).z
-    raw = replace(data, x=data.raw(data.x).astype(np.float32), z=z)
+    series, own = inputs.positions(opened.card, data), inputs.seen(opened.card, data)
+    raw = replace(own, x=own.raw(own.x).astype(np.float32))
     for x, z in training.batches(raw, origins, known=opened.n_known > 0):
         yield _feed(x.contiguous().numpy(), series, None if z is None else z.numpy())
 

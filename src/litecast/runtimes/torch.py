@@ -31,10 +31,12 @@ def open(path) -> modelfile.Loaded:
 
 
 def predict(opened: modelfile.Loaded, data, origins: np.ndarray) -> np.ndarray:
-    if inputs.same_scaler(opened.card, data):  # there and back again would only add rounding
-        return training.predict(opened.model, data, origins)
     own = inputs.seen(opened.card, data)
     return data.scaled(own.raw(training.predict(opened.model, own, origins))).astype(np.float32)
+
+
+def forecast(opened: modelfile.Loaded, values, times=None) -> np.ndarray:
+    return opened.forecast(values, times)
 
 
 def call(opened: modelfile.Loaded) -> Callable[[], np.ndarray]:

@@ -1,8 +1,9 @@
-"""Forecast errors on all windows of a part; targets that are missing are masked."""
+"""Forecast errors on all windows of a part, in the data's own unit; targets that are missing are masked."""
 
 import numpy as np
 import pandas as pd
 
+from litecast.data import calendar
 from litecast.models.classical.naive import seasonal_naive
 
 ERRORS = ("mse_scaled", "mae_scaled", "wape", "mase", "bias", "drift", "skill")
@@ -11,24 +12,42 @@ ERRORS = ("mse_scaled", "mae_scaled", "wape", "mase", "bias", "drift", "skill")
 def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -> dict[str, float]:
     """The columns `<part>_<error>` of a result row, for forecasts (N, H, C) in scaled units.
 
-    wape = sum|e| / sum|y|, pooled; mase = mean over series of MAE / in-sample seasonal-naive MAE (Hyndman & Koehler
-    2006); bias = sum(yhat - y) / sum|y|; drift = sum|yhat - dense| / sum|y|; skill = 1 - WAPE / WAPE of the seasonal
-    naive, which is the random walk where the data has no season. Own unit (log units under a log transform).
+    wape = sum|e| / sum|y|, pooled, also of the steps on ordinary days and on public holidays by themselves; mase = mean
+    over series of MAE / in-sample seasonal-naive MAE (Hyndman & Koehler 2006); bias = sum(yhat - y) / sum|y|;
+    drift = sum|yhat - dense| / sum|y|; skill = 1 - WAPE / WAPE of the seasonal naive, which is the random walk where
+    the data has no season. All in the data's own unit, a logarithm undone, but for mse_scaled and mae_scaled. What is
+    not defined (all targets are zero, no holiday in the part) is NaN.
     """
     gap, truth, seen = _gap(data, part, yhat)
-    size, scaled = np.abs(truth[seen]).sum(), gap / data.std
+    target, truth = data.scale(data.targets(data.origins(part))), np.where(seen, np.abs(truth), 0.0)
+    size, error, scaled = truth.sum(), np.abs(gap), np.where(seen, yhat - target, 0.0)
     reference, *_ = _gap(data, part, seasonal_naive(data, part))
     values = {
         "mse_scaled": np.square(scaled).sum() / seen.sum(),
         "mae_scaled": np.abs(scaled).sum() / seen.sum(),
-        "wape": np.abs(gap).sum() / size,
+        "wape": _share(error.sum(), size),
         "mase": _mase(data, gap, seen),
-        "bias": gap.sum() / size,
-        "skill": 1 - np.abs(gap).sum() / np.abs(reference).sum(),
+        "bias": _share(gap.sum(), size),
+        "skill": 1 - _share(error.sum(), np.abs(reference).sum()),
     }
+    off = _holidays(data, part)
+    for name, days in (("ordinary", ~off), ("holidays", off)) if off.any() else ():
+        values[f"wape_{name}"] = _share(error[days].sum(), truth[days].sum())
     if dense is not None:
-        values["drift"] = np.abs(np.where(seen, data.unscale(yhat) - data.unscale(dense), 0.0)).sum() / size
+        values["drift"] = _share(np.abs(np.where(seen, data.raw(yhat) - data.raw(dense), 0.0)).sum(), size)
     return {f"{part}_{name}": float(value) for name, value in values.items()}
+
+
+def _share(error: float, size: float) -> float:
+    return error / size if size > 0 else np.nan
+
+
+def _holidays(data, part: str) -> np.ndarray:
+    """(N, H): which target steps lie on a public holiday of the data's country; none without a calendar of days."""
+    steps = data.origins(part)[:, None] + np.arange(data.H)
+    if "holiday" not in calendar.names(data.header.frequency, data.header.country):
+        return np.zeros(steps.shape, bool)
+    return calendar.holidays(data.times, data.header.country)[steps]
 
 
 def losses(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
@@ -44,9 +63,9 @@ def losses(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
 
 def _gap(data, part: str, yhat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Forecast less target (0 where that is missing), target, and whether it was observed: (N, H, C), own unit."""
-    truth = data.targets(data.origins(part))
+    truth = data.truth(data.origins(part))
     seen = np.isfinite(truth)
-    return np.where(seen, data.unscale(yhat) - truth, 0.0), truth, seen
+    return np.where(seen, data.raw(yhat) - truth, 0.0), truth, seen
 
 
 def forecasts(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
@@ -54,16 +73,17 @@ def forecasts(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
     origins = data.origins(part)
     index = pd.MultiIndex.from_product([data.times[origins], range(1, data.H + 1), data.names])
     frame = pd.DataFrame(index=index.set_names(["origin", "step", "series"])).reset_index()
-    frame["y"] = data.targets(origins).astype(np.float32).ravel()
-    frame["yhat"] = data.unscale(yhat).astype(np.float32).ravel()
+    frame["y"] = data.truth(origins).astype(np.float32).ravel()
+    frame["yhat"] = data.raw(yhat).astype(np.float32).ravel()
     return frame
 
 
 def _mase(data, gap: np.ndarray, seen: np.ndarray) -> float:
     season = data.header.season
-    step = np.abs(data.y[season:] - data.y[:-season])
+    y = data.raw(data.scale(data.y))
+    step = np.abs(y[season:] - y[:-season])
     train = data.parts["train"]
     inside = (train[season:] & train[:-season])[:, None] & np.isfinite(step)
     scale = np.where(inside, step, 0.0).sum(0) / np.maximum(inside.sum(0), 1)
     mae = np.abs(gap).sum((0, 1)) / np.maximum(seen.sum((0, 1)), 1)
-    return float(np.mean(mae[scale > 0] / scale[scale > 0]))
+    return float(np.mean(mae[scale > 0] / scale[scale > 0])) if (scale > 0).any() else np.nan

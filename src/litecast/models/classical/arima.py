@@ -1,7 +1,6 @@
 """ARIMA per series: Fourier terms and holidays by regression, ARMA errors by statsmodels, rolled in one filter pass."""
 
 import itertools
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from litecast.models.classical import cycles
+from litecast.models.classical import cycles, fallback
 
 # Candidates for the number of harmonics of a cycle; those of a week that are the day's are the day's to have.
 HARMONICS = (1, 2, 3, 4, 6, 8, 11, 14, 20, 27, 41, 55)
@@ -33,16 +32,18 @@ def forecast(data, parts=("val", "test"), progress=iter) -> Forecast:
     """Rolled forecasts for every origin of these parts, with the standard deviation of each.
 
     Regression and order see train steps only; the filter then runs once over all steps, and each origin's forecast
-    starts from its predicted state (Durbin & Koopman 2012, ch. 4). Missing steps are skipped by the filter.
+    starts from its predicted state (Durbin & Koopman 2012, ch. 4). Missing steps are skipped by the filter. A series
+    that no order can be fitted to keeps its regression, or its last value; which ones is printed and in `chosen`.
     """
     origins, values, fits = {part: data.origins(part) for part in parts}, data.scale(data.y), []
     X, groups = _regressors(data)
     for c in progress(range(data.C)):
         fits.append(fit(values[:, c], X, groups, data.parts["train"], _difference(data)))
+    fallback.say("ARIMA", [name for name, f in zip(data.names, fits, strict=True) if f.note])
     mean, std = ({part: _stack([f.roll(origins[part], data.H) if what == "mean" else f.spread(origins[part], data.H)
                                 for f in fits]) for part in parts} for what in ("mean", "std"))  # fmt: skip
-    chosen = [{"series": name, "order": f.order, "harmonics": f.harmonics, "aicc": f.aicc, "params": f.params}
-              for name, f in zip(data.names, fits, strict=True)]  # fmt: skip
+    chosen = [{"series": name, "order": f.order, "harmonics": f.harmonics, "aicc": f.aicc, "params": f.params,
+               "note": f.note} for name, f in zip(data.names, fits, strict=True)]  # fmt: skip
     return Forecast(mean, std, chosen, fits)
 
 
@@ -67,7 +68,8 @@ class Fitted:
     """One series: its mean (T,), and the state-space form of its errors.
 
     states (k, T+1) and covs (k, k, T+1): predicted before each step; noise (k, k): covariance added by one step.
-    residuals (train steps,): one-step errors on train, standardised, NaN where missing; params: coefficients.
+    residuals (train steps,): one-step errors on train, standardised, NaN where missing; params: coefficients;
+    note: what took its place where it could not be fitted.
     """
 
     mean: np.ndarray
@@ -81,6 +83,7 @@ class Fitted:
     harmonics: tuple[int, ...]
     aicc: float
     params: int
+    note: str = ""
 
     def roll(self, origins: np.ndarray, H: int) -> np.ndarray:
         """Forecasts (N, H) of the steps origin .. origin+H-1, each from the state predicted before its origin."""
@@ -102,15 +105,28 @@ class Fitted:
 def fit(y: np.ndarray, X: np.ndarray, groups: list[tuple], train: np.ndarray, d: int) -> Fitted:
     """y (T,), X (T, K), train (T,) bool. groups: the candidates, (harmonics per cycle, columns of X).
 
-    Columns first, by AICc of least squares; then the ARMA order with the lowest AICc for its errors; all on train.
+    Columns first, by AICc of least squares; then the ARMA order with the lowest AICc for its errors; all on train. What
+    fails numerically loses: without an order the regression remains, without a regression the last value.
     """
-    harmonics, columns, beta = _regression(y, X, groups, train & np.isfinite(y))
+    found = fallback.attempt(_regression, y, X, groups, train & np.isfinite(y))
+    if found is None or not np.isfinite(found[2]).all():
+        return _plain(y, np.zeros(len(y)), 1, 0, train, (), "the last value alone")
+    harmonics, columns, beta = found
     mean = X[:, columns] @ beta
     errors = y - mean
-    inside = np.where(train, errors, np.nan)[: np.flatnonzero(train)[-1] + 1]
+    inside = _inside(errors, train)
     if np.ptp(inside[np.isfinite(inside)]) < FLAT:
-        return _flat(errors, mean, d, len(beta), inside, harmonics)
-    best = min((_fit(inside, (p, d, q)) for p, q in ORDERS), key=_aicc)
+        return _plain(errors, mean, d, len(beta), train, harmonics)
+    best = fallback.best(lambda order=(p, d, q): _fit(inside, order) for p, q in ORDERS)
+    fitted = fallback.attempt(_filtered, errors, mean, best, inside, harmonics, len(beta)) if best else None
+    if fitted is None or not np.isfinite(fitted.states).all():
+        note = "the last value alone" if d else "the regression alone"
+        return _plain(errors, mean, d, len(beta), train, harmonics, note)
+    return fitted
+
+
+def _filtered(errors: np.ndarray, mean: np.ndarray, best, inside: np.ndarray, harmonics: tuple, size: int) -> Fitted:
+    """The order that was found, and its filter run once over all steps."""
     model = SARIMAX(errors, order=best.model.order, concentrate_scale=True)
     with model.ssm.fixed_scale(best.scale):  # the scale of train, not that of all steps
         found = model.filter(best.params).filter_results
@@ -119,7 +135,7 @@ def fit(y: np.ndarray, X: np.ndarray, groups: list[tuple], train: np.ndarray, d:
     residuals = found.standardized_forecasts_error[0, : len(inside)]
     return Fitted(mean, found.predicted_state, found.predicted_state_cov, model["design"][0], model["transition"],
                   selection @ shocks @ selection.T * best.scale, np.where(np.isfinite(inside), residuals, np.nan),
-                  order, harmonics, float(best.aicc), len(beta) + len(best.params))  # fmt: skip
+                  order, harmonics, float(best.aicc), size + len(best.params))  # fmt: skip
 
 
 def _regression(y, X, groups, seen) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
@@ -136,23 +152,28 @@ def _regression(y, X, groups, seen) -> tuple[tuple[int, ...], np.ndarray, np.nda
     return harmonics, columns, np.linalg.lstsq(inside[:, columns], target, rcond=None)[0]
 
 
-def _flat(errors, mean, d: int, size: int, inside, harmonics) -> Fitted:
-    """Errors that never move in train have no ARMA part: the mean, or the last value where d = 1."""
-    known = pd.Series(errors).ffill().fillna(0.0).to_numpy()
+def _plain(errors: np.ndarray, mean: np.ndarray, d: int, size: int, train: np.ndarray, harmonics: tuple,
+           note: str = "") -> Fitted:
+    """No ARMA part, where errors never move in train or no order can be fitted: the mean, or the last value (d = 1).
+
+    The spread is that of the errors in train, or of their steps where d = 1, and grows with each step then.
+    """
+    inside, known = _inside(errors, train), pd.Series(errors).ffill().fillna(0.0).to_numpy()
+    moves = np.diff(inside, n=d)
+    variance = float(np.var(moves[np.isfinite(moves)])) if np.isfinite(moves).any() else 0.0
     states = np.concatenate([[0.0], known])[None] * d  # the level before each step
-    none = np.zeros((1, 1, len(known) + 1))
-    return Fitted(mean, states, none, np.ones(1), np.eye(1), np.zeros((1, 1)), np.full(len(inside), np.nan),
-                  (0, d, 0), harmonics, float("nan"), size)  # fmt: skip
+    covs = np.full((1, 1, len(known) + 1), variance)
+    return Fitted(mean, states, covs, np.ones(1), np.eye(1), np.full((1, 1), variance * d),
+                  np.full(len(inside), np.nan), (0, d, 0), harmonics, float("nan"), size, note)  # fmt: skip
 
 
-def _aicc(result) -> float:
-    return result.aicc if np.isfinite(result.aicc) else np.inf
+def _inside(errors: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Errors up to the last train step, NaN where it is not train."""
+    return np.where(train, errors, np.nan)[: np.flatnonzero(train)[-1] + 1]
 
 
 def _fit(errors: np.ndarray, order: tuple[int, int, int]):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a candidate that does not converge loses on AICc
-        return SARIMAX(errors, order=order, concentrate_scale=True).fit(disp=0, maxiter=30)
+    return SARIMAX(errors, order=order, concentrate_scale=True).fit(disp=0, maxiter=30)
 
 
 def _stack(columns: list[np.ndarray]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+TABLES = ("historical_average",)  # forecasts that need stored means; all others take no file at all
 WEEK_OR_DAY = {24: 168, 168: 24}  # steps; of hourly data both are seasons
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import skops.io
 
+from litecast.data import calendar
 from litecast.errors import ModelFileError
 from litecast.files import replacing
 from litecast.models.classical import boosting, lagged, ridge
@@ -21,13 +22,17 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's first date: no clock in a file
 
 def save(path: Path, kind: str, fitted: dict, data) -> int:
     """Write the file of a fitted forecaster ('ridge' or 'boosting') with its scaler; returns its bytes."""
-    h = data.header
-    card = {"dataset": h.name, "unit": h.unit, "frequency": h.frequency, "season": h.season, "country": h.country,
-            "transform": h.transform, "series": list(data.names), "mean": data.mean, "std": data.std}  # fmt: skip
-    content = {"kind": kind, "model": fitted["model"], "spec": asdict(fitted["spec"]), "card": card}
+    content = {"kind": kind, "model": fitted["model"], "spec": asdict(fitted["spec"]), "card": _card(data)}
     with replacing(Path(path)) as temporary:
         Path(temporary).write_bytes(_steady(skops.io.dumps(content)))
     return Path(path).stat().st_size
+
+
+def _card(data) -> dict:
+    h = data.header
+    return {"dataset": h.name, "unit": h.unit, "frequency": h.frequency, "season": h.season, "country": h.country,
+            "transform": h.transform, "series": list(data.names), "mean": data.mean, "std": data.std,
+            "holidays": calendar.packed(data.times, h.frequency, h.country)}  # fmt: skip
 
 
 def load(path: Path) -> dict:
@@ -42,13 +47,13 @@ def load(path: Path) -> dict:
 def forecast(content: dict, data, parts=("val", "test")) -> dict[str, np.ndarray]:
     """Forecasts {part: (N, H, C)}, scaled units, with what a file held.
 
-    Raises ModelFileError if it was made for other series, another scale, or another look-back or horizon.
+    Raises ModelFileError if its card is not that of the data, or it has another look-back or horizon.
     """
-    card, spec = content["card"], content["spec"]
-    same = card["series"] == data.names and (spec.L, spec.H) == (data.L, data.H)
-    if not same or not np.array_equal([card["mean"], card["std"]], [data.mean, data.std]):
+    card, spec, wanted = content["card"], content["spec"], _card(data)
+    other = [name for name in wanted if not np.array_equal(card.get(name), wanted[name])]
+    if other or (spec.L, spec.H) != (data.L, data.H):
         raise ModelFileError(f"the file was made for {len(card['series'])} series of {card['dataset']} with L {spec.L} "
-                             f"and H {spec.H}, not for this data (or its scale changed): train it again")
+                             f"and H {spec.H}, not for this data (other: {', '.join(other)}): train it again")
     module = KINDS[content["kind"]]
     return {part: module.predict(content["model"], spec, data, data.origins(part)) for part in parts}
 

@@ -36,6 +36,8 @@ class Facts:
     lock: dict
     coverage: dict[str, dict]  # dataset -> coverage.json of its collecting run
     heads: list[dict]  # results.headline
+    regrets: pd.DataFrame  # results.regrets
+    foresight: pd.DataFrame  # results.foresight
     published: pd.DataFrame  # rows of published tables: they enter nothing else
 
     @property
@@ -44,8 +46,15 @@ class Facts:
 
     @property
     def skilled(self) -> list[str]:
-        """Datasets on which a forecaster beats the seasonal naive one: those that can be ranked."""
+        """Datasets on which a network beats the seasonal naive forecast: those on which compressing means anything."""
         return [head["dataset"] for head in self.heads if head["skill"]]
+
+    @property
+    def main(self) -> str:
+        """The dataset that page 1 tells of: with skill, if any has, then that of most techniques, then of most rows."""
+        of = self.rows.groupby("dataset")
+        techniques, rows = of.technique.nunique(), of.size()
+        return max(self.datasets, key=lambda name: (name in self.skilled, techniques[name], rows[name]), default="")
 
     @property
     def techniques(self) -> list[str]:
@@ -89,7 +98,7 @@ def read(study: str) -> Facts:
     files, runtime = _files(rows)
     return Facts(study, folder, rows, files, runtime, *_comparisons(folder / "comparisons.csv", files), *_runs(study),
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
-                 published)
+                 results.regrets(rows), results.foresight(rows), published)
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -117,6 +126,7 @@ def _comparisons(path: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     """(claims, rivals) of comparisons.csv: skilled files against dense, forecasters against simple ones."""
     frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=statistics.COLUMNS)
     known = files.drop_duplicates("row_id").set_index("row_id")[[*KEYS, "role", "group", "good", "run"]]
+    frame = frame.reindex(columns=statistics.COLUMNS)  # of an older version: empty
     frame = frame.drop(columns=[*known], errors="ignore").join(known, on="row", how="inner")
     rivals = frame[frame.margin == 0].assign(against=lambda f: f.reference.astype(str).str.split("/").str[1])
     return frame[(frame.margin > 0) & (frame.role == "compressed") & frame.good.astype(bool)], rivals

@@ -1,25 +1,26 @@
 """The facts of each paragraph: a dict per template in `words`, of the same name."""
 
-from collections.abc import Iterator
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
 
 from litecast import results
-from litecast.report.facts import KEYS, Facts
+from litecast.report.facts import Facts, counts, tables
 from litecast.results import statistics
 
 QUICKER = 0.10  # gain over dense: less is within what the percentiles of one measurement spread
-WELL_BELOW = 0.25  # share of the seasonal naive error that a deep network should take away
 PARTLY = 0.5  # a file that computes less than this share of its products in the precision it claims says so
+BLIND = 0.05  # regret of a choice: above it validation does not predict test, and the report says so
+MOST_FINDINGS = 10
 
 
 def overview(made: Facts) -> dict:
+    """What the study is made of."""
     models = set(made.rows.model[made.rows.role.isin(["dense", "compressed"])])
     return {"name": made.name, "datasets": made.datasets, "models": sorted(models), "rows": len(made.rows),
             "techniques": [name for name in made.techniques if "+" not in name],
-            "chains": [name for name in made.techniques if "+" in name],
-            "runs": _states(made), "synthetic": _synthetic(made)}
+            "chains": [name for name in made.techniques if "+" in name], "runs": _states(made)}
 
 
 def _states(made: Facts) -> dict[str, int]:
@@ -31,48 +32,100 @@ def _synthetic(made: Facts) -> list[str]:
     return [name for name in made.datasets if name.startswith("sample-")]
 
 
-def findings(made: Facts) -> dict:
-    """Each dataset's smallest file and baselines, each technique, and speed."""
-    smallest = []
-    for head in made.heads:
-        best, small = made.file(head["best"]), made.file(head["small"])
-        small = small and small | {"smaller": best["bytes"] / small["bytes"]}
-        smallest += [{"dataset": head["dataset"], "best": best, "small": small}] if head["skill"] else []
-    return {"rows": len(made.rows), "smallest": smallest, "speed": _speed(made),
-            "standing": [standing(made, dataset) for dataset in made.datasets],
-            "techniques": [technique(made, group) for group in made.groups]}
+def answer(made: Facts) -> dict:
+    """What page 1 says of the main dataset, and in a clause of the others.
 
-
-def standing(made: Facts, dataset: str) -> dict:
-    """Are the networks any good? Without a season: is the random walk beaten at all (walk)? Unless it is not: is the
-    best deep network far below the free forecast, and better than ARIMA and boosting (deep)?"""
-    files = made.files[(made.files.dataset == dataset) & (made.files.control == "")]
-    files = files[files.technique.isin(["dense", "classical"])]
-    tests = made.rivals[made.rivals.dataset == dataset]
-    wape = files.groupby("model").test_wape.mean()
-    free, walk = wape.get("seasonal_naive", np.nan), None
-    if is_walk := bool(np.isclose(free, wape.get("naive", np.nan), rtol=1e-9)):  # without a season the two are one
-        against = tests[tests.against == "seasonal_naive"].sort_values("delta")
-        walk = {name: lines.to_dict("records")
-                for name, lines in (("tests", against), ("beaten", against[statistics.is_better(against)]))}
-    deep = _deep(files, tests, free) if not is_walk or walk["beaten"] else None
-    return {"dataset": dataset, "is_walk": is_walk, "walk": walk, "deep": deep}
-
-
-def _deep(files: pd.DataFrame, tests: pd.DataFrame, free: float) -> dict | None:
-    """rivals: the test against each simple forecaster; {} where there was none."""
-    nets = files[(files.technique == "dense") & ~results.is_compact(files)]
-    if nets.empty or not np.isfinite(free):
-        return None
-    best, leader = (part.loc[part.val_wape.idxmin()] for part in (nets, files))
-    below, mine = 1 - best.test_wape / free, tests[tests.row == best.row_id].set_index("against").to_dict("index")
-    is_other = leader.model != best.model and leader.role != "naive"
+    small, best, free: files ({} if there is none); sizes: other files and the budgets they are best at, the largest
+    first; without: budgets at which a forecast without a file is; surprised: those at which what was chosen tests worse
+    than the free forecast, against what validation said.
+    """
+    head = next((head for head in made.heads if head["dataset"] == made.main), None)
+    if head is None:
+        return {"dataset": ""}
+    lines = tables.answer(made)
+    fits = lines[lines.budget.isin(results.BUDGETS_KB) & (lines.instead == "")].iloc[::-1]
+    sizes = [{"file": line, "budgets": sorted(fits.budget[fits.row_id == line["row_id"]])}
+             for line in fits.drop_duplicates("row_id").to_dict("records")]
+    small, best = made.file(head["small"]), made.file(head["best"])
+    others = [{"dataset": other["dataset"], "file": made.file(other["small"])} for other in made.heads if other != head]
     return {
-        "model": best.model, "wape": best.test_wape, "free": free, "below": below, "wanted": WELL_BELOW,
-        "points": 100 * (WELL_BELOW - below) if below < WELL_BELOW else None, "tests": len(tests),
-        "leader": {"model": leader.model, "below": 1 - leader.test_wape / free} if is_other else None,
-        "rivals": {name: mine.get(name, {}) for name in statistics.NAIVE[1:]},
+        "dataset": made.main, "skill": head["skill"], "small": small, "best": best, "free": made.file(head["free"]),
+        "smaller": best.get("bytes", np.nan) / small["bytes"] if small and small["bytes"] else np.nan,
+        "sizes": [size for size in sizes if size["file"]["role"] != "naive" and size["file"]["row_id"] != head["small"]],
+        "without": [size for size in sizes if size["file"]["role"] == "naive"],
+        "surprised": [size for size in sizes if size["file"]["test_wape"] > head["free_wape"]],
+        "others": [other for other in others if other["file"]], "lost": _lost(made), "synthetic": _synthetic(made),
     }  # fmt: skip
+
+
+def _lost(made: Facts) -> list[str]:
+    return [name for name in made.datasets if name not in made.skilled]
+
+
+def findings(made: Facts) -> dict:
+    """What was found, the weightiest first: each of these is one bullet, or none where it is empty. Techniques stand in
+    the order of their share of success, the highest first."""
+    claims, told = made.verdicts(), [technique(made, group) for group in made.groups]
+    controls = [{"group": t["group"]} | c for t in told for c in t["controls"]]
+    return {
+        "rows": len(made.rows), "recommended": _recommended(made), "standing": _standing(counts.standing(made)),
+        "walks": _walks(made), "claims": counts.verdicts(claims) | {"of": len(claims)},
+        "losing": sorted((t for t in told if t["claims"]), key=lambda t: -t["verdicts"]["within"] / t["claims"]),
+        "fronts": sorted((t for t in told if t["front"]), key=lambda t: -t["front"]["won"] / t["front"]["of"]),
+        "controls": sorted(controls, key=lambda c: -c["won"] / c["cases"]), "speed": _speed(made),
+        "regrets": _regrets(made), "holidays": _holidays(made), "ensembles": _ensembles(made),
+    }  # fmt: skip
+
+
+def _recommended(made: Facts) -> dict:
+    """How many of all recommendations (a dataset and a budget each) are of which kind."""
+    lines = tables.recommendation(made)
+    lines = lines[lines.budget.isin([*results.BUDGETS_KB, "near"]) & (lines.instead == "")]
+    kinds = {"free": lines.role == "naive", "classical": (lines.technique == "classical") & (lines.role != "naive"),
+             "control": (lines.control != "") & (lines.control != results.LONGER),
+             "compressed": (lines.role == "compressed") & (lines.technique != "width")}
+    found = {name: int(mask.sum()) for name, mask in kinds.items()}
+    return {"of": len(lines), "datasets": lines.dataset.nunique(), **found, "plain": len(lines) - sum(found.values())}
+
+
+def _standing(lines: pd.DataFrame) -> list[dict]:
+    """Per simple forecaster: on how many datasets the best network is better, worse, undecided."""
+    of = lines[lines.verdict != "untested"].assign(rival=lambda f: f.rival.replace("naive", "seasonal_naive"))
+    return [{"rival": rival, "of": len(mine)} | {v: int((mine.verdict == v).sum()) for v in ("better", "worse")}
+            for rival, mine in of.groupby("rival", sort=False)]
+
+
+def _walks(made: Facts) -> list[dict]:
+    """Datasets without a season: how many forecasters are shown to beat the random walk."""
+    tests = made.rivals[made.rivals.against == "seasonal_naive"]
+    return [{"dataset": name, "of": len(mine), "better": list(mine.model[statistics.is_better(mine)])}
+            for name, mine in tests.groupby("dataset") if counts.is_walk(made, name)]
+
+
+def _regrets(made: Facts) -> dict:
+    """What choosing on validation cost: the largest regret, where it is more than BLIND, and rank correlations."""
+    lines = made.regrets.assign(blind=made.regrets.regret > BLIND)
+    blind = [{"dataset": name, "budgets": sorted(mine.kb), "regret": mine.regret.max()}
+             for name, mine in lines[lines.blind].groupby("dataset")]
+    ranks = made.foresight.dropna(subset="rho")
+    return {"of": len(lines), "exact": int((lines.regret <= 0).sum()), "limit": BLIND, "blind": blind,
+            "largest": lines.regret.max(), "rho": ranks.set_index("dataset").rho.to_dict()}
+
+
+def _holidays(made: Facts) -> list[dict]:
+    """The smallest file near the best of each dataset: test WAPE on ordinary days and on holidays."""
+    files = [made.file(head["small"]) for head in made.heads]
+    return [file for file in files if np.isfinite(file.get("test_wape_holidays", np.nan))]
+
+
+def _ensembles(made: Facts) -> list[dict]:
+    """The best ensemble of each dataset; gain: share of one network's test WAPE that it takes away."""
+    files = made.files[made.files.technique == "ensemble"].sort_values("val_wape", kind="stable")
+    dense = made.files[(made.files.technique == "dense") & (made.files.control == "")]
+    than = dense.groupby(["dataset", "model"]).test_wape.mean().to_dict()
+    files = files.drop_duplicates("dataset").to_dict("records")
+    return [file | {"gain": 1 - file["test_wape"] / than[key]} for file in files
+            if (key := (file["dataset"], file["model"])) in than]
 
 
 def technique(made: Facts, group: str) -> dict:
@@ -82,34 +135,14 @@ def technique(made: Facts, group: str) -> dict:
     dense = made.files[made.files.technique == "dense"].groupby(["dataset", "model"]).macs.max()
     before = chosen.join(dense.rename("before"), on=["dataset", "model"]).before.fillna(np.inf)
     against = [{"control": name, "won": (won := int((mine.test_wape > mine.own).sum())), "cases": len(mine),
-                "lost": won <= len(mine) / 2} for name, mine in controls(made, group).groupby("control")]
+                "lost": won <= len(mine) / 2} for name, mine in counts.controls(made, group).groupby("control")]
     return {
-        "group": group, "files": len(chosen), "claims": len(claims), "verdicts": verdicts(claims),
-        "bytes": chosen.bytes.median(), "ratio": chosen.ratio.median(), "front": wins(chosen), "controls": against,
-        "worst": worse.loc[worse.delta.idxmax()].to_dict() if len(worse) else None,
+        "group": group, "files": len(chosen), "claims": len(claims), "verdicts": counts.verdicts(claims),
+        "bytes": chosen.bytes.median(), "ratio": chosen.ratio.median(), "front": counts.wins(chosen),
+        "controls": against, "worst": worse.loc[worse.delta.idxmax()].to_dict() if len(worse) else None,
         "never": bool(chosen.front.notna().any() and not (chosen.test_wape < chosen.front).any()),
         "keeps_macs": bool(len(chosen) and (chosen.macs >= before).all()),
     }  # fmt: skip
-
-
-def verdicts(claims: pd.DataFrame) -> dict[str, int]:
-    """How many claims have which verdict."""
-    return {name: int((claims.verdict == name).sum()) for name in ("within", "undecided", "worse")}
-
-
-def wins(chosen: pd.DataFrame) -> dict | None:
-    """How many compressed files err less than the front of their size, and of how many that have one."""
-    compared = chosen[chosen.front.notna() & (chosen.technique != "width")]
-    return {"won": int((compared.test_wape < compared.front).sum()), "of": len(compared)} if len(compared) else None
-
-
-def controls(made: Facts, group: str) -> pd.DataFrame:
-    """Controls of a technique; own: test WAPE of its own file at the same level and variant, in the controls' seeds."""
-    rows = results.own(made.rows)
-    seeds = rows.loc[rows.role == "control", [*KEYS, "seed"]].drop_duplicates()
-    own = rows[rows.role == "compressed"].merge(seeds).groupby(KEYS).test_wape.mean().rename("own")
-    mine = made.files[(made.files.group == group) & (made.files.role == "control")]
-    return mine.join(own, on=KEYS).dropna(subset="own")
 
 
 def _speed(made: Facts) -> dict | None:
@@ -129,22 +162,19 @@ def failures(made: Facts) -> dict:
     """What did not work, as far as the numbers tell."""
     skill, files = results.has_skill(made.rows), made.files[made.files.role == "compressed"]
     decoded, partly = files[files.coverage_macs == 0], files[files.coverage_macs.between(0, PARTLY, "neither")]
+    weak = sorted((d, m) for (d, m), good in skill.items() if not good and d in made.skilled)
+    told = [technique(made, name) for name in made.techniques]
     return {
-        "lost": [name for name in made.datasets if name not in made.skilled],
-        "weak": [{"dataset": d, "model": m} for (d, m), good in skill.items() if not good and d in made.skilled],
-        "equal": list(_equal(made)), "techniques": [technique(made, name) for name in made.techniques],
+        "lost": _lost(made), "weak": [{"dataset": d, "models": [m for _, m in mine]}
+                                      for d, mine in groupby(weak, key=lambda pair: pair[0])],
+        "unshown": [t["group"] for t in told if t["claims"] and not t["verdicts"]["within"]],
+        "worse": [t for t in told if t["worst"]], "never": [t["group"] for t in told if t["never"]],
+        "beaten": [t | c for t in told for c in t["controls"] if c["lost"]],
+        "same_macs": [t["group"] for t in told if t["keeps_macs"]],
         "decoded": len(decoded), "compressed": len(files), "computed": sorted(set(decoded.precision) - {""}),
-        "partly": partly.to_dict("records"), "errors": [text for text in made.rows.error if text],
-        "runs": _states(made), "lock": made.lock,
+        "partly": partly.sort_values("coverage_macs").to_dict("records"), "part": PARTLY,
+        "errors": [text for text in made.rows.error if text], "runs": _states(made), "lock": made.lock,
     }  # fmt: skip
-
-
-def _equal(made: Facts) -> Iterator[dict]:
-    """Simple forecasters to which networks are not shown to be superior."""
-    networks = made.rivals[made.rivals.against.isin(statistics.NAIVE[1:]) & (made.rivals.technique == "dense")]
-    for (rival, dataset), mine in networks.groupby(["against", "dataset"]):
-        if equal := list(mine.model[mine.verdict != "better"]):
-            yield {"rival": rival, "dataset": dataset, "models": equal, "of": len(mine)}
 
 
 def data_notes(made: Facts) -> dict:
@@ -163,9 +193,10 @@ def limits(made: Facts) -> dict:
     claims = made.verdicts()
     seeds = made.rows[made.rows.role == "compressed"].groupby("dataset").seed.nunique()
     return {"seeds": [{"dataset": dataset, "seeds": int(n)} for dataset, n in seeds.items()],
-            "claims": len(claims), "undecided": verdicts(claims)["undecided"],
-            "mde": claims.mde.astype(float).median(), "timed": bool((made.files.ms > 0).any()),
-            "synthetic": _synthetic(made), "cpus": sorted(set(made.rows.cpu) - {""})}
+            "claims": len(claims), "undecided": counts.verdicts(claims)["undecided"],
+            "mde": claims.mde.astype(float).median(), "blocks": claims.blocks.astype(float).median(),
+            "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made),
+            "cpus": sorted(set(made.rows.cpu) - {""})}
 
 
 def notes(made: Facts) -> dict:

@@ -5,14 +5,13 @@ What is empty is shown as a dash; a column `run` links the first cells of a tabl
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from litecast import results
 from litecast.figures import forecasts
 from litecast.files import sha256
-from litecast.report.facts import PLAIN, Facts
-from litecast.report.facts.paragraphs import verdicts as counted
-from litecast.report.facts.paragraphs import wins
+from litecast.report.facts import PLAIN, Facts, counts
 from litecast.results import statistics
 
 ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv")
@@ -21,13 +20,54 @@ FAR = 2  # times the median error: so far off a line would flatten all others
 
 
 def headline(made: Facts) -> pd.DataFrame:
-    """Best forecaster, smallest file near it, error at each budget, per dataset."""
-    free = made.files[made.files.model == "seasonal_naive"].groupby("dataset").test_wape.mean()
+    """Best free forecast, best forecaster, smallest file near it, error at each budget, per dataset."""
     return pd.DataFrame([head | {
-        "seasonal": free.get(head["dataset"]), "best_wape": head["best_wape"] if head["skill"] else "no_skill",
-        "best_bytes": made.file(head["best"]).get("bytes"),
+        "free": head["free_wape"], "best_bytes": made.file(head["best"]).get("bytes"),
         **{f"kb:{kb}": head[f"wape_{kb}kb"] for kb in results.BUDGETS_KB},
     } for head in made.heads])  # fmt: skip
+
+
+def answer(made: Facts) -> pd.DataFrame:
+    """`recommendation` on the main dataset alone."""
+    lines = recommendation(made)
+    return lines[lines.dataset == made.main]
+
+
+def recommendation(made: Facts) -> pd.DataFrame:
+    """Which file to use, per dataset and budget: kB, 'near' (the smallest near the best) or 'best' (whatever its size).
+
+    free: test WAPE of the best free forecast; loses: share of the test WAPE that it has above the best of any size;
+    instead: a code for why there is no file.
+    """
+    lines = []
+    for head in made.heads:
+        budgets = {kb: head[f"row_{kb}kb"] for kb in results.BUDGETS_KB} | {"near": head["small"], "best": head["best"]}
+        for budget, row_id in budgets.items():
+            file = made.file(row_id)
+            lines.append(file | {"dataset": head["dataset"], "budget": budget, "instead": "" if file else "no_file",
+                                 "free": head["free_wape"], "loses": file.get("test_wape", np.nan) / head["best_wape"] - 1})
+    names = [*made.files.columns, "budget", "instead", "free", "loses"]
+    return pd.DataFrame(lines, columns=names)  # also where no file is told
+
+
+def regrets(made: Facts) -> pd.DataFrame:
+    """What choosing on validation cost on test, per dataset and size; ordinary, holidays: test WAPE of what was chosen
+    on these days apart; other: the file of lowest test error, {} where that is the chosen one."""
+    files = made.regrets
+    chosen = [made.file(row_id) for row_id in files.chosen]
+    other = [made.file(low) if low != row_id else {} for row_id, low in zip(files.chosen, files.lowest, strict=True)]
+    days = {kind: [file.get(f"test_wape_{kind}", np.nan) for file in chosen] for kind in ("ordinary", "holidays")}
+    return files.assign(**days, other=other, run=[file.get("run", "") for file in chosen])
+
+
+def foresight(made: Facts) -> pd.DataFrame:
+    """How alike validation and test order the files of each dataset."""
+    return made.foresight
+
+
+def standing(made: Facts) -> pd.DataFrame:
+    """The best network of each dataset against each simple forecaster."""
+    return counts.standing(made)
 
 
 def data(made: Facts) -> pd.DataFrame:
@@ -104,28 +144,12 @@ def verdicts(made: Facts) -> pd.DataFrame:
     lines = []
     for (dataset, group), chosen in made.selected().groupby(["dataset", "group"]):
         line = chosen[["bytes", "ratio", "speed"]].median().to_dict()
-        line |= {"dataset": dataset, "group": group, "files": len(chosen), "wins": wins(chosen)}
+        line |= {"dataset": dataset, "group": group, "files": len(chosen), "wins": counts.wins(chosen)}
         for margin in statistics.MARGINS:
             claims = made.verdicts(group, margin)
-            line[f"margin:{margin:g}"] = list(counted(claims[claims.dataset == dataset]).values())
+            line[f"margin:{margin:g}"] = list(counts.verdicts(claims[claims.dataset == dataset]).values())
         lines.append(line)
     return pd.DataFrame(sorted(lines, key=lambda line: (line["dataset"], made.groups.index(line["group"]))))
-
-
-def recommendation(made: Facts) -> pd.DataFrame:
-    """Which file to use, per dataset and budget (kB, 'near' or 'any'); instead: a code for why there is none.
-
-    weak: the free forecast is no worse, on validation or on test.
-    """
-    lines = []
-    for head in made.heads:
-        budgets = {kb: head[f"row_{kb}kb"] for kb in results.BUDGETS_KB} | {"near": head["small"]}
-        for budget, row_id in (budgets if head["skill"] else {"any": ""}).items():
-            file = made.file(row_id)
-            none = "no_file" if head["skill"] else "no_network"
-            lines.append(file | {"dataset": head["dataset"], "budget": budget, "instead": "" if file else none,
-                                 "weak": not min(file.get("val_skill", 0), file.get("test_skill", 0)) > 0})
-    return pd.DataFrame(lines, columns=[*made.files.columns, "budget", "instead", "weak"])  # also where no file is told
 
 
 def unfinished(made: Facts) -> pd.DataFrame:

@@ -38,7 +38,13 @@ def phrase(part: str, name: str, **given) -> str:
     known = phrases(LANGUAGE)[part]
     if name not in known:
         raise KeyError(f"{LANGUAGE}/tables.yaml has no {name!r} under {part}{catalogue.near(name, known)}")
-    return known[name].render(given)
+    return _template(LANGUAGE, known[name]).render(given)
+
+
+@cache
+def _template(language: str, text: str) -> jinja2.Template:
+    """Made when it is first asked for: a phrase may ask for another one while it is being made."""
+    return environment(language).from_string(text)
 
 
 def written(name: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -70,21 +76,21 @@ def environment(language: str) -> jinja2.Environment:
     hows = (percent, short, fixed, count, name, called, title, share, names, listed, runtime, said, control)
     made.filters |= {how.__name__: how for how in hows} | {
         "cell": lambda code: phrase("cells", code), "label": lambda row: phrase("labels", "row", **row),
+        "size": lambda row: phrase("labels", "size", **row),
         "group": lambda value: phrase("labels", "group", value=value)}  # fmt: skip
     made.tests["known"] = lambda value: value is not None and bool(np.isfinite(value))
     made.globals |= {"BUDGETS": results.BUDGETS_KB, "NEAR": results.NEAR_BEST, "NEAR_WIDTH": results.NEAR_WIDTH,
-                     "MARGIN": MARGIN, "MARGINS": MARGINS, "PROVEN": PROVEN, "MOST": MOST}
+                     "MARGIN": MARGIN, "MARGINS": MARGINS, "PROVEN": PROVEN, "MOST": MOST, "LONGER": results.LONGER}
     return made
 
 
 @cache
-def phrases(language: str) -> dict[str, dict[str, jinja2.Template]]:
-    """Part of tables.yaml -> name -> template. A column is 'heading', or [heading, template of a value]."""
+def phrases(language: str) -> dict[str, dict[str, str]]:
+    """Part of tables.yaml -> name -> its template's text. A column is 'heading', or [heading, template of a value]."""
     made = yaml.safe_load((FOLDER / language / "tables.yaml").read_text(encoding="utf-8"))
     both = {name: [text, "{{ value }}"] if isinstance(text, str) else text for name, text in made["columns"].items()}
     made["headings"], made["columns"] = ({name: pair[part] for name, pair in both.items()} for part in (0, 1))
-    return {part: {name: environment(language).from_string(text) for name, text in lines.items()}
-            for part, lines in made.items()}
+    return made
 
 
 def percent(value: float, digits: int | None = None, sign: str = "") -> str:

@@ -1,0 +1,166 @@
+"""A reader of model files after docs/file-format.md alone: numpy and the standard library, nothing of litecast.
+
+It decodes tensors and card, and makes a network's inputs of raw values. What a reader in another language has to do, in
+its shortest form: files are taken to be sound, only the checksum is looked at.
+"""
+
+import json
+import math
+import struct
+import zlib
+from datetime import date, datetime, timedelta
+
+import numpy as np
+
+CYCLES = {"15min": "dw", "30min": "dw", "h": "dw", "D": "w", "trading-day": "w", "W": "y", "MS": "y", "step": ""}
+SHORT = ("15min", "30min", "h", "D")
+DEFAULTS = {"country": None, "transform": "none", "holidays": None}
+
+
+def read(content: bytes, dictionary: bytes) -> tuple[dict, dict[str, np.ndarray], dict]:
+    """(description, tensors by name, card) of a file's bytes."""
+    (crc,) = struct.unpack("<I", content[-4:])
+    if crc != zlib.crc32(content[:-4]):
+        raise ValueError("checksum")
+    (header,) = struct.unpack("<Q", content[:8])
+    start, end = json.loads(content[8 : 8 + header])["body.2"]["data_offsets"]
+    body = content[8 + header + start : 8 + header + end]
+    (length,) = struct.unpack("<I", body[:4])
+    said = json.loads(zlib.decompressobj(-15, zdict=dictionary).decompress(body[4 : 4 + length]))
+    at, series = 4 + length, len(said["card"]["series"])
+    scaler = np.frombuffer(body, "<f4", 2 * series, at).reshape(2, series)
+    at += 8 * series
+    arrays: dict[str, np.ndarray] = {}
+    for name, shape, meta, size in said.get("tables", []) + said["tensors"]:
+        place = np.arange(math.prod(shape))  # flat positions that the stream holds
+        arrays[name] = decode(body[at : at + size], meta, shape, place, arrays).reshape(shape)
+        at += size
+    tables = {name for name, *_ in said.get("tables", [])}
+    config = said["model"]["config"]
+    card = DEFAULTS | said["card"] | {key: config[key] for key in ("L", "H", "patch")}
+    card |= {"mean": scaler[0].astype(float).tolist(), "std": scaler[1].astype(float).tolist()}
+    return said, {name: array for name, array in arrays.items() if name not in tables}, card
+
+
+# ---- codecs: stream -> float32 values of the elements at `place`, flat
+
+def decode(stream: bytes, meta: dict, shape: list[int], place: np.ndarray, tables: dict) -> np.ndarray:
+    codec, count = meta["codec"], len(place)
+    if codec in ("float32", "float16"):
+        return np.frombuffer(stream, "<f4" if codec == "float32" else "<f2").astype(np.float32)
+    if codec == "sparse":
+        return sparse(stream, meta, shape, place, tables)
+    if codec == "codebook":
+        return codebook(stream, meta, count, tables)
+    found, member = np.unique(groups(meta, shape, place), return_inverse=True)  # groups that have an element
+    scale, negative, zero, rest = scales(stream, meta, len(found))
+    if codec == "intn":
+        offset = meta.get("offset", 0 if "zero" in meta else 2 ** (meta["bits"] - 1) - 1)
+        codes = unpack(rest, meta["bits"], count) - offset
+    else:
+        codes = digits(rest, 3, 5)[:count] - 1 if codec == "ternary" else 2 * digits(rest, 2, 8)[:count] - 1
+    codes = codes - zero[member]
+    return np.where(codes < 0, negative[member], scale[member]) * codes.astype(np.float32)
+
+
+def sparse(stream: bytes, meta: dict, shape: list[int], place: np.ndarray, tables: dict) -> np.ndarray:
+    if "gap" not in meta:
+        return decode(stream, meta["values"], shape, place, tables)
+    count, bits = len(place), meta["gap"]
+    if bits == 0:
+        used = -(-count // 8)
+        where = np.flatnonzero(unpack(stream[:used], 1, count))
+    else:
+        used, where, at = -(-meta["codes"] * bits // 8), [], 0
+        for code in unpack(stream[:used], bits, meta["codes"]):
+            at += int(code)
+            if code < 2**bits - 1:  # else that many zeros and no value
+                where.append(at)
+                at += 1
+    out = np.zeros(count, np.float32)
+    out[where] = decode(stream[used:], meta["values"], shape, place[where], tables)
+    return out
+
+
+def codebook(stream: bytes, meta: dict, count: int, tables: dict) -> np.ndarray:
+    entries, dim = meta["entries"], meta.get("dim", 1)
+    if "shared" in meta:
+        table, used = tables[meta["shared"]].reshape(entries, dim), 0
+    else:
+        used = entries * dim * meta.get("table", 2)
+        table = np.frombuffer(stream[:used], f"<f{meta.get('table', 2)}").astype(np.float32).reshape(entries, dim)
+    bits = max(1, (entries - 1).bit_length())
+    return table[unpack(stream[used:], bits, count // dim)].ravel()
+
+
+def groups(meta: dict, shape: list[int], place: np.ndarray) -> np.ndarray:
+    """Number of the group of each element."""
+    size = math.prod(shape)
+    if "group" in meta:
+        return place // meta["group"]
+    return place // (size // shape[0]) if "axis" in meta and len(shape) > 1 and size else 0 * place
+
+
+def scales(stream: bytes, meta: dict, number: int) -> tuple:
+    """Scales, scales of negative codes, zero points, (number,) each, and the codes' bytes."""
+    width, pair = meta.get("scale", 2), 2 if "negative" in meta else 1
+    at = number * width * pair
+    found = np.frombuffer(stream[:at], f"<f{width}").astype(np.float32).reshape(pair, number)
+    zero = np.frombuffer(stream, np.uint8, number, at).astype(int) if "zero" in meta else np.zeros(number, int)
+    return found[0], found[-1], zero, stream[at + (number if "zero" in meta else 0) :]
+
+
+def unpack(stream: bytes, bits: int, count: int) -> np.ndarray:
+    """Unsigned numbers of some bits, the lowest bit first."""
+    ones = np.unpackbits(np.frombuffer(stream, np.uint8), bitorder="little")[: count * bits].reshape(count, bits)
+    return ones.astype(int) @ (1 << np.arange(bits))
+
+
+def digits(stream: bytes, base: int, each: int) -> np.ndarray:
+    """Numbers of one digit, `each` of them a byte, the first counts least."""
+    return (np.frombuffer(stream, np.uint8)[:, None].astype(int) // base ** np.arange(each) % base).ravel()
+
+
+# ---- a network's inputs
+
+def window(card: dict, raw: np.ndarray) -> np.ndarray:
+    """x (L, C) float32 of the last 2 L rows, or fewer, of raw values (T, C), NaN = missing."""
+    look, season = card["L"], card["season"]
+    raw = raw[-2 * look :]
+    if card["transform"] == "log":
+        raw = np.log(np.where(raw > 0, raw, np.nan))
+    scaled = (raw - card["mean"]) / card["std"]
+    x = scaled.copy()
+    for t, c in np.argwhere(np.isnan(scaled)):
+        for back in [*range(season, look + 1, season), *range(1, look + 1)]:
+            if back <= t and not np.isnan(scaled[t - back, c]):
+                x[t, c] = scaled[t - back, c]
+                break
+        else:
+            x[t, c] = 0.0
+    return x[-look:].astype(np.float32)
+
+
+def calendar(card: dict, times: list[datetime]) -> np.ndarray:
+    """z (len(times), F) float32."""
+    off = set()
+    if card["holidays"]:
+        day = date(card["holidays"][0], 1, 1)
+        for gap in card["holidays"][2:]:
+            day += timedelta(gap)
+            off.add(day)
+    rows = []
+    for t in times:
+        of_day = (60 * t.hour + t.minute) / 1440
+        phase = {"d": of_day, "w": (t.weekday() + of_day) / 7, "y": (t.timetuple().tm_yday - 1) / 365.25}
+        row = [wave(2 * math.pi * phase[c]) for c in CYCLES[card["frequency"]] for wave in (math.sin, math.cos)]
+        if card["frequency"] in SHORT:
+            row += [t.weekday() >= 5] + ([t.date() in off] if card["country"] else [])
+        rows.append(row)
+    return np.array(rows, np.float32).reshape(len(times), -1)
+
+
+def raw_again(card: dict, y: np.ndarray) -> np.ndarray:
+    """Forecasts (H, C) in the data's own unit, of a network's output in scaled units."""
+    own = y.astype(float) * card["std"] + card["mean"]
+    return np.exp(own) if card["transform"] == "log" else own

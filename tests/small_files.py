@@ -1,0 +1,135 @@
+"""Small networks and their files: in every storage and codec, and written again with another description."""
+
+import json
+import struct
+import zlib
+
+import numpy as np
+import pandas as pd
+import torch
+
+from litecast import modelfile, models
+from litecast.codecs import Quantised
+from litecast.compress import storages
+from litecast.modelfile import Card
+
+
+def network(family, width=8, seed=0, L=48, H=6, F=6, patch=24, anchor="mean"):  # noqa: N803
+    module = models.module(family)
+    torch.manual_seed(seed)
+    return module.Model(module.Config.of_width(width, L=L, H=H, F=F, patch=patch, anchor=anchor)).eval()
+
+
+HOLIDAYS = [2024, 2025, 0, 39, 1, 1, 1, 18, 306]  # New Year, Seollal and what stands for it, 1 March, New Year
+
+
+def card_of(model, channels=2, **changes):
+    config = model.config
+    fields = dict(dataset="made-up", unit="vehicles/h", frequency="h", season=20, L=config.L, H=config.H,
+                  mean=[100.5] * channels, std=[10.25] * channels, series=[f"역{i}" for i in range(channels)],
+                  country="KR", holidays=HOLIDAYS)  # fmt: skip
+    return Card(**fields | changes)
+
+
+def save(path, model, storage, card):
+    export = storages.export(model, storage)
+    return modelfile.save(path, model, export.codecs, card, export.held)
+
+
+def series(steps=100, channels=2, seed=0):
+    values = 100 + 10 * np.random.default_rng(seed).normal(size=(steps, channels))
+    return values, pd.date_range("2024-02-25", periods=steps, freq="h")
+
+
+BOOK = np.float32([-0.4, 0, 0.1, 0.5])
+
+
+def description(path) -> dict:
+    """What a file says of itself."""
+    return _parts(path)[0]
+
+
+def change_scaler(path, place: int, factor: float) -> None:
+    """Multiply one number of the scaler (means, then standard deviations)."""
+    content, rest = _parts(path)
+    scaler = np.frombuffer(rest, "<f4", 2 * len(content["card"]["series"])).copy()
+    scaler[place] *= factor
+    rewrite(path, streams=scaler.tobytes() + rest[scaler.nbytes :])
+
+
+def rewrite(path, change=lambda content: None, streams=None, packed=None, tail=b""):
+    """Write the file again with another description or streams and a correct checksum."""
+    content, rest = _parts(path)
+    change(content)
+    head = modelfile._pack(content) if packed is None else struct.pack("<I", len(packed)) + packed
+    modelfile._write(path, head + (rest if streams is None else streams) + tail)
+    return path
+
+
+def _parts(path) -> tuple[dict, bytes]:
+    """The description, and the scaler and streams behind it."""
+    raw = path.read_bytes()
+    body = raw[8 + struct.unpack("<Q", raw[:8])[0] : -4]
+    (length,) = struct.unpack("<I", body[:4])
+    content = json.loads(zlib.decompressobj(-15, zdict=modelfile.COMMON).decompress(body[4 : 4 + length]))
+    return content, body[4 + length :]
+
+
+def sparse(values: dict) -> dict:
+    return {"codec": "sparse", "values": values}
+
+
+def held(kind: str, values: np.ndarray, seed: int = 0) -> tuple[Quantised | None, dict]:
+    """Codes of a shape, drawn, and the codec that holds them; None = the values themselves, made float16."""
+    draw, shape = np.random.default_rng(seed), values.shape
+    rows, runs = np.full(shape[0], values[0].size), np.full(-(-values.size // 5), 5)
+    runs[-1] -= runs.sum() - values.size
+    few = np.where(draw.random(shape) < 0.8, 0, draw.integers(-3, 4, shape))
+    few[: len(few) // 2] = 0  # whole rows of zeros: sparse writes no scale for them
+    fine = draw.random(shape[0]).astype(np.float32)
+    pairs = draw.integers(0, 7, (*shape[:-1], shape[-1] // 2)) if shape[-1] % 2 == 0 else None
+    intn = {"codec": "intn", "bits": 4}
+    kinds = {
+        "float32": lambda: (None, {"codec": "float32"}),
+        "float16": lambda: (Quantised(values.astype(np.float16)), {"codec": "float16"}),
+        "intn rows": lambda: (Quantised(draw.integers(-7, 8, shape), fine, counts=rows), intn),
+        "intn runs": lambda: (Quantised(draw.integers(-7, 8, shape), np.ones(len(runs)) / 8, counts=runs), intn),
+        "intn zero points": lambda: (Quantised(draw.integers(0, 32, shape), fine, draw.integers(0, 32, shape[0])),
+                                     {"codec": "intn", "bits": 5}),
+        "intn offset": lambda: (Quantised(draw.integers(-9, 3, shape), 0.3), intn),
+        "codebook": lambda: (Quantised(draw.integers(0, 11, shape), table=draw.normal(size=11)), {"codec": "codebook"}),
+        "codebook shared": lambda: (Quantised(draw.integers(0, 4, shape), table=BOOK, shared="book"),
+                                    {"codec": "codebook"}),
+        "codebook rows": lambda: (Quantised(pairs, table=draw.normal(size=(7, 2))), {"codec": "codebook"}),
+        "ternary": lambda: (Quantised(draw.integers(-1, 2, shape), 0.3, negative=0.2), {"codec": "ternary"}),
+        "binary": lambda: (Quantised(draw.choice([-1, 1], shape), fine, counts=rows), {"codec": "binary"}),
+        "sparse float32": lambda: (Quantised(np.where(few, values, 0)), sparse({"codec": "float32"})),
+        "sparse intn": lambda: (Quantised(few, fine, counts=rows), sparse(intn)),
+        "sparse runs": lambda: (Quantised(few, np.ones(len(runs)) / 8, counts=runs), sparse(intn)),
+        "sparse bitmap": lambda: (Quantised(draw.integers(0, 2, shape), fine, negative=fine, counts=rows),
+                                  sparse({"codec": "binary"})),
+        "sparse dense": lambda: (Quantised(draw.integers(1, 8, shape), 0.5), sparse(intn)),
+        "sparse sparse ternary": lambda: (Quantised(np.sign(few), 0.7), sparse(sparse({"codec": "ternary"}))),
+        "sparse codebook": lambda: (Quantised(few + 3, table=np.arange(-3, 4) / 3), sparse({"codec": "codebook"})),
+    }
+    return kinds[kind]()
+
+
+KINDS = ("float32", "float16", "intn rows", "intn runs", "intn zero points", "intn offset", "codebook",
+         "codebook shared", "codebook rows", "ternary", "binary", "sparse float32", "sparse intn", "sparse runs",
+         "sparse bitmap", "sparse dense", "sparse sparse ternary", "sparse codebook")  # fmt: skip
+
+
+def all_held(model, kind: str) -> tuple[dict[str, dict], dict[str, Quantised]]:
+    """Codecs and codes of a network whose matrices are all held in one kind of codec, the rest in float32."""
+    codecs, codes = {}, {}
+    for place, (name, tensor) in enumerate(model.state_dict().items()):
+        if tensor.ndim > 1 and tensor.is_floating_point() and (kind != "codebook rows" or tensor.shape[-1] % 2 == 0):
+            code, codecs[name] = held(kind, tensor.numpy(), place)
+            codes |= {} if code is None else {name: code}
+    return codecs, codes
+
+
+def save_held(path, model, card, kind: str) -> None:
+    codecs, codes = all_held(model, kind)
+    modelfile.save(path, model, codecs, card, codes)

@@ -1,0 +1,172 @@
+"""docs/file-format.md is enough: a reader written after it alone gives what the real one gives."""
+
+import ast
+import hashlib
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plain_reader
+import pytest
+import small_files
+import torch
+from small_files import card_of, network, save, series
+
+from litecast import codecs, modelfile, models, paths
+from litecast.codecs import _groups
+from litecast.models import wrappers
+
+PAGE = (paths.ROOT / "docs" / "file-format.md").read_text(encoding="utf-8")
+DICTIONARY = re.search(r"```dictionary\n(.*?)```", PAGE, re.S)[1].replace("\n", "").encode()
+CALENDARS = [("15min", "KR", 6), ("30min", None, 5), ("h", "KR", 6), ("h", None, 5), ("D", "KR", 4), ("D", None, 3),
+             ("trading-day", None, 2), ("trading-day", "KR", 2), ("W", None, 2), ("MS", "KR", 2), ("step", None, 0)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def same(path):
+    """The file as both readers have it, tensors and card being the same: (Loaded, the plain reader's card)."""
+    loaded = modelfile.load(path)
+    said, tensors, card = plain_reader.read(path.read_bytes(), DICTIONARY)
+    state = loaded.model.state_dict()
+    assert list(tensors) == list(state)
+    for name, tensor in state.items():
+        wanted = tensor.numpy()
+        assert tensors[name].shape == wanted.shape
+        assert tensors[name].astype(wanted.dtype).tobytes() == wanted.tobytes(), f"{name} is not bit-identical"
+    described = models.describe(loaded.model)
+    assert card == vars(loaded.card) and said["model"]["family"] == described["family"]
+    return loaded, card
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int4"])
+@pytest.mark.parametrize("family", models.names())
+def test_every_family_is_read_bit_for_bit(path, family, storage):
+    model = network(family)
+    with torch.no_grad():
+        for parameter in model.parameters():  # nothing may be equal by being zero
+            parameter.add_(0.1 * torch.randn(parameter.shape))
+    save(path, model, storage, card_of(model, 3, transform="log", mean=[4.6, 0.1, -3], std=[0.1, 1, 7]))
+    same(path)
+
+
+@pytest.mark.parametrize("family", ["lstm", "tcn"])
+@pytest.mark.parametrize("kind", small_files.KINDS)
+def test_every_codec_and_nesting_is_read_bit_for_bit(path, family, kind):
+    model = network(family)
+    small_files.save_held(path, model, card_of(model), kind)
+    loaded, _ = same(path)
+    names = {name for tensor in loaded.tensors.values() for name in chain(tensor)}
+    assert set(kind.split()) & set(codecs.names()) <= names
+
+
+def chain(meta):
+    """Names of a codec and of those that it holds."""
+    return [] if meta is None else [meta["codec"], *chain(meta.get("values"))]
+
+
+def test_the_kinds_written_here_are_all_that_codecs_can_say(path):
+    """Every key that a meta may have, and every codec: one that is added has to be written down and read here too."""
+    keys, seen = set(), set()
+    for kind in small_files.KINDS:
+        for family in ("lstm", "tcn"):
+            model = network(family)
+            small_files.save_held(path, model, card_of(model), kind)
+            for tensor in modelfile.load(path).tensors.values():
+                while tensor is not None:
+                    seen.add(tensor["codec"])
+                    keys |= tensor.keys() - {"codec", "shape", "bytes"}
+                    tensor = tensor.get("values")
+    assert seen == set(codecs.names())
+    every = {key for name in codecs.names() for key in importlib.import_module(f"litecast.codecs.{name}").META}
+    assert keys == every
+    assert all(f"`{key}`" in PAGE or f'"{key}"' in PAGE for key in every)
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+@pytest.mark.parametrize("frequency, country, known", CALENDARS)
+def test_inputs_and_forecast_are_made_of_raw_values_by_the_page(path, frequency, country, known, transform):
+    model = network("lstm", F=known)
+    holidays = [2024, 2027, 0, 39, 1, 1, 1, 18, 40] if country and frequency in plain_reader.SHORT else None
+    save(path, model, "float32", card_of(model, frequency=frequency, country=country, season=7, transform=transform,
+                                         holidays=holidays, mean=[4.5, 90.0], std=[0.5, 20.0]))  # fmt: skip
+    loaded, card = same(path)
+    values, _ = series(150)
+    values[np.random.default_rng(1).random(values.shape) < 0.3] = np.nan
+    values[60:120, 1], values[140, 0] = np.nan, -1.0
+    step = {"trading-day": "B", "W": "7D", "step": "h"}.get(frequency, frequency)
+    times = pd.date_range("2024-02-01 00:00", periods=156, freq=step)
+    x = plain_reader.window(card, values)
+    z = plain_reader.calendar(card, list(times[-54:]))
+    np.testing.assert_array_equal(x, loaded._inputs(values))
+    np.testing.assert_allclose(z, loaded.card.known(times[-54:]), rtol=0, atol=1e-7)
+    assert z.shape == (54, known)
+    with torch.inference_mode():
+        y = loaded.model(torch.from_numpy(x)[None], torch.from_numpy(z)[None] if known else None)[0].numpy()
+    np.testing.assert_allclose(plain_reader.raw_again(card, y), loaded.forecast(values, times[:150]), rtol=1e-5)
+
+
+def test_a_window_is_normalised_and_the_calendar_looked_at_as_the_page_says():
+    """Step 6, by hand, around the network of a family."""
+    model, draw = network("nbeats", L=48, H=6, F=6), np.random.default_rng(0)
+    x, z = draw.normal(size=(1, 48, 1)).astype(np.float32), draw.normal(size=(1, 54, 6)).astype(np.float32)
+    row = x[0, :, 0]
+    mean = row.mean()
+    scale = np.sqrt(((row - mean) ** 2).mean()) + 0.01
+    known = z[0, 48::2].ravel()  # ceil(6 / 4) = 2
+    for anchor, shift in (("mean", mean), ("last", row[-1])):
+        model = network("nbeats", anchor=anchor)
+        with torch.inference_mode():
+            out = model.net(torch.from_numpy((row - shift) / scale)[None], torch.from_numpy(known)[None])[0].numpy()
+            found = model(torch.from_numpy(x), torch.from_numpy(z))[0, :, 0].numpy()
+        np.testing.assert_allclose(found, out * scale + shift, rtol=1e-4, atol=1e-6)
+
+
+def test_activations_are_rounded_as_the_page_says(path):
+    model, quantiser = network("lstm"), {"head.out": {"bits": 4, "scale": 0.3, "zero": 5}}
+    wrappers.attach(model, quantiser)
+    save(path, model, "float32", card_of(model))
+    said, _, _ = plain_reader.read(path.read_bytes(), DICTIONARY)
+    assert said["activations"] == quantiser
+    x = np.linspace(-9, 9, 41, dtype=np.float32)
+    (found,) = wrappers.ActivationQuantiser(**quantiser["head.out"])(None, (torch.from_numpy(x),))
+    wanted = np.float32(0.3) * np.clip(np.round(x / np.float32(0.3)), -5, 2**4 - 1 - 5)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_the_dictionary_is_the_codes_byte_for_byte():
+    assert DICTIONARY == modelfile.COMMON
+    assert hashlib.sha256(DICTIONARY).hexdigest() in PAGE
+
+
+def test_the_constants_of_the_page_are_the_codes():
+    rows = re.findall(r"\| ([\d.]+) \| `([\w.]+)` \|", PAGE)
+    assert len(rows) == 14
+    for value, name in rows:
+        module, _, constant = name.rpartition(".")
+        assert float(value) == getattr(importlib.import_module(f"litecast.{module}"), constant), name
+
+
+def test_the_page_names_every_codec_frequency_and_field_of_the_card():
+    words = set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", PAGE, flags=re.S)))
+    assert set(codecs.names()) <= words and set(plain_reader.CYCLES) <= words
+    assert set(plain_reader.CYCLES) == set(modelfile.FREQUENCIES)
+    fields = set(modelfile.Card.__dataclass_fields__) - {"L", "H", "patch", "mean", "std"}
+    assert fields <= words
+    assert set(_groups.META) <= set(re.findall(r'"(\w+)":', PAGE))
+    assert modelfile.BODY in words
+
+
+def test_the_reader_is_short_and_knows_nothing_of_the_project():
+    text = Path(plain_reader.__file__).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    tree = ast.walk(ast.parse(text))
+    imported = {alias.name if isinstance(node, ast.Import) else node.module for node in tree
+                if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}  # fmt: skip
+    assert imported - {"numpy"} <= sys.stdlib_module_names
