@@ -22,8 +22,8 @@ BUDGET = training.Budget(steps=3, batch=16, lr=0.004, retrain_steps=2)
 STUDY, NAME = "tiny", "lstm"
 PARAMETERS = {
     "study": STUDY, "dataset": "made-up", "model": NAME, "seed": 0, "sweep_seed": 0, "widths": [4, 8], "steps": 3,
-    "extra_steps": 2, "doublings": 0, "longest": 5, "batch": 16, "lr": 0.004, "train_windows": 0, "loss": "mae", "levels": [0.5, 0.75],
-    "variants": [],
+    "extra_steps": 2, "doublings": 0, "longest": 5, "batch": 16, "lr": 0.004, "train_windows": 0, "loss": "mae",
+    "levels": [0.5, 0.75], "variants": [],
     "controls": ["random", "scratch"], "control_levels": [0.75], "route": [], "teachers": [], "retrain_steps": 2,
 }  # fmt: skip
 
@@ -256,7 +256,7 @@ def test_the_widest_is_doubled_while_it_is_the_best(study, monkeypatch):
 
 def test_the_front_is_trained_no_longer_than_so_many_trainings(study, monkeypatch):
     asked = []
-    monkeypatch.setattr(widths, "extra_epochs", lambda run, data, start, budget, *_: asked.append(budget.steps) or start)
+    monkeypatch.setattr(widths, "extra_epochs", lambda *given: asked.append(given[3].steps) or given[2])
     study.deep.settings.longest = 2
     try:
         study.deep.lengthen()

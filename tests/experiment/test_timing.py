@@ -31,8 +31,8 @@ def run():
 
 def table(*lines):
     shared = {"dataset": "made-up", "model": NAME, "runtime": "torch", "control": "", "selected": 0.0, "seed": 0.0,
-              "artefact": "a file", "role": "compressed", "precision": "float32", "copy_of": "", "level": "", "error": "",
-              "val_wape": 0.5, "bytes": 10.0}
+              "artefact": "a file", "role": "compressed", "precision": "float32", "copy_of": "", "level": "",
+              "error": "", "val_wape": 0.5, "bytes": 10.0}
     dense = {"technique": "dense", "variant": "float32", "role": "dense", "level": "8"}
     lines = [shared | (dense if line.get("technique") == "dense" else {}) | line for line in lines]
     return results.typed(pd.DataFrame(lines)).assign(row_id=[str(i) for i in range(len(lines))])

@@ -212,6 +212,94 @@ def test_forest_shows_intervals_margins_and_far_points():
     assert "<svg" in drawn(references.forest(table.iloc[:0]))
 
 
+def test_forest_is_hollow_where_the_adjusted_verdict_is_open_whatever_its_interval_says():
+    table = pd.DataFrame({"row": ["a", "b", "c"], "delta": [-0.1, -0.1, 0.1], "low": [-0.2, -0.2, 0.08],
+                          "high": [-0.05, -0.05, 0.12], "technique": "magnitude_pruning",
+                          "verdict": ["within", "undecided", "worse"]})  # fmt: skip
+    points = [p for p in references.forest(table).axes[0].collections if len(p.get_offsets()) == 1]
+    assert [tuple(p.get_facecolor()[0]) == (1, 1, 1, 1) for p in points] == [False, True, False]
+
+
+# ---------------------------------------------------------------- the trade of page 1
+
+
+def trade_rows():
+    """The rows above with names, bytes of 0 for naive forecasts, and an ensemble, which has none."""
+    table = rows().assign(bytes=lambda r: r.bytes.where(r.role != "naive", 0.0))
+    ensemble = table.iloc[[3]].assign(technique="ensemble", role="ensemble", level="3", bytes=np.nan, test_wape=0.09)
+    table = pd.concat([table, ensemble], ignore_index=True)
+    return table.assign(row_id=[f"row {i}" for i in range(len(table))])
+
+
+def at(axes, x, y):
+    """Collections of the axes that have a point there."""
+    return [dots for dots in axes.collections if any(np.allclose(p, (x, y), rtol=1e-6) for p in dots.get_offsets())]
+
+
+def test_trade_has_every_technique_in_its_colour_the_front_and_rings():
+    ringed = {"row 1": "1 kB: seasonal naive", "row 9": "16 kB: lstm", "row 11": "any size: average"}
+    figure = fronts.trade(trade_rows(), ringed, "서울-교통량", link=lambda row: f"{row['run']}/notebook.html")
+    (ax,) = figure.axes
+    filled, ring = at(ax, 12, 0.104)
+    colour = to_rgb(style.look("magnitude_pruning")[0])
+    assert np.allclose(filled.get_facecolor()[0][:3], colour) and filled.get_alpha() > 0.9
+    assert len(ring.get_facecolor()) == 0 and len(ring.get_offsets()) == 3
+    (pale,) = at(ax, 50, 0.101)  # another level: the same colour, pale
+    assert np.allclose(pale.get_facecolor()[0][:3], colour) and pale.get_alpha() < 0.5
+    (front,) = [line for line in ax.get_lines() if line.get_drawstyle() == "steps-post"]
+    assert list(front.get_xdata())[:-1] == [4, 6, 20] and list(front.get_ydata())[:-1] == [0.13, 0.125, 0.11]
+    assert set(ringed.values()) <= {t.get_text() for t in ax.texts}
+    left, right = ring.get_offsets()[0, 0], ring.get_offsets()[2, 0]  # without bytes to place them by: at the edges
+    assert ax.get_xlim()[0] < left < 4 and 90 < right < ax.get_xlim()[1]
+    heights = {round(float(line.get_ydata()[0]), 3) for line in ax.get_lines() if len(set(line.get_ydata())) == 1}
+    assert {0.15, 0.09} <= heights and 0.12 not in heights  # free, and without a file; ARIMA is neither
+    assert "ensemble of lstm" in [t.get_text() for t in ax.texts]
+    legend = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert {"magnitude pruning", "trained narrow (front)", "compact network (front)", "pale: others"} <= set(legend)
+    assert "runs/x/n=9/notebook.html" in drawn(figure)
+
+
+def test_trade_shows_a_control_only_where_it_is_recommended():
+    table = trade_rows()
+    table.loc[10, ["bytes", "control", "test_wape"]] = [7e3, "scratch", 0.106]
+    assert not at(fronts.trade(table, {"row 9": "x"}).axes[0], 7, 0.106)
+    dot, ring = at(fronts.trade(table, {"row 10": "x"}).axes[0], 7, 0.106)
+    assert dot.get_alpha() > 0.9
+
+
+def test_trade_without_files_without_rings_and_for_a_narrow_screen():
+    assert "<svg" in drawn(fronts.trade(trade_rows().iloc[:3], {}))
+    assert "<svg" in drawn(fronts.trade(trade_rows().iloc[:0], {}))
+    assert "<svg" in drawn(fronts.trade(trade_rows(), {}))
+    assert fronts.trade(trade_rows(), {}, width=3.7).get_figwidth() == 3.7
+
+
+def test_trade_keeps_far_off_techniques_from_squeezing_the_rest():
+    table = trade_rows()
+    table.loc[8, ["technique", "selected", "test_wape"]] = ["distillation", 1.0, 3.0]
+    ax = fronts.trade(table, {"row 9": "x"}).axes[0]
+    assert ax.get_ylim()[1] < 0.2 and "1 file" in ax.texts[0].get_text()
+
+
+def test_names_avoid_lines_and_points_that_stand_in_their_way():
+    figure, (ax,) = style.blank(2.0)
+    ax.set(xlim=(0, 10), ylim=(0, 10))
+    crowd = (np.linspace(5.2, 6.5, 30), np.full(30, 5.0))  # where a name would stand first
+    fronts._name_points(ax, [5.0], [5.0], ["a name"], 4.0, avoid=crowd, lines=[5.0])
+    box = ax.texts[0].get_window_extent()
+    y = ax.transData.transform((0, 5.0))[1]
+    assert not box.y0 < y < box.y1
+
+
+def test_trained_longer_the_front_is_another():
+    table = trade_rows().assign(copy_of="")
+    longer = table.iloc[[5]].assign(control="extra_epochs", role="control", bytes=18e3, test_wape=0.08, val_wape=0.08)
+    both = pd.concat([table, longer], ignore_index=True)
+    for figure in (fronts.trade(both, {}), fronts.error_against(both)):
+        (front,) = [line for line in figure.axes[0].get_lines() if line.get_drawstyle() == "steps-post"]
+        assert 0.08 in list(front.get_ydata())
+
+
 def test_weights_histogram_counts_zeros_apart():
     before = np.random.default_rng(0).normal(size=2000)
     after = np.where(np.abs(before) < 1, 0, before)
@@ -370,6 +458,7 @@ def test_front_is_own_widths_and_all_compact_networks_chosen_on_validation():
     assert list(results.front(files, "lstm").bytes) == [1000, 2000, 3000, 4000]
     assert list(results.front(files, "gru").bytes) == [900]
     assert list(results.front(files, "tcn").bytes) == [2000, 3000]
+    assert list(results.front(files, None).bytes) == [900]
 
 
 def test_a_compact_network_gets_a_panel_of_its_own_only_when_it_is_compressed():

@@ -104,9 +104,9 @@ def made_tests(rows):
         for rival, p, verdict in (("seasonal_naive", 0.0004, "better"), ("arima", 0.3, "undecided")):
             other = rows[(rows.model == rival) & (rows.dataset == line.dataset)].iloc[0]
             delta = line.test_wape / other.test_wape - 1
-            lines.append({"row": line.row_id, "reference": other.row_id, "margin": 0.0, "delta": delta, "verdict": verdict,
-                          "low": delta - 0.01, "high": delta + 0.01, "p_dm": p / 10, "p_holm": p, "p_verdict": p,
-                          "mde": 0.02, "n_origins": 1500, "block": 168, "blocks": 8.9})
+            lines.append({"row": line.row_id, "reference": other.row_id, "margin": 0.0, "delta": delta,
+                          "verdict": verdict, "low": delta - 0.01, "high": delta + 0.01, "p_dm": p / 10, "p_holm": p,
+                          "p_verdict": p, "mde": 0.02, "n_origins": 1500, "block": 168, "blocks": 8.9})
     return lines
 
 

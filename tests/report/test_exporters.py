@@ -164,7 +164,7 @@ def test_short_table_stays_on_one_page_and_takes_its_introduction_along(tmp_path
 
 
 def test_a_tall_figure_leaves_no_half_empty_page(tmp_path):
-    """It goes to the next page and what follows fills the page before it; what stands before the first section stays."""
+    """It goes to the next page, and what follows fills the page before it; what leads the first section stays."""
     fig, _ = style.blank(style.TALLEST)
     few, words = ("".join(f"Sentence {i} of {what}.\n\n" for i in range(40)[:n])
                   for what, n in (("what leads", 8), ("what follows", 40)))
@@ -177,6 +177,15 @@ def test_a_tall_figure_leaves_no_half_empty_page(tmp_path):
     assert "Contents" in second and "Sentence 7 of what leads" in second and "Figure 2." not in second
     assert second.count("of what follows") > 10
     assert "Figure 2." in texts[2]
+
+
+def test_of_a_cell_tagged_title_a_report_shows_no_more(tmp_path):
+    nb = notebook_of(source="# T\n\n- An intent.\n")
+    assert "An intent." in exported(tmp_path, nb)[0]
+    nb.cells[0].metadata["tags"] = [exporters.TITLE]
+    page, pdf = exported(tmp_path, nb)
+    assert "An intent." not in page and "An intent." not in text_of(pdf) and "<h1" in page
+    assert "An intent." in render_run(tmp_path / "notebook.ipynb").read_text(encoding="utf-8")
 
 
 def test_a_figure_for_telephones_is_no_figure_of_its_own(tmp_path):

@@ -41,11 +41,12 @@ def test_complete_study(reports, tmp_path):
     page, pdf = page_path.read_text(encoding="utf-8"), PdfReader(pdf_path)
     text = re.sub(r"\s+", " ", text_of(pdf))
     figures = len(re.findall(r"<b>Figure \d+\.</b>", page))
-    assert figures == page.count("<svg ") - 1 == page.count("<figcaption><b>Figure")  # the first is there for telephones too
+    assert figures == page.count("<svg ") - 1 == page.count("<figcaption><b>Figure")  # one is there for telephones, too
     assert figures == 8  # trade, split, profile, levels of two techniques, error against size and time, forest
     assert f"Figure {figures}." in text and f"Figure {figures + 1}." not in text
     for title in ("Findings", "Data and protocol", "Baselines", "Magnitude pruning", "Channel pruning", "All compared",
-                  "Recommendations", "Does validation predict test?", "Limits", "Failed and missing runs", "Provenance"):  # fmt: skip
+                  "Recommendations", "Does validation predict test?", "Limits", "Failed and missing runs",
+                  "Provenance"):  # fmt: skip
         assert title in text and title in page
     assert fetched(page) == []
     first = re.sub(r"\s+", " ", pdf.pages[0].extract_text())  # page 1 is the answer: paragraph, figure, table
@@ -70,9 +71,9 @@ def test_headline_numbers_are_those_of_the_rows(reports):
     shown = pages.table(made, "headline").data["text/plain"]
     assert words.percent(head.best_wape) in shown
     assert f"{head.small_kb:.3g}" in shown
-    said = told(made, "answer")
+    said = plain(told(made, "answer"))
     small = made.rows[made.rows.row_id == head.small].iloc[0]
-    assert f"**{head.small_kb:.3g} kB**: {small.model}" in said and words.percent(head.free_wape) in said
+    assert f"**{head.small_kb:.3g} kB**: {small.model}" in said and plain(words.percent(head.free_wape)) in said
 
 
 def test_front_is_the_best_narrow_file_on_validation_of_at_most_the_same_size(reports):
@@ -118,7 +119,8 @@ def test_dataset_without_skill_is_said_and_not_ranked(reports, tmp_path):
     assert "No skill to lose** on krx-price" in told(made, "failures")
     assert "krx-price" not in pages.table(made, "verdicts").data["text/markdown"]
     answer = told(made, "answer")
-    assert answer.startswith("**On sample-traffic** the smallest file") and "No network has skill on krx-price." in answer
+    assert answer.startswith("**On sample-traffic** the smallest file")
+    assert "No network has skill on krx-price." in answer
     rows[["val_skill", "test_skill"]] = -0.01  # nowhere at all
     results.write_csv(rows, folder / "results.csv")
     made = facts.read("made")
@@ -183,12 +185,14 @@ def test_a_control_is_compared_with_the_technique_in_its_own_seeds():
 def standing(walk=False, **tests):
     """A dataset with two deep networks and simple forecasts; tests: model__against = (delta, adjusted p, verdict)."""
     lines = [("naive", "classical", "naive", 0.2 if walk else 0.4), ("seasonal_naive", "classical", "naive", 0.2),
-             ("arima", "classical", "dense", 0.15), ("boosting", "classical", "dense", 0.11), ("lstm", "dense", "dense", 0.1),
-             ("nbeats", "dense", "dense", 0.16), ("dlinear", "dense", "dense", 0.05)]  # fmt: skip
+             ("arima", "classical", "dense", 0.15), ("boosting", "classical", "dense", 0.11),
+             ("lstm", "dense", "dense", 0.1), ("nbeats", "dense", "dense", 0.16),
+             ("dlinear", "dense", "dense", 0.05)]  # fmt: skip
     files = pd.DataFrame(lines, columns=["model", "technique", "role", "test_wape"]).assign(
         dataset="d", control="", val_wape=lambda f: f.test_wape, row_id=lambda f: f.model)
     rivals = pd.DataFrame([{"dataset": "d", "row": k.split("__")[0], "against": k.split("__")[1], "delta": v[0],
-                            "p_holm": v[1], "p_dm": v[1] / 5, "blocks": 8.9, "verdict": v[2]} for k, v in tests.items()],
+                            "p_holm": v[1], "p_dm": v[1] / 5, "blocks": 8.9, "verdict": v[2]}
+                           for k, v in tests.items()],
                           columns=["dataset", "row", "against", "delta", "p_holm", "p_dm", "blocks", "verdict"])
     rivals = rivals.assign(model=rivals.row, technique=rivals.row.map(files.set_index("model").technique))
     return SimpleNamespace(files=files, rivals=rivals, datasets=["d"])
@@ -311,8 +315,8 @@ def test_a_recommended_file_is_named_as_what_it_is(reports):
     lines = [network(run, "sample-traffic", "lstm", "channel_pruning", 0.04, 100, "int8", control="scratch",
                      **base | {"variant": "l1-int8", "level": "0.9"}),
              network(run, "sample-traffic", "lstm", "width", 0.03, 2000, "int8", control="extra_epochs", **base),
-             row(run, "sample-traffic", "lstm", "ensemble", 0.01, role="ensemble", level="3", variant="seeds", seed=None),
-             row(run, "sample-traffic", "boosting", "classical", 0.02, role="dense", seed=None, bytes=40e3, artefact="b")]
+             row(run, "sample-traffic", "lstm", "ensemble", 0.01, role="ensemble", level="3", variant="seeds"),
+             row(run, "sample-traffic", "boosting", "classical", 0.02, role="dense", bytes=40e3, artefact="b")]
     add_rows(folder, lines)
     made = facts.read("made")
     assert recommended(made) == {
@@ -417,7 +421,9 @@ def test_page_1_tells_of_the_dataset_with_skill_and_most_techniques(reports):
     folder = make_study(datasets=("a-data", "b-data"), models=("lstm",), seeds=(0,), failed=0)
     rows = results.read(folder / "results.csv")
     assert facts.read("made").main == "a-data"
-    fewer = rows[(rows.dataset == "b-data") | (rows.technique != "channel_pruning")]
+    one, other = rows[rows.dataset == "a-data"], rows[rows.dataset == "b-data"]
+    fewer = pd.concat([one[one.technique != "channel_pruning"], other[~other.level.isin(["0.8", "0.9", "0.95"])]])
+    assert (fewer.dataset == "a-data").sum() > (fewer.dataset == "b-data").sum()
     results.write_csv(fewer, folder / "results.csv")
     assert facts.read("made").main == "b-data"
     rows.loc[rows.dataset == "a-data", "val_skill"] = -1.0
@@ -543,7 +549,8 @@ def test_an_int8_file_of_another_runtime_is_told_like_any_other(reports):
     assert decoded and decoded == (made.files[made.files.role == "compressed"].coverage_macs == 0).sum()
 
 
-@pytest.mark.parametrize("share, told_of", [(0.0, "Storage only"), (0.2, "less than 50 % of the products"), (0.5, ""), (1.0, "")])
+@pytest.mark.parametrize("share, told_of", [(0.0, "Storage only"), (0.2, "less than 50 % of the products"), (0.5, ""),
+                                            (1.0, "")])
 def test_a_file_that_computes_in_part_in_few_bits_is_told_by_itself(reports, share, told_of):
     make_study(models=("lstm",), techniques=("channel_pruning",), seeds=(0,), failed=0)
     made = facts.read("made")

@@ -145,7 +145,7 @@ def test_nothing_recommended_is_worse_than_the_free_forecast_on_validation(seed)
     rng = np.random.default_rng(seed)
     kinds = [("compressed", ""), ("dense", ""), ("control", "random")]
     lines = [line(f"x{i}", "1", rng.uniform(0.05, 0.2), int(rng.integers(200, 90_000)), role=kinds[i % 3][0],
-                  control=kinds[i % 3][1], test_wape=rng.random(), dataset=f"d{rng.integers(3)}", val_skill=rng.normal())
+                  control=kinds[i % 3][1], test_wape=rng.random(), dataset=f"d{rng.integers(3)}")
              for i in range(24)]
     lines += [free(rng.uniform(0.05, 0.2), rng.random(), dataset=f"d{d}") for d in range(3)]
     table = typed(lines)

@@ -265,7 +265,7 @@ def test_p_values_are_those_of_the_summed_losses_and_adjusted_within_a_dataset()
         assert line.p_dm == pytest.approx(statistics.diebold_mariano(loss, reference, lag=line.block - 1)[1])
     for data in ("d", "e"):
         mine = made[made.dataset == data]
-        assert len(mine) == 2 and (mine.margin > 0).all() and mine.p_holm.to_numpy() == pytest.approx(statistics.holm(mine.p_dm))
+        assert len(mine) == 2 and mine.p_holm.to_numpy() == pytest.approx(statistics.holm(mine.p_dm))
         assert (mine.p_holm > mine.p_dm).any() and mine.p_dm.between(1e-12, 0.49).any()
 
 
@@ -282,8 +282,9 @@ def test_each_question_is_adjusted_by_itself():
     once = claims.drop_duplicates("row")
     assert len(once) == 3 and once.p_holm.to_numpy() == pytest.approx(statistics.holm(once.p_dm))
     for margin, mine in claims.groupby("margin"):
-        p = [statistics.block_bootstrap(errors[line.row].sum(1), errors[line.reference].sum(1), line.block).p_within(margin)
-             for line in mine.itertuples()]
+        intervals = [statistics.block_bootstrap(errors[line.row].sum(1), errors[line.reference].sum(1), line.block)
+                     for line in mine.itertuples()]
+        p = [interval.p_within(margin) for interval in intervals]
         below, above = statistics.holm(p), statistics.holm(1 - np.array(p))
         assert mine.p_verdict.to_numpy() == pytest.approx(np.where(mine.delta < margin, below, above))
         assert (mine.p_verdict.to_numpy() >= np.minimum(p, 1 - np.array(p))).all()

@@ -135,7 +135,8 @@ class Compression(Work):
             yield Markdown("The same files by their error on test, against their bytes.")
             yield fronts.error_against(table, x="bytes", dataset=self.data.header.name)
         yield Markdown("What it cost to get there, over the whole route: all training, and the seconds of compressing.")
-        rows = table[table.control == ""].drop_duplicates(["technique", "level"]).set_index("level")
+        rows = table[table.control == ""].drop_duplicates(["technique", "level"])
+        rows.index = rows.level.where(rows.role != "dense", "dense").rename("level")  # a width is no level
         cost = rows[["train_s", "compress_s", "bytes", "macs"]].assign(train_gmacs=rows.train_macs / 1e9)
         yield cost.style.format(precision=1, na_rep="")
 

@@ -27,9 +27,8 @@ def to_time(rows: pd.DataFrame, data) -> list[dict]:
     mine = rows[wanted | ((rows.control == "") & ((rows.selected == 1) | results.is_dense(rows)))]
     mine = results.own(mine[(mine.artefact != "") & mine.runtime.map(_can_time).astype(bool)])
     if mine.empty:
-        few = len(data.origins("train")) < FEW_WINDOWS
-        raise (TooFewWindows if few else RunError)(f"no finished network on {data.header.name} to time: run 210_deep or "
-                                                   "220_compact first")
+        kind = TooFewWindows if len(data.origins("train")) < FEW_WINDOWS else RunError
+        raise kind(f"no finished network on {data.header.name} to time: run 210_deep or 220_compact first")
     mine = mine.assign(recommended=wanted).sort_values("seed", kind="stable")
     dense = mine[results.is_dense(mine)]
     again = mine[(mine.technique == "width") & (mine.control == "") & ~mine.recommended]

@@ -26,9 +26,10 @@ def trade(rows: pd.DataFrame, ringed: dict[str, str], dataset: str | None = None
           link: Callable[[dict], str | None] | None = None, width: float = style.WIDTH) -> Figure:
     """All files of a dataset in one panel: test WAPE against size (log axis), a colour per technique.
 
-    Filled: selected files of techniques; pale: other levels, narrow and compact networks; grey steps: the front of all of
+    Filled: selected files of techniques; pale: other levels, narrow and compact networks; grey steps: the front of all
     these. Lines: forecasts without a file, and boosting. rows, dataset, link: as of `error_against`; ringed: row_id ->
-    words beside it, controls too; what has no bytes is ringed at the right edge, what has 0 at the left one. width: inches.
+    words beside it, controls too; what has no bytes is ringed at the right edge, what has 0 at the left one. width: in
+    inches.
     """
     rows, _ = _of(own(rows), dataset, link, ringed)
     rows = rows.assign(kb=number(rows, "bytes") / 1000, kind=text(rows, "technique"), id=text(rows, "row_id"))
@@ -47,7 +48,8 @@ def trade(rows: pd.DataFrame, ringed: dict[str, str], dataset: str | None = None
     steps = front(points, None)
     figure, (ax,) = blank(4.4)
     figure.set_figwidth(width)
-    best = points[points.told].groupby("kind").y.min()  # of each technique something is to be seen
+    best = points[points.told].groupby("kind").y.min()  # of each technique something is to be seen, and the best
+    best.loc["free"] = flat.y[text(flat, "role") == "naive"].min()  # forecast without a file
     wanted = pd.concat([rings.y, best[best < FAR * (rings.y if len(rings) else best).max()]])
     bottom, top = _limits(wanted, wanted, lines)
     ax.set(xscale="log", xlim=(low, high), xlabel=AXES["bytes"][0], ylabel="test WAPE")
@@ -66,7 +68,7 @@ def trade(rows: pd.DataFrame, ringed: dict[str, str], dataset: str | None = None
 
 
 def _is_told(points: pd.DataFrame) -> pd.Series:
-    """Files that page 1 shows in full colour: selected ones of techniques, deep networks, and those without a network."""
+    """Files in full colour: selected ones of techniques, dense deep networks, and those without a network."""
     plain = points.kind.isin(["width", "dense"])
     return number(points, "selected").gt(0) & ~plain | points.kind.isin(["dense", "classical"]) & ~is_compact(points)
 
@@ -128,8 +130,8 @@ def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = No
 
 
 def _of(rows: pd.DataFrame, dataset: str | None, link, kept=()) -> tuple[pd.DataFrame, dict[str, float]]:
-    """A dataset's rows with y (test WAPE) and url, and the forecasts that are drawn as lines. Of controls only those that
-    are on the front, trained longer, and those to keep (row_ids)."""
+    """A dataset's rows with y (test WAPE) and url, and the forecasts that are drawn as lines. Of controls only what may
+    be on the front, trained longer, and those to keep (row_ids)."""
     rows = rows if dataset is None else rows[text(rows, "dataset") == dataset]
     longer = (text(rows, "control") == LONGER) & ((text(rows, "technique") == "width") | is_compact(rows))
     shown = (text(rows, "role") != "control") | longer | text(rows, "row_id").isin(list(kept))

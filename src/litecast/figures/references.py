@@ -13,8 +13,8 @@ MOST_ROWS = int((TALLEST - 0.85) / 0.2)  # named rows that fit a page
 def forest(comparisons: pd.DataFrame, margins: tuple[float, ...] = (0.01, 0.02, 0.05), link=None) -> Figure:
     """Relative difference in WAPE of each row against its reference, with both one-sided 95 % interval ends.
 
-    comparisons: lines of comparisons.csv at one margin (delta, low, high as fractions of the reference's WAPE); only the
-    first of a row is drawn. Colours tell techniques if a column `technique` is there; points are hollow where the
+    comparisons: lines of comparisons.csv at one margin (delta, low, high as fractions of the reference's WAPE); only
+    the first of a row is drawn. Colours tell techniques if a column `technique` is there; points are hollow where the
     verdict, which is adjusted for all rows, is neither within nor worse.
     """
     lines = comparisons.drop_duplicates("row").reset_index(drop=True)

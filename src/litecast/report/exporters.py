@@ -29,13 +29,16 @@ from litecast.report.shown import MARK, formula, markdown
 
 TEMPLATES = ROOT / "reports" / "templates"
 UNBROKEN = 16  # lines of a table that stays on one page
+TITLE = "title"  # tag of a cell of which a report shows the first line: its intent is for who opens the notebook
 
 
 def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.NotebookNode, dict[str, str]]:
     """A copy whose marked outputs are numbered pieces of the target's own format, and the files beside it; without
-    `streams` no printed lines and progress bars: a report shows tables, figures and sentences."""
+    `streams` no printed lines, progress bars and intent: a report shows tables, figures and sentences."""
     nb, counts, files = deepcopy(nb), Counter(), {}
     for cell in nb.cells:
+        if TITLE in cell.metadata.get("tags", ()) and not streams:
+            cell.source = cell.source.partition("\n")[0]
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if streams or o.output_type != "stream"]
         for output in cell.get("outputs", []):
@@ -52,7 +55,8 @@ def _as_html(data, number, files, kind, caption, narrow="") -> dict[str, str]:
     else:
         body = inline_svg(data["image/svg+xml"], f"fig{number}-", caption)
         if narrow:
-            body = f'<div class="wide">{body}</div><div class="narrow">{inline_svg(narrow, f"fig{number}n-", caption)}</div>'
+            other = inline_svg(narrow, f"fig{number}n-", caption)
+            body = f'<div class="wide">{body}</div><div class="narrow">{other}</div>'
         body += head
     return {"text/html": f'<figure class="{kind}" id="{kind}-{number}">{body}</figure>'}
 

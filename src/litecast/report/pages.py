@@ -13,7 +13,6 @@ from litecast.report.shown import Shown, figure, run_link
 from litecast.report.shown import table as laid_out
 from litecast.results import statistics
 
-
 NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
 FEWEST = 3  # networks of which a picture says more than their table
 

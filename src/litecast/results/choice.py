@@ -166,25 +166,29 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     nothing beats it. Columns: dataset, skill (has any network some?), best, free (the best without a file), small:
     row_ids of the first seed; best_wape, free_wape, small_wape, small_kb; then wape_1kb, row_1kb, ...
     """
-    skill = has_skill(rows)
-    lines = []
-    for name, files in candidates(rows).groupby("dataset"):
-        networks = set(files.model[files.technique == "dense"])
-        picks = {"best": files.sort_values("val_wape"), "free": within(files[is_free(files)], 0),
-                 "small": within(files, np.inf).sort_values("bytes", kind="stable")}
-        best = picks["best"].val_wape.iloc[0]
-        picks["small"] = picks["small"][near(picks["small"].val_wape, best, NEAR_BEST)]
-        line = {"dataset": name, "skill": any(skill.get((name, model), False) for model in networks)}
-        for kind, files_of in picks.items():
-            line |= {kind: pick.row_id for pick in files_of[:1].itertuples()}
-            line |= {f"{kind}_wape": pick.test_wape for pick in files_of[:1].itertuples()}
-        line |= {"small_kb": pick.bytes / 1000 for pick in picks["small"][:1].itertuples()}
-        for kb in BUDGETS_KB:
-            for pick in within(files, kb)[:1].itertuples():
-                line |= {f"wape_{kb}kb": pick.test_wape, f"row_{kb}kb": pick.row_id}
-        lines.append(line)
+    skill = has_skill(rows[rows.technique == "dense"])  # that of networks
+    skilled = {dataset for (dataset, _), good in skill.items() if good}
+    lines = [{"dataset": name, "skill": name in skilled} | _headline(files)
+             for name, files in candidates(rows).groupby("dataset")]
     names = ["dataset", "skill", "best", "best_wape", "free", "free_wape", "small", "small_kb", "small_wape"]
     return pd.DataFrame(lines, columns=names + [f"{kind}_{kb}kb" for kb in BUDGETS_KB for kind in ("wape", "row")])
+
+
+def _headline(files: pd.DataFrame) -> dict:
+    """What is chosen among the candidates of one dataset, and its test WAPE."""
+    files = files.sort_values("val_wape", kind="stable")
+    near_best = files[near(files.val_wape, files.val_wape.iloc[0], NEAR_BEST) & files.bytes.notna()]
+    picks = {"best": files, "free": files[is_free(files)], "small": near_best.sort_values("bytes", kind="stable")}
+    line = {}
+    for kind, choice in picks.items():
+        if len(choice):
+            line |= {kind: choice.row_id.iloc[0], f"{kind}_wape": choice.test_wape.iloc[0]}
+    if len(near_best):
+        line["small_kb"] = picks["small"].bytes.iloc[0] / 1000
+    for kb in BUDGETS_KB:
+        for pick in within(files, kb)[:1].itertuples():
+            line |= {f"wape_{kb}kb": pick.test_wape, f"row_{kb}kb": pick.row_id}
+    return line
 
 
 def regrets(rows: pd.DataFrame) -> pd.DataFrame:

@@ -205,7 +205,8 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
     question = table.margins.map(min)  # is it better than a simple forecast; is it no worse than its reference
     table["p_holm"] = table.groupby(["dataset", question]).p_dm.transform(holm)
     table["margin"] = table.margins
-    table = _judged(table.explode(["margin", "p_within"], ignore_index=True).astype({"margin": float, "p_within": float}))
+    table = table.explode(["margin", "p_within"], ignore_index=True)
+    table = _judged(table.astype({"margin": float, "p_within": float}))
     skill = has_skill(rows)
     skilled = [skill.get(key, False) for key in zip(table.dataset, table.model, strict=True)]
     table["verdict"] = table.verdict.where((table.margin <= 0) | pd.Series(skilled, dtype=bool), NO_SKILL)

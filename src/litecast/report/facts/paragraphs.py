@@ -46,13 +46,14 @@ def answer(made: Facts) -> dict:
     fits = lines[lines.budget.isin(results.BUDGETS_KB) & (lines.instead == "")].iloc[::-1]
     sizes = [{"file": line, "budgets": sorted(fits.budget[fits.row_id == line["row_id"]])}
              for line in fits.drop_duplicates("row_id").to_dict("records")]
+    free = [size for size in sizes if size["file"]["role"] == "naive"]
     small, best = made.file(head["small"]), made.file(head["best"])
     others = [{"dataset": other["dataset"], "file": made.file(other["small"])} for other in made.heads if other != head]
     return {
         "dataset": made.main, "skill": head["skill"], "small": small, "best": best, "free": made.file(head["free"]),
         "smaller": best.get("bytes", np.nan) / small["bytes"] if small and small["bytes"] else np.nan,
-        "sizes": [size for size in sizes if size["file"]["role"] != "naive" and size["file"]["row_id"] != head["small"]],
-        "without": [size for size in sizes if size["file"]["role"] == "naive"],
+        "sizes": [size for size in sizes if size not in free and size["file"]["row_id"] != head["small"]],
+        "without": free,
         "surprised": [size for size in sizes if size["file"]["test_wape"] > head["free_wape"]],
         "others": [other for other in others if other["file"]], "lost": _lost(made), "synthetic": _synthetic(made),
     }  # fmt: skip

@@ -44,8 +44,9 @@ def recommendation(made: Facts) -> pd.DataFrame:
         budgets = {kb: head[f"row_{kb}kb"] for kb in results.BUDGETS_KB} | {"near": head["small"], "best": head["best"]}
         for budget, row_id in budgets.items():
             file = made.file(row_id)
+            loses = file.get("test_wape", np.nan) / head["best_wape"] - 1
             lines.append(file | {"dataset": head["dataset"], "budget": budget, "instead": "" if file else "no_file",
-                                 "free": head["free_wape"], "loses": file.get("test_wape", np.nan) / head["best_wape"] - 1})
+                                 "free": head["free_wape"], "loses": loses})
     names = [*made.files.columns, "budget", "instead", "free", "loses"]
     return pd.DataFrame(lines, columns=names)  # also where no file is told
 
