@@ -302,7 +302,7 @@ def test_a_part_that_changes_while_the_disk_is_full_stays_as_it_was(monkeypatch)
     """The manifest, too, is whole before the part takes its place."""
     one = collect(spots="A-01")
     before = state()
-    with small_files(2_000), pytest.raises(DataError, match="my-roads cannot be written.*File too large"):
+    with small_files(2_000), pytest.raises(DataError, match="my-roads cannot be written.*larger than is allowed"):
         one.put("A-01", table("A-01", days=300), {"made_of": "v2"})
     assert state() == before and one.check() == [] and one.current("A-01", "v1 A-01")
     text = store._text

@@ -321,7 +321,7 @@ def test_facts_are_json_and_add_up():
     assert found["dropped"][0]["series"] == "s2" and found["unit"] == "vehicles/h"
     assert found["windows"]["val"] == 580 and (found["start"], found["end"]) == ("2024-01-01", "2024-05-19 23:00")
     shares = [end - start for part in found["parts"].values() for start, end in part]
-    assert sum(shares) == pytest.approx(1) and len(found["parts"]["val"]) == 2
+    assert sum(shares) == pytest.approx(1) and len(found["parts"]["val"]) == 4
 
 
 # --- observed columns

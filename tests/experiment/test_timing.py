@@ -53,6 +53,7 @@ def test_dense_and_what_was_selected_is_timed_once(data):
                  {"technique": "width", "variant": "real", "level": "8", "runtime": "onnxruntime", "selected": 1.0,
                   "precision": "int8"},
                  {"technique": "classical", "model": "boosting", "runtime": "sklearn", "role": "dense"},
+                 {"technique": "classical", "model": "arima", "runtime": "", "artefact": "", "role": "dense"},
                  {"technique": "q", "dataset": "elsewhere", "selected": 1.0})  # fmt: skip
     rows.loc[rows.technique == "dense", "val_wape"] = 0.4  # the headline recommends dense
     assert [row["row_id"] for row in timing.to_time(rows, data)] == ["1", "2", "4", "8", "10", "11", "13"]

@@ -385,11 +385,25 @@ def test_regret_is_told_and_where_validation_does_not_predict_test(reports):
     assert list(regrets.ordinary[[4, 16]]) == [0.11, 0.11] and list(regrets.holidays[[4, 16]]) == [0.2, 0.2]
     said = plain(told(made, "findings"))
     assert (f"**Validation does not predict test** (regret above 5 %) on sample-traffic in 4, 16 and 64 kB "
-            f"(up to {100 * regrets.regret[64]:.1f} %)") in said  # fmt: skip
+            f"(up to {100 * regrets.regret[64]:.1f} %") in said  # fmt: skip
     assert "errs 20.00 % on public holidays and 11.00 % on ordinary days of sample-traffic" in said
     text = pages.table(made, "regrets").data["text/plain"]
     assert words.percent(regrets.regret[4], 1) in text and "20.00" in text
     assert "1 of 4 choices" in said
+
+
+@pytest.mark.parametrize("val_ordinary, reason", [(0.9, True), (0.001, False)])  # would it be chosen all the same?
+def test_the_reason_of_a_regret_is_told_where_holidays_are_it(reports, val_ordinary, reason):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    rows = results.read(folder / "results.csv")
+    same = {f"{part}_wape_ordinary": rows[f"{part}_wape"] for part in ("val", "test")}
+    results.write_csv(rows.assign(**same), folder / "results.csv")
+    days = {"val_wape_ordinary": val_ordinary, "test_wape_ordinary": 0.12, "test_wape_holidays": 0.2}
+    add_rows(folder, [network("runs/x/y", "sample-traffic", "lstm", "width", 0.12, 500, "int8", level="2", role="dense",
+                              seed=0, val_wape=0.001, **days)])  # fmt: skip
+    said = plain(told(facts.read("made"), "findings"))
+    assert "chosen and judged on ordinary days alone" in said
+    assert ("the reason is public holidays, of which test has another share than validation" in said) == reason
 
 
 def test_a_file_that_tests_worse_than_no_file_is_said_on_page_1(reports):

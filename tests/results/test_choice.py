@@ -174,6 +174,15 @@ def test_regret_and_foresight_by_hand():
     assert results.regrets(typed([])).empty and results.headline(typed([])).empty and results.foresight(typed([])).empty
 
 
+def test_ordinary_days_alone_are_chosen_and_judged_by_their_own_errors():
+    days = [{"val_wape_ordinary": v, "test_wape_ordinary": t} for v, t in ((0.3, 0.30), (0.2, 0.25))]
+    table = typed([line("x", "1", 0.1, 900, test_wape=0.2) | days[0], line("x", "2", 0.2, 900, test_wape=0.1) | days[1],
+                   line("x", "3", 0.01, 900, test_wape=0.1)])  # of data without holidays
+    made = results.regrets(results.on_ordinary_days(table)).set_index("kb").loc[4]
+    assert made.chosen.split("/")[3] == "2" and made.regret == 0 and made.candidates == 2
+    assert results.regrets(table).regret[0] == 0 and results.regrets(table).chosen[0].split("/")[3] == "3"
+
+
 def test_a_dense_network_is_one_candidate_though_it_is_one_of_the_widths():
     table = typed([line("width", "64", 0.1, 10, role="dense", artefact="a"), line("dense", "64", 0.1, 10, role="dense",
                    artefact="a"), line("dense", "64", 0.3, 10, role="dense", seed=1, artefact="b")])

@@ -25,7 +25,8 @@ def to_time(rows: pd.DataFrame, data) -> list[dict]:
     told = results.headline(rows).filter(regex="^(best|small|row_.*)$")
     wanted = rows.row_id.isin(told.to_numpy().ravel())
     mine = rows[wanted | ((rows.control == "") & ((rows.selected == 1) | results.is_dense(rows)))]
-    mine = results.own(mine[(mine.artefact != "") & mine.runtime.map(_can_time).astype(bool)])
+    mine = results.own(mine[mine.artefact != ""])
+    mine = mine[mine.runtime.map(_can_time).astype(bool)]
     if mine.empty:
         kind = TooFewWindows if len(data.origins("train")) < FEW_WINDOWS else RunError
         raise kind(f"no finished network on {data.header.name} to time: run 210_deep or 220_compact first")

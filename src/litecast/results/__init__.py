@@ -5,6 +5,6 @@ from litecast.results.rows import COLUMNS, INTEGERS, STORED, TEXT, read, row_id,
 from litecast.results.run import Run
 from litecast.results.choice import BUDGETS_KB, GROUP, LONGER, NEAR_BEST, NEAR_WIDTH, ORACLE, PUBLISHED, TOLERANCE
 from litecast.results.choice import candidates, chosen, foresight, front, function, has_skill, headline, in_one_runtime
-from litecast.results.choice import is_compact, is_dense, is_free, is_valid, kinds, means, near, own, reference, regrets
-from litecast.results.choice import select, smallest, within
+from litecast.results.choice import is_compact, is_dense, is_free, is_valid, kinds, means, near, on_ordinary_days, own
+from litecast.results.choice import reference, regrets, select, smallest, within
 from litecast.results.study import collect, current_runs, forecasts, losses

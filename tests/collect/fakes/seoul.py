@@ -106,8 +106,8 @@ def result(code: str, message: str) -> Reply:
 
 
 def sample(days: list[str], spot: str = "A-01") -> Seoul:
-    """Two directions, two lanes each, of whole days; count = 100 io + 10 lane + hour."""
-    counts = {(spot, ymd, f"{h:02d}"): [(io, lane, 100 * io + 10 * lane + h) for io in (1, 2) for lane in (1, 2)]
-              for ymd in days for h in range(24)}  # fmt: skip
+    """Two directions, two lanes each, of whole days; count = 100 io + 10 lane + hour + days before."""
+    counts = {(spot, ymd, f"{h:02d}"): [(io, lane, 100 * io + 10 * lane + h + day) for io in (1, 2) for lane in (1, 2)]
+              for day, ymd in enumerate(days) for h in range(24)}  # fmt: skip
     return Seoul(spots={spot: ("성산로(금화터널)", 195820.5, 451600.25), "B-02": ("남산1호터널", 199000.0, 450000.0)},
                  counts=counts)  # fmt: skip

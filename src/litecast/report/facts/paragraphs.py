@@ -104,9 +104,15 @@ def _walks(made: Facts) -> list[dict]:
 
 
 def _regrets(made: Facts) -> dict:
-    """What choosing on validation cost: the largest regret, where it is more than BLIND, and rank correlations."""
-    lines = made.regrets.assign(blind=made.regrets.regret > BLIND)
-    blind = [{"dataset": name, "budgets": sorted(mine.kb), "regret": mine.regret.max()}
+    """What choosing on validation cost: the largest regret, where it is more than BLIND, and rank correlations.
+
+    ordinary: the regret at the same sizes, had there been no public holiday; holidays: is that the reason?
+    """
+    lines, keys = made.regrets.assign(blind=made.regrets.regret > BLIND), ["dataset", "kb"]
+    ordinary = results.regrets(results.on_ordinary_days(made.rows)).set_index(keys).regret
+    lines = lines.join(ordinary.rename("ordinary"), on=keys)
+    blind = [{"dataset": name, "budgets": sorted(mine.kb), "regret": mine.regret.max(),
+              "ordinary": mine.ordinary.max(), "holidays": bool((mine.ordinary <= BLIND).all())}
              for name, mine in lines[lines.blind].groupby("dataset")]
     ranks = made.foresight.dropna(subset="rho")
     return {"of": len(lines), "exact": int((lines.regret <= 0).sum()), "limit": BLIND, "blind": blind,
