@@ -307,7 +307,7 @@ def test_a_part_that_changes_while_the_disk_is_full_stays_as_it_was(monkeypatch)
     assert state() == before and one.check() == [] and one.current("A-01", "v1 A-01")
     text = store._text
     monkeypatch.setattr(store, "_text", lambda manifest: text(manifest) + " " * 100_000)
-    with small_files(60_000), pytest.raises(DataError, match="File too large"):
+    with small_files(60_000), pytest.raises(DataError, match="larger than is allowed"):
         one.put("A-01", table("A-01", days=31), {"made_of": "v2"})
     assert state() == before
 
