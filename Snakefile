@@ -39,7 +39,7 @@ rule early:
     shell: client + " {wildcards.stage}/{wildcards.of}"
 
 # Late runs take what is done and report what is not, so a run that failed must not hold them up: they have no inputs.
-# Each takes all cores, so one runs at a time and alone; priority puts timing first and the report last.
+# Each takes all cores, so one runs at a time and alone; priority puts the reference first and the report last.
 for place, words in enumerate(planning.LATE):
     rule:
         name: words
@@ -48,4 +48,4 @@ for place, words in enumerate(planning.LATE):
         threads: workflow.cores
         shell: client + " {wildcards.stage}/{wildcards.of}"
 
-ruleorder: timing > compare > report > early
+ruleorder: reference > timing > compare > report > early

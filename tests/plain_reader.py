@@ -14,6 +14,9 @@ import numpy as np
 
 CYCLES = {"15min": "dw", "30min": "dw", "h": "dw", "D": "w", "trading-day": "w", "W": "y", "MS": "y", "step": ""}
 SHORT = ("15min", "30min", "h", "D")
+STEPS, WEEKDAYS = {"15min": 96, "30min": 48, "h": 24}, {"trading-day": 5, "W": 12, "MS": 12, "step": 1}
+EXPIRY = {"KR": (2, 3), "US": (3, 4)}  # which of the month, weekday
+DAY = timedelta(1)
 DEFAULTS = {"country": None, "transform": "none", "holidays": None}
 
 
@@ -23,7 +26,7 @@ def read(content: bytes, dictionary: bytes) -> tuple[dict, dict[str, np.ndarray]
     if crc != zlib.crc32(content[:-4]):
         raise ValueError("checksum")
     (header,) = struct.unpack("<Q", content[:8])
-    start, end = json.loads(content[8 : 8 + header])["body.2"]["data_offsets"]
+    start, end = json.loads(content[8 : 8 + header])["body.3"]["data_offsets"]
     body = content[8 + header + start : 8 + header + end]
     (length,) = struct.unpack("<I", body[:4])
     said = json.loads(zlib.decompressobj(-15, zdict=dictionary).decompress(body[4 : 4 + length]))
@@ -141,15 +144,19 @@ def window(card: dict, raw: np.ndarray) -> np.ndarray:
     return x[-look:].astype(np.float32)
 
 
-def calendar(card: dict, times: list[datetime]) -> np.ndarray:
-    """z (len(times), F) float32."""
+def holidays(card: dict) -> set[date]:
     off = set()
     if card["holidays"]:
         day = date(card["holidays"][0], 1, 1)
         for gap in card["holidays"][2:]:
             day += timedelta(gap)
             off.add(day)
-    rows = []
+    return off
+
+
+def calendar(card: dict, times: list[datetime]) -> np.ndarray:
+    """z (len(times), F) float32."""
+    off, rows = holidays(card), []
     for t in times:
         of_day = (60 * t.hour + t.minute) / 1440
         phase = {"d": of_day, "w": (t.weekday() + of_day) / 7, "y": (t.timetuple().tm_yday - 1) / 365.25}
@@ -158,6 +165,80 @@ def calendar(card: dict, times: list[datetime]) -> np.ndarray:
             row += [t.weekday() >= 5] + ([t.date() in off] if card["country"] else [])
         rows.append(row)
     return np.array(rows, np.float32).reshape(len(times), -1)
+
+
+def cells(card: dict, times: list[datetime]) -> np.ndarray:
+    """(len(times),) int."""
+    frequency, off = card["frequency"], holidays(card)
+    if frequency in ("W", "MS", "step"):
+        return np.array([t.month - 1 if frequency != "step" else 0 for t in times])
+    steps, week, kind = STEPS.get(frequency, 1), WEEKDAYS.get(frequency, 7), trading if frequency[0] == "t" else special
+    return np.array([((kind(t.date(), off, card["country"]) if card["country"] else 0) * week + t.weekday() % week)
+                     * steps + (60 * t.hour + t.minute) * steps // 1440 for t in times])  # fmt: skip
+
+
+def special(day: date, off: set[date], country: str) -> int:
+    """Kind of a day."""
+    def long(day):
+        return any(all(day + (first + i) * DAY in off for i in range(3)) for first in (-2, -1, 0))
+
+    near = day - DAY, day + DAY
+    if day in off:
+        return 5 if long(day) else 4
+    if day.weekday() > 4:
+        return 0
+    bridge = all(day in off or day.weekday() > 4 for day in near) and any(day in off for day in near)
+    return 3 if long(near[0]) else 2 if long(near[1]) else int(bridge)
+
+
+def trading(day: date, off: set[date], country: str) -> int:
+    """Kind of a trading day."""
+    def weekday(day, way):
+        day += way * DAY
+        return day if day.weekday() < 5 else weekday(day, way)
+
+    if country in EXPIRY:
+        (which, on), first = EXPIRY[country], day.replace(day=1)
+        expiry = first + ((on - first.weekday()) % 7 + 7 * (which - 1)) * DAY
+        while expiry in off:
+            expiry = weekday(expiry, -1)
+        if day == expiry:
+            return 3
+    return 2 if weekday(day, -1) in off else int(weekday(day, 1) in off)
+
+
+def usual(config: dict, table: np.ndarray, series: int | None, cells: np.ndarray) -> np.ndarray:
+    """Usual values (S,) of a series at cells (S,); None = a series that the file never saw."""
+    week, steps, kept = config.get("weekdays", 1), config.get("steps", 1), config.get("waves", 0)
+    types = week + (config.get("kinds", 0) if config.get("special", True) else 0)
+    if 0 < kept < steps:
+        k = np.arange(kept)[:, None]
+        wave = np.where(k, math.sqrt(2 / steps), math.sqrt(1 / steps)) * np.cos(math.pi * k * (np.arange(steps) + 0.5) / steps)
+        table = table @ wave
+    rows = table.reshape(-1, types, steps)
+    row = rows.mean(0) if series is None else rows[series if len(rows) > 1 else 0]
+    kind, weekday = np.divmod(cells // steps, week)
+    return row[np.where((kind > 0) & (types > week), week + kind - 1, weekday), cells % steps]
+
+
+def frame(config: dict, x: np.ndarray, week: np.ndarray | None) -> tuple:
+    """past (L,), scale and ahead (H,) of a window x (L,), week its usual values (L + H,): the network maps
+    (x - past) / scale to o (H,), the forecast is o * scale + ahead."""
+    look, train = config["L"], config.get("scale") == "train"
+    scale = 1.0 if train else math.sqrt(((x - x.mean()) ** 2).mean()) + 0.01
+    if week is None:
+        week = np.full(look + config["H"], x.mean() if config["anchor"] == "mean" else x[-1])
+    elif not train:
+        moves = week - week[:look].mean()
+        past = moves[:look]
+        week = x.mean() + moves * (((x - x.mean()) * past).mean() + 0.1) / ((past**2).mean() + 0.1)
+    return week[:look], scale, week[look:]
+
+
+def looks(config: dict) -> range:
+    """Steps of the horizon whose known inputs are read."""
+    H, asked = config["H"], config.get("looks", 0)  # noqa: N806
+    return range(0, H, -(-H // asked) if asked else min(-(-H // 4), config.get("steps", 1)))
 
 
 def raw_again(card: dict, y: np.ndarray) -> np.ndarray:

@@ -11,20 +11,30 @@ import torch
 from litecast import modelfile, models
 from litecast.codecs import Quantised
 from litecast.compress import storages
+from litecast.data import daytypes
 from litecast.modelfile import Card
+from litecast.models import information
 
 
-def network(family, width=8, seed=0, L=48, H=6, F=6, patch=24, anchor="mean"):  # noqa: N803
-    module = models.module(family)
+def network(name, width=8, seed=0, L=48, H=6, F=6, patch=24, anchor="mean",  # noqa: N803
+            frequency="h", country="KR", channels=2, **told):
+    """Of a calendar and of `channels` series; its usual week, if it has one, is drawn. told: further fields."""
+    module, word = models.module(name), name.partition("@")[2]
+    shared = dict(L=L, H=H, F=F, patch=patch, anchor=anchor, series=channels, steps=daytypes.steps(frequency),
+                  weekdays=len(daytypes.weekdays(frequency)), kinds=len(daytypes.special(frequency, country)),
+                  table=getattr(module, "TABLE", "none"))  # fmt: skip
     torch.manual_seed(seed)
-    return module.Model(module.Config.of_width(width, L=L, H=H, F=F, patch=patch, anchor=anchor)).eval()
+    model = module.Model(module.Config.of_width(width, **shared | (information.KNOWS[word][0] if word else {}) | told))
+    if model.usual is not None:
+        model.usual.fill(torch.randn(model.usual.series, model.config.types, model.config.steps))
+    return model.eval()
 
 
 HOLIDAYS = [2024, 2025, 0, 39, 1, 1, 1, 18, 306]  # New Year, Seollal and what stands for it, 1 March, New Year
 
 
-def card_of(model, channels=2, **changes):
-    config = model.config
+def card_of(model, channels=None, **changes):
+    config, channels = model.config, channels or model.config.series
     fields = dict(dataset="made-up", unit="vehicles/h", frequency="h", season=20, L=config.L, H=config.H,
                   mean=[100.5] * channels, std=[10.25] * channels, series=[f"역{i}" for i in range(channels)],
                   country="KR", holidays=HOLIDAYS)  # fmt: skip

@@ -1,8 +1,10 @@
 """docs/file-format.md is enough: a reader written after it alone gives what the real one gives."""
 
 import ast
+import dataclasses
 import hashlib
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -17,10 +19,12 @@ from small_files import card_of, network, save, series
 
 from litecast import codecs, modelfile, models, paths
 from litecast.codecs import _groups
-from litecast.models import wrappers
+from litecast.data import calendar, daytypes
+from litecast.models import base, wrappers
 
 PAGE = (paths.ROOT / "docs" / "file-format.md").read_text(encoding="utf-8")
 DICTIONARY = re.search(r"```dictionary\n(.*?)```", PAGE, re.S)[1].replace("\n", "").encode()
+NAMES = [*models.names(), "nlinear@own", "lstm@shared", "profile_linear@weekdays"]
 CALENDARS = [("15min", "KR", 6), ("30min", None, 5), ("h", "KR", 6), ("h", None, 5), ("D", "KR", 4), ("D", None, 3),
              ("trading-day", None, 2), ("trading-day", "KR", 2), ("W", None, 2), ("MS", "KR", 2), ("step", None, 0)]
 
@@ -40,15 +44,14 @@ def same(path):
         wanted = tensor.numpy()
         assert tensors[name].shape == wanted.shape
         assert tensors[name].astype(wanted.dtype).tobytes() == wanted.tobytes(), f"{name} is not bit-identical"
-    described = models.describe(loaded.model)
-    assert card == vars(loaded.card) and said["model"]["family"] == described["family"]
+    assert card == vars(loaded.card) and said["model"] == json.loads(json.dumps(models.describe(loaded.model)))
     return loaded, card
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int4"])
-@pytest.mark.parametrize("family", models.names())
+@pytest.mark.parametrize("family", NAMES)
 def test_every_family_is_read_bit_for_bit(path, family, storage):
-    model = network(family)
+    model = network(family, channels=3)
     with torch.no_grad():
         for parameter in model.parameters():  # nothing may be equal by being zero
             parameter.add_(0.1 * torch.randn(parameter.shape))
@@ -92,8 +95,8 @@ def test_the_kinds_written_here_are_all_that_codecs_can_say(path):
 @pytest.mark.parametrize("transform", ["none", "log"])
 @pytest.mark.parametrize("frequency, country, known", CALENDARS)
 def test_inputs_and_forecast_are_made_of_raw_values_by_the_page(path, frequency, country, known, transform):
-    model = network("lstm", F=known)
-    holidays = [2024, 2027, 0, 39, 1, 1, 1, 18, 40] if country and frequency in plain_reader.SHORT else None
+    model = network("nlinear@own", frequency=frequency, country=country, F=0)  # it reads cells, and an LSTM would z
+    holidays = [2024, 2027, 0, 39, 1, 1, 1, 18, 40] if daytypes.special(frequency, country) else None
     save(path, model, "float32", card_of(model, frequency=frequency, country=country, season=7, transform=transform,
                                          holidays=holidays, mean=[4.5, 90.0], std=[0.5, 20.0]))  # fmt: skip
     loaded, card = same(path)
@@ -107,25 +110,65 @@ def test_inputs_and_forecast_are_made_of_raw_values_by_the_page(path, frequency,
     np.testing.assert_array_equal(x, loaded._inputs(values))
     np.testing.assert_allclose(z, loaded.card.known(times[-54:]), rtol=0, atol=1e-7)
     assert z.shape == (54, known)
-    with torch.inference_mode():
-        y = loaded.model(torch.from_numpy(x)[None], torch.from_numpy(z)[None] if known else None)[0].numpy()
-    np.testing.assert_allclose(plain_reader.raw_again(card, y), loaded.forecast(values, times[:150]), rtol=1e-5)
+    times = times if frequency != "step" else times[:0]
+    said, tensors, _ = plain_reader.read(path.read_bytes(), DICTIONARY)
+    config, found = said["model"]["config"], np.empty((6, 2))
+    cells = plain_reader.cells(card, list(times[-54:])) if len(times) else np.zeros(54, int)
+    for c in range(2):  # the whole forecast without PyTorch: a linear map of what is unusual
+        week = plain_reader.usual(config, tensors["usual.table"], c, cells)
+        past, scale, ahead = plain_reader.frame(config, x[:, c], week)
+        found[:, c] = (tensors["map.weight"] @ ((x[:, c] - past) / scale) + tensors["map.bias"]) * scale + ahead
+    wanted = loaded.forecast(values, times[:150] if len(times) else None)
+    np.testing.assert_allclose(plain_reader.raw_again(card, found), wanted, rtol=1e-5)
 
 
-def test_a_window_is_normalised_and_the_calendar_looked_at_as_the_page_says():
-    """Step 6, by hand, around the network of a family."""
-    model, draw = network("nbeats", L=48, H=6, F=6), np.random.default_rng(0)
+@pytest.mark.parametrize("told, looks", [({}, [0, 2, 4]), ({"steps": 1}, [0, 1, 2, 3, 4, 5]), ({"looks": 2}, [0, 3])])
+@pytest.mark.parametrize("name", ["nbeats", "nbeats@own", "nbeats@shared", "nbeats@train", "nbeats@weekdays"])
+def test_a_window_is_normalised_and_the_calendar_looked_at_as_the_page_says(name, told, looks):
+    """Step 7 by the plain reader, around the network of a family."""
+    draw = np.random.default_rng(0)
     x, z = draw.normal(size=(1, 48, 1)).astype(np.float32), draw.normal(size=(1, 54, 6)).astype(np.float32)
-    row = x[0, :, 0]
-    mean = row.mean()
-    scale = np.sqrt(((row - mean) ** 2).mean()) + 0.01
-    known = z[0, 48::2].ravel()  # ceil(6 / 4) = 2
-    for anchor, shift in (("mean", mean), ("last", row[-1])):
-        model = network("nbeats", anchor=anchor)
+    for anchor, series in (("mean", 1), ("last", 0), ("mean", None)):
+        model = network(name, anchor=anchor, **told)
+        config = models.describe(model)["config"]
+        cells = draw.integers(0, model.config.cells, (1, 54))
+        assert list(plain_reader.looks(config)) == looks
+        known = z[0, 48:][looks].ravel()
+        table = None if model.usual is None else model.usual.table.numpy()
+        week = None if table is None else plain_reader.usual(config, table, series, cells[0])
+        past, scale, ahead = plain_reader.frame(config, x[0, :, 0], week)
+        number = None if series is None else torch.tensor([series])
         with torch.inference_mode():
-            out = model.net(torch.from_numpy((row - shift) / scale)[None], torch.from_numpy(known)[None])[0].numpy()
-            found = model(torch.from_numpy(x), torch.from_numpy(z))[0, :, 0].numpy()
-        np.testing.assert_allclose(found, out * scale + shift, rtol=1e-4, atol=1e-6)
+            row = torch.from_numpy(((x[0, :, 0] - past) / scale).astype(np.float32))[None]
+            out = model.net(row, torch.from_numpy(known)[None])[0].numpy()
+            found = model(torch.from_numpy(x), torch.from_numpy(z), number, torch.from_numpy(cells))[0, :, 0].numpy()
+        np.testing.assert_allclose(found, out * scale + ahead, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("waves", [0, 1, 5, 24])
+@pytest.mark.parametrize("told", [{"table": "own"}, {"table": "shared"}, {"table": "own", "special": False}])
+def test_the_usual_week_is_read_as_the_page_says(told, waves):
+    model = network("nbeats", channels=3, waves=waves, **told)
+    config, cells = json.loads(json.dumps(models.describe(model)["config"])), np.arange(model.config.cells)
+    for series in (0, 2, None):
+        number = torch.tensor([3 if series is None else series])
+        with torch.inference_mode():
+            wanted = model.usual(number, torch.from_numpy(cells)[None])[0].numpy()
+        found = plain_reader.usual(config, model.usual.table.numpy(), series, cells)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("country", ["KR", "US", "FR", None])
+@pytest.mark.parametrize("frequency", plain_reader.CYCLES)
+def test_cells_of_three_years_are_those_of_the_page(frequency, country):
+    """With the holidays that a file of that country holds."""
+    step = {"trading-day": "B", "W": "7D", "step": "h"}.get(frequency, frequency)
+    times = pd.date_range("2023-01-02", "2025-12-30", freq=step)[:: 7 if frequency in ("15min", "30min", "h") else 1]
+    if frequency == "trading-day":
+        times = times.delete([77, 130, 131, 400])
+    about = card_of(network("nlinear"), frequency=frequency, country=country,
+                    holidays=None if frequency == "step" else calendar.packed(times, frequency, country))
+    np.testing.assert_array_equal(plain_reader.cells(vars(about), list(times)), about.cells(times))
 
 
 def test_activations_are_rounded_as_the_page_says(path):
@@ -147,7 +190,7 @@ def test_the_dictionary_is_the_codes_byte_for_byte():
 
 def test_the_constants_of_the_page_are_the_codes():
     rows = re.findall(r"\| ([\d.]+) \| `([\w.]+)` \|", PAGE)
-    assert len(rows) == 14
+    assert len(rows) == 16
     for value, name in rows:
         module, _, constant = name.rpartition(".")
         assert float(value) == getattr(importlib.import_module(f"litecast.{module}"), constant), name
@@ -159,13 +202,16 @@ def test_the_page_names_every_codec_frequency_and_field_of_the_card():
     assert set(plain_reader.CYCLES) == set(modelfile.FREQUENCIES)
     fields = set(modelfile.Card.__dataclass_fields__) - {"L", "H", "patch", "mean", "std"}
     assert fields <= words
+    assert {field.name for field in dataclasses.fields(base.Config)} <= words
+    assert set(daytypes.special("h", "KR")) <= set(re.findall(r"\| \d ([\w ]+) \|", PAGE))
+    assert set(daytypes.special("trading-day", "KR")) <= set(re.findall(r"\| \d ([\w ]+) \|", PAGE))
     assert set(_groups.META) <= set(re.findall(r'"(\w+)":', PAGE))
     assert modelfile.BODY in words
 
 
 def test_the_reader_is_short_and_knows_nothing_of_the_project():
     text = Path(plain_reader.__file__).read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 200
+    assert len(text.splitlines()) <= 260
     tree = ast.walk(ast.parse(text))
     imported = {alias.name if isinstance(node, ast.Import) else node.module for node in tree
                 if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}  # fmt: skip

@@ -116,8 +116,8 @@ def _pairs(study: str, row: dict, rows: list[dict], forecasts) -> Iterator[dict[
 def _card(opened, dataset) -> dict[str, tuple[str, str]]:
     """Each field of a file's card beside what it should say; scalers are kept as float32."""
     about, wanted, pairs = asdict(opened.card), asdict(modelfile.Card.of(dataset)), {}
-    reads = getattr(getattr(opened, "model", opened), "n_known", 1)  # scikit-learn's forecasters read all there is
-    skipped = {"patch"} | (set() if reads else {"holidays"})  # the patch is its network's
+    reads = getattr(getattr(opened, "model", opened), "reads", {"z", "cells"})  # scikit-learn's read all there is
+    skipped = {"patch"} | (set() if opened.card.dated(reads) else {"holidays"})  # the patch is its network's
     for name in (each.name for each in fields(modelfile.Card) if each.name not in skipped):
         kind = np.float32 if name in ("mean", "std") else object
         pairs[f"card's {name}"] = tuple(str(np.asarray(side[name], kind).tolist()) for side in (about, wanted))

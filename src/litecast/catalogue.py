@@ -25,6 +25,12 @@ def members(package: str, *needed: str) -> dict[str, dict]:
     return {slug: words for slug, words in found.items() if set(needed) <= set(words)}
 
 
+def networks() -> dict[str, dict]:
+    """Name -> literals of every network: its family ('nbeats'), and what it may be told beside ('nbeats@own')."""
+    families, words = members("models", "WIDTHS"), literals(paths.PACKAGE / "models/information.py")["KNOWS"]
+    return families | {f"{name}@{word}": own for name, own in families.items() for word in words}
+
+
 def literals(path: Path) -> dict:
     """Name -> value of every literal assigned at the top of a Python file, e.g. {'WIDTHS': (8, 16, 32, 64)}.
 

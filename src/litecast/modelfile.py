@@ -1,6 +1,6 @@
 """The model file: one file that holds all a forecast needs, and nothing that can run code.
 
-docs/file-format.md is the whole specification. A safetensors file of two uint8 tensors. `body.2` (2: the format): u32
+docs/file-format.md is the whole specification. A safetensors file of two uint8 tensors. `body.3` (3: the format): u32
 length of the description, the description (compact JSON, deflated), the scaler (float32: C means, C standard
 deviations), then the streams of the tables that tensors share and of the tensors, in the order of the description.
 `crc`, the last four bytes: CRC-32 of all bytes before them. What is read is believed only after it was checked: size,
@@ -14,7 +14,7 @@ import math
 import warnings
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -29,14 +29,14 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from litecast import codecs, models
 from litecast.codecs import Quantised
-from litecast.data import calendar, given
+from litecast.data import calendar, daytypes, given
 from litecast.data.frame import FREQUENCIES, TRANSFORMS
 from litecast.data.windows import fill, to_raw, to_scaled
 from litecast.errors import DataError, ModelFileError
 from litecast.files import replacing
 from litecast.models.base import Forecaster
 
-VERSION = 2
+VERSION = 3
 BODY = f"body.{VERSION}"  # the tensor that holds it all: which format a file has is known before anything is inflated
 FLOAT32 = {"codec": "float32"}
 FLOATS = {"float16", "float32"}  # codecs of shared tables: no longer than their streams
@@ -48,14 +48,16 @@ LONGEST, TABLES = 16, 2**16  # bytes of a stream: for each weight, and for its t
 # Text that descriptions have in common, known to both sides of the deflate: it saves about 170 bytes a file. Part of
 # the format: a change needs a new VERSION. The most frequent comes last, where references to it are shortest.
 COMMON = (
-    b'"vehicles/h""KRW""15min""D""W""MS""trading-day","season":7,"transform":"log"'
+    b'"vehicles/h""KRW""15min""D""W""MS""trading-day","season":7,"transform":"log""last""scale":"train","weekdays":5,'
+    b'"kinds":3,"table":"shared""waves":3,"hidden":0,"embedded":0["embedding.weight",["lags.weight",["means.weight",'
     b'["trend.weight",["rest.weight",["lstm.weight_ih_l0",["blocks.0.first.weight",["layers.0.attention.out.weight",'
     b'{"codec":"sparse","gap":4,"codes":,"values":{"codec":"intn","bits":4,"axis":0}},{"codec":"float32"},'
     b'["head.hidden.weight",[24,168],{"codec":"intn","bits":8,"axis":0},],["head.hidden.bias",[24],{"codec":"float16"},'
     b'48],["head.out.weight",["head.out.bias",[24],{"codec":"float16"},48]],"card":{"dataset":"","unit":"",'
     b'"frequency":"h","season":168,"series":[""],"country":"KR","holidays":[2024,2027,0,1,1]}}'
     b'{"model":{"family":"","config":{"L":168,"H":24,"F":6,'
-    b'"patch":24,"anchor":"mean","hidden":16,"head":16}},"tensors":[["'
+    b'"patch":24,"anchor":"mean","series":4,"weekdays":7,"kinds":5,"steps":24,"table":"own","hidden":16,"head":16}},'
+    b'"tensors":[["usual.table",['
 )
 
 
@@ -89,28 +91,35 @@ class Card:
                    h.country, h.transform, models.patch(data), calendar.packed(data.times, h.frequency, h.country))
 
     @property
+    def reach(self) -> int:
+        """Rows before the horizon that a forecast reads."""
+        return self.L
+
+    @property
     def history(self) -> int:
-        """Rows that a forecast may depend on: the look-back, and as many before it, which its gaps are filled from."""
-        return 2 * self.L
+        """Rows that a forecast may depend on: its reach, and L more, which the gaps of these are filled from."""
+        return self.reach + self.L
 
     def filled(self, scaled: np.ndarray) -> np.ndarray:
         """Inputs (T, C), float32, of scaled values: gaps filled as in training, 0 where nothing near was observed."""
         return np.nan_to_num(fill(scaled, self.season, self.L)[0], nan=0.0).astype(np.float32)
 
     def known(self, times) -> np.ndarray:
-        """Calendar inputs (T, F), float32, with the file's own holidays; warns of years that it has none of."""
-        dates = calendar.unpacked(self.holidays)
-        if self.holidays and len(times):
-            first, last, *_ = self.holidays
-            years = {times.min().year, times.max().year} - {*range(first, last + 1)}
-            if years:
-                warnings.warn(f"the file knows the holidays of {first} to {last}: what it is asked for in "
-                              f"{', '.join(map(str, sorted(years)))} counts as ordinary days", stacklevel=4)
-        return calendar.features(times, self.frequency, self.country, dates)
+        """Calendar inputs (T, F), float32, with the file's own holidays."""
+        return calendar.features(times, self.frequency, self.country, calendar.unpacked(self.holidays))
 
-    def words(self, elsewhere: set[str], known: bool) -> dict:
+    def cells(self, times) -> np.ndarray:
+        """Cells (T,), int64, of the usual week that these times lie in, with the file's own holidays."""
+        return daytypes.cells(times, self.frequency, self.country, calendar.unpacked(self.holidays))
+
+    def dated(self, reads) -> bool:
+        """Do holidays change anything for a network that reads this of z, series and cells?"""
+        kinds, columns = (part(self.frequency, self.country) for part in (daytypes.special, calendar.names))
+        return "cells" in reads and len(kinds) > 0 or "z" in reads and "holiday" in columns
+
+    def words(self, elsewhere: set[str], reads) -> dict:
         """For a file, JSON-able: without what stands elsewhere in it, defaults, and holidays that nothing reads."""
-        left_out = elsewhere | (set() if known else {"holidays"})
+        left_out = elsewhere | (set() if self.dated(reads) else {"holidays"})
         return pydantic.TypeAdapter(Card).dump_python(self, exclude=left_out, exclude_defaults=True)
 
 
@@ -131,14 +140,81 @@ class _Content(BaseModel):
     activations: dict = {}
 
 
+class FromRows:
+    """What any file makes of rows to forecast from; card, path and what it reads of z, series and cells are its own."""
+
+    card: Card
+    path: Path
+    reads: frozenset[str]
+
+    def _ordered(self, values, times) -> tuple[np.ndarray, object]:
+        """Raw values (T, C), and their times; the columns of a DataFrame are put in order, and its index are times."""
+        card = self.card
+        if hasattr(values, "columns"):
+            missing = [name for name in card.series if name not in values.columns]
+            if missing:
+                way = "; one that it never saw is forecast by `new`" if hasattr(self, "new") else ""
+                raise DataError(f"{self.path.name} forecasts series that the table lacks: {', '.join(missing[:5])}"
+                                f"{way}")
+            times, values = values.index if times is None else times, values[card.series]
+        return np.asarray(values, np.float64), times
+
+    def _inputs(self, raw: np.ndarray) -> np.ndarray:
+        """The rows that are read, (reach, C), or as many as there are: float32, scaled, gaps filled as in training."""
+        card = self.card
+        if raw.ndim != 2 or raw.shape[1] != len(card.series) or len(raw) < card.L:
+            raise DataError(f"{self.path.name} needs values of at least {card.L} steps x {len(card.series)} series, "
+                            f"not {' x '.join(map(str, raw.shape))}")
+        if np.isinf(raw).any():
+            raise DataError("values to forecast from must be finite; give NaN where one is missing")
+        scaled = to_scaled(raw, card.mean, card.std, card.transform)[-card.history :]
+        gaps = np.isnan(scaled[-card.reach :]).sum()
+        if gaps and len(raw) < card.history:
+            warnings.warn(f"{gaps} of the last {min(card.reach, len(raw))} x {len(card.series)} values are missing: "
+                          f"{self.path.name} fills them from the last {card.history} rows, and has {len(raw)}; with "
+                          "fewer its forecast may err more than measured", stacklevel=4)
+        if len(raw) < card.reach:
+            warnings.warn(f"{self.path.name} compares with up to {card.reach} rows, and has {len(raw)}; with fewer its "
+                          "forecast may err more than measured", stacklevel=4)
+        return card.filled(scaled)[-card.reach :]
+
+    def _span(self, times, count: int):
+        """Times (rows that are read + H,), checked; None for a file that reads no calendar.
+
+        Warns of years that the file has no holidays of.
+        """
+        if not self.reads & {"z", "cells"}:
+            return None
+        card = self.card
+        if card.frequency == "step":
+            return np.arange(min(card.reach, count) + card.H)
+        times = None if times is None else given.read(times, card.frequency)
+        if times is None or len(times) not in (count, count + card.H):
+            raise DataError(f"{self.path.name} reads the calendar: give the time of each of the {count} rows, or of "
+                            f"these and the {card.H} to come")
+        span = _span(times, card)  # which checks them
+        span = span if len(times) == count else times[-card.reach - card.H :]
+        if card.holidays:
+            first, last, *_ = card.holidays
+            years = {span.min().year, span.max().year} - {*range(first, last + 1)}
+            if years:
+                warnings.warn(f"the file knows the holidays of {first} to {last}: what it is asked for in "
+                              f"{', '.join(map(str, sorted(years)))} counts as ordinary days", stacklevel=4)
+        return span
+
+
 @dataclass
-class Loaded:
+class Loaded(FromRows):
     """A decoded file. tensors: name -> {"shape", "codec", "bytes", ...}, in the order of the file."""
 
     model: Forecaster
     card: Card
     path: Path
     tensors: dict[str, dict] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return self.model.reads
 
     def forecast(self, values, times=None) -> np.ndarray:
         """The H steps after the last row, (H, C), raw unit.
@@ -150,48 +226,40 @@ class Loaded:
         filled from rows that were not given, or holidays are not known. Raises DataError on a shape, value or time that
         does not fit, ModelFileError if the file's network cannot run.
         """
-        card = self.card
-        if hasattr(values, "columns"):
-            missing = [name for name in card.series if name not in values.columns]
-            if missing:
-                raise DataError(f"{self.path.name} forecasts series that the table lacks: {', '.join(missing[:5])}")
-            times, values = values.index if times is None else times, values[card.series]
-        x = torch.from_numpy(self._inputs(np.asarray(values, np.float64)))[None]
-        z = self._known(times, len(values))
+        values, times = self._ordered(values, times)
+        return self._forecast(values, times, np.arange(len(self.card.series)))
+
+    def new(self, values, times=None) -> np.ndarray:
+        """The H steps (H,), raw unit, of a series that the file never saw, as a new site: values (T,), times as above.
+
+        It is scaled by its own mean and standard deviation over the rows given, of which there should be many, and
+        counts as the mean of the file's series in all that the network knows of them. Raises as `forecast` does, and
+        DataError where fewer than 2 L values are known.
+        """
+        times = getattr(values, "index", None) if times is None else times
+        raw = np.asarray(values, np.float64)
+        own = to_scaled(raw, 0.0, 1.0, self.card.transform)
+        if raw.ndim != 1 or np.isfinite(own).sum() < self.card.history:
+            raise DataError(f"{self.path.name} takes the scale of a new series from its own values: give at least "
+                            f"{self.card.history} that are known, in one column")
+        mean, std = float(np.nanmean(own)), float(np.nanstd(own)) or 1.0
+        stranger = replace(self.card, series=["new"], mean=[mean], std=[std])
+        return Loaded(self.model, stranger, self.path)._forecast(raw[:, None], times, None)[:, 0]
+
+    def _forecast(self, values: np.ndarray, times, series: np.ndarray | None) -> np.ndarray:
+        card, count = self.card, len(values)
+        x = self._inputs(values)
+        span = self._span(times, count)
+        z = card.known(span) if self.model.n_known else None
+        cells = card.cells(span) if "cells" in self.model.reads else None
+        window = (None if part is None else torch.from_numpy(part) for part in (x, z, cells))
+        x, z, cells = (None if part is None else part[None] for part in window)
         try:
             with torch.inference_mode():
-                out = self.model(x, None if z is None else torch.from_numpy(z)[None])[0].numpy()
+                out = self.model(x, z, None if series is None else torch.from_numpy(series), cells)[0].numpy()
         except (RuntimeError, TypeError, ValueError) as error:  # sizes that no tensor of the file depends on
             raise ModelFileError(f"{self.path}: its network cannot run, the file is damaged: {error}") from error
         return to_raw(out.astype(np.float64), card.mean, card.std, card.transform)
-
-    def _inputs(self, raw: np.ndarray) -> np.ndarray:
-        """(L, C) float32, scaled, gaps filled as in training."""
-        card = self.card
-        if raw.ndim != 2 or raw.shape[1] != len(card.series) or len(raw) < card.L:
-            raise DataError(f"{self.path.name} needs values of at least {card.L} steps x {len(card.series)} series, "
-                            f"not {' x '.join(map(str, raw.shape))}")
-        if np.isinf(raw).any():
-            raise DataError("values to forecast from must be finite; give NaN where one is missing")
-        scaled = to_scaled(raw, card.mean, card.std, card.transform)[-card.history :]
-        gaps = np.isnan(scaled[-card.L :]).sum()
-        if gaps and len(raw) < card.history:
-            warnings.warn(f"{gaps} of the last {card.L} x {len(card.series)} values are missing: {self.path.name} "
-                          f"fills them from the last {card.history} rows, and has {len(raw)}; with fewer its forecast "
-                          "may err more than measured", stacklevel=3)
-        return card.filled(scaled)[-card.L :]
-
-    def _known(self, times, count: int) -> np.ndarray | None:
-        """(L + H, F) float32, or None for a network without known inputs."""
-        if not self.model.n_known:
-            return None
-        card = self.card
-        times = None if times is None else given.read(times, card.frequency)
-        if times is None or len(times) not in (count, count + card.H):
-            raise DataError(f"{self.path.name} reads the calendar: give the time of each of the {count} rows, or of "
-                            f"these and the {card.H} to come")
-        span = _span(times, card)  # which checks them
-        return card.known(span if len(times) == count else times[-card.L - card.H :])
 
 
 def save(path, model, codecs: Mapping[str, dict], card: Card, held: Mapping[str, Quantised] | None = None) -> int:
@@ -215,7 +283,7 @@ def save(path, model, codecs: Mapping[str, dict], card: Card, held: Mapping[str,
                for name, tensor in state.items()]
     network = models.describe(model)
     extra = {"activations": network.pop("activations", None), "tables": tables}
-    content = {"model": network, "tensors": entries, "card": card.words(ELSEWHERE, model.n_known > 0)}
+    content = {"model": network, "tensors": entries, "card": card.words(ELSEWHERE, model.reads)}
     _write(path, _pack(content | {key: value for key, value in extra.items() if value}) + b"".join(streams))
     return path.stat().st_size
 
@@ -307,10 +375,18 @@ def _check_card(card: Card, model) -> None:
     if card.frequency not in FREQUENCIES or card.transform not in TRANSFORMS or card.season < 1:
         raise ModelFileError(f"frequency {card.frequency[:40]!r}, transform {card.transform[:40]!r} or season "
                              f"{card.season} is unknown to this litecast: update it, or correct the card")
+    if "series" in model.reads and model.config.series != len(card.series):
+        raise ModelFileError(f"the network knows {model.config.series} series, the card {len(card.series)}")
+    has = (len(daytypes.weekdays(card.frequency)), len(daytypes.special(card.frequency, card.country)),
+           daytypes.steps(card.frequency))  # fmt: skip
+    config = model.config
+    if "cells" in model.reads and (config.weekdays, config.kinds, config.steps) != has:
+        raise ModelFileError(f"its network knows {config.weekdays} weekdays, {config.kinds} kinds of special days and "
+                             f"{config.steps} steps a day, the calendar {', '.join(map(str, has))}: update")
     known = calendar.names(card.frequency, card.country)
     if model.n_known not in (0, len(known)):
         raise ModelFileError(f"its network reads {model.n_known} known inputs, the calendar has {len(known)}: update")
-    if model.n_known and card.holidays is None and "holiday" in known:
+    if card.holidays is None and card.dated(model.reads):
         raise ModelFileError(f"its network reads the holidays of {card.country}, and the card has none")
     try:
         calendar.unpacked(card.holidays)
@@ -476,7 +552,7 @@ def _card(stored: dict, scaler: bytes, config) -> Card:
 # ---- times
 
 def _span(times, card: Card):
-    """The last L times and the next H, one step apart; business days follow a trading day (holidays are not known)."""
+    """Times that are read and the next H, a step apart; business days follow a trading day (holidays are not known)."""
     if card.frequency == "trading-day":
         fits = times.is_monotonic_increasing and times.is_unique
         future = pd.bdate_range(times[-1] + pd.Timedelta("1D"), periods=card.H)
@@ -487,4 +563,4 @@ def _span(times, card: Card):
     if not fits:
         raise DataError(f"times must be one step ({card.frequency}) apart, without gaps: give NaN values instead; "
                         "where clocks change in summer, give times with their zone (tz_localize)")
-    return times[-card.L :].append(future)
+    return times[-card.reach :].append(future)

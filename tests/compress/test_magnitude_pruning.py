@@ -67,7 +67,20 @@ def test_biases_norms_and_positions_stay(data, family):
     names = set(pruning.prunable(network(data, family)))
     rest = dict(network(data, family).named_parameters()).keys() - names
     assert all("weight" in n and "norm" not in n for n in names)
-    assert all("bias" in n or "norm" in n or "position" in n for n in rest)
+    assert all("bias" in n or "norm" in n or "position" in n or n == "usual.table" for n in rest)
+
+
+def test_the_usual_week_is_neither_cut_nor_stored_sparsely(data, tmp_path):
+    model = network(data, "lstm@own")
+    week = model.usual.table.clone()
+    made = compress(model, 0.9, "global", data)
+    assert torch.equal(made.model.usual.table, week) and "usual.table" not in made.masks
+    for storage, bits in (("float32", 32), ("int8", 8)):
+        file = made.files[storage]
+        modelfile.save(tmp_path / "m", made.model, file.codecs, modelfile.Card.of(data), file.held)
+        stored = modelfile.load(tmp_path / "m").tensors["usual.table"]
+        assert stored["codec"] == ("float32" if bits == 32 else "intn")
+        assert stored["bytes"] == week.numel() * bits // 8 + 2 * len(week) * (bits == 8)
 
 
 def test_a_random_choice_is_seeded_and_knows_nothing_of_the_weights(data):

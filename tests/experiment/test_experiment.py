@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from litecast import compress, modelfile, paths, results, training
 from litecast.compress import channel_pruning, distillation, int8, magnitude_pruning
@@ -16,6 +18,8 @@ from litecast.data.windows import prepare
 from litecast.errors import RunError, StudyError, TooFewWindows
 from litecast.experiment import compression, ensemble, look, measure, widths, work
 from litecast.models.classical.naive import naive
+from litecast.planning import plan
+from litecast.planning.plan import Planned
 from litecast.training import Spent, cost, errors
 
 BUDGET = training.Budget(steps=3, batch=16, lr=0.004, retrain_steps=2)
@@ -265,7 +269,7 @@ def test_the_front_is_trained_no_longer_than_so_many_trainings(study, monkeypatc
     assert asked == [3]  # one training more, though its MACs would allow others
 
 
-def test_a_mean_of_seeds_is_a_row_without_a_file(study):
+def test_a_mean_of_seeds_takes_the_bytes_of_all_its_files(study):
     narrow = measure.reopen(study.deep.run, study.data, "made-up/lstm/width/4/float32/s0")
     parts = [study.dense, narrow]
     run = results.Run.open("ensemble", STUDY, "made-up", NAME)
@@ -273,12 +277,100 @@ def test_a_mean_of_seeds_is_a_row_without_a_file(study):
     middle = (study.dense.yhat["val"] + narrow.yhat["val"]) / 2
     np.testing.assert_allclose(ensemble.mean(parts, "val"), middle, rtol=1e-6)
     assert row["val_wape"] == pytest.approx(errors.errors(study.data, "val", middle)["val_wape"])
-    assert (row["role"], row["technique"], row["level"], row["bytes"]) == ("ensemble", "ensemble", 2, None)
-    for name in ("params", "macs", "train_macs"):
+    assert (row["role"], row["technique"], row["level"], row["artefact"]) == ("ensemble", "ensemble", 2, None)
+    assert row["model"] == NAME and row["val_drift"] > 0
+    for name in ("params", "macs", "train_macs", "bytes"):
         assert row[name] == study.dense.row[name] + narrow.row[name]
     own, apart, left = ensemble.ambiguity(study.data, parts, "test")
     assert own - apart == pytest.approx(left, rel=1e-5) and apart > 0
     assert row["row_id"] in set(results.candidates(results.typed(pd.DataFrame([row, study.dense.row]))).row_id)
+
+
+class Pool(list):
+    """Constant forecasts of constant demand as a pool of members; truth has a gap, raw values are ten scaled units."""
+
+    def __init__(self, *values, truth=0.0):
+        yhat = [{"val": np.full((5, 2, 1), float(value))} for value in values]
+        super().__init__(measure.Measured(None, {"row_id": str(v)}, one) for v, one in zip(values, yhat, strict=True))
+        truth = np.full((5, 2, 1), 10 * truth)
+        truth[0] = np.nan
+        self.data = SimpleNamespace(origins={"val": np.arange(5)}.__getitem__, truth=lambda origins: truth[origins],
+                                    raw=lambda scaled: 10 * scaled)
+
+    def joined(self, most=8):
+        return [float(one.row["row_id"]) for one in ensemble.greedy(self.data, self, most)]
+
+
+def test_files_join_while_the_mean_gets_better():
+    assert Pool(3, -2, 9, 1.5, -1).joined() == [-1, 1.5]  # 1, then 0.25; a third could only be worse
+    assert Pool(1, 2, 3).joined() == [1], "who errs to the same side adds nothing"
+    assert Pool(4, -3, -2).joined(most=1) == [-2]
+    assert Pool(7).joined() == [7] and Pool().joined() == []
+    assert Pool(2, 2).joined() == [2], "nothing gained: one is enough"
+    assert Pool(9, 4, 6.5, truth=5.0).joined() == [4, 6.5], "a mean, not a sum"
+
+
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=7), st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_a_greedy_mean_is_no_worse_than_its_best_file_and_takes_none_twice(values, most):
+    pool = Pool(*values)
+    names = pool.joined(most)
+    assert 1 <= len(names) <= most and abs(np.mean(names)) <= min(map(abs, values))
+    assert not [value for value in names if names.count(value) > values.count(value)]
+    errors_ = [abs(np.mean(names[: n + 1])) for n in range(len(names))]
+    assert all(later < sooner for sooner, later in zip(errors_, errors_[1:], strict=False))
+
+
+def test_the_reference_is_made_of_finished_files_opened_again(study, monkeypatch):
+    rows = ensemble.candidates(STUDY, "made-up")
+    assert {row["row_id"].removeprefix("made-up/lstm/") for row in rows} == {
+        "dense/8/float32/s0", "dense/8/float32/s0/extra_epochs"}  # fmt: skip
+    assert [row["val_wape"] for row in rows] == sorted(row["val_wape"] for row in rows)
+    assert len(ensemble.candidates(STUDY, "made-up", 1)) == 1
+    pool = [ensemble.opened(STUDY, study.data, row, "val") for row in rows]
+    dense = next(one for one in pool if one.row["row_id"] == study.dense.row["row_id"])
+    assert set(dense.yhat) == {"val"}, "test is not even forecast"
+    np.testing.assert_array_equal(dense.yhat["val"], study.dense.yhat["val"])
+    joined = [ensemble.opened(STUDY, study.data, one.row, *measure.PARTS) for one in pool]
+    run = results.Run.open("reference", STUDY, "made-up")
+    row = ensemble.reference(run, study.data, joined)
+    assert (row["row_id"], row["parent_id"]) == ("made-up/reference/ensemble/2/-/s-",
+                                                 " + ".join(one["row_id"] for one in rows))
+    assert row["bytes"] == sum((paths.study_dir(STUDY) / one["artefact"]).stat().st_size for one in rows)
+    assert row["artefact"] is None and row["val_drift"] is None, "no file, and no network that it drifts from"
+    assert row["val_wape"] == pytest.approx(errors.errors(study.data, "val", ensemble.mean(joined, "val"))["val_wape"])
+    with pytest.raises(RunError, match="no finished forecaster on elsewhere has a file: run 200_classical"):
+        ensemble.candidates(STUDY, "elsewhere")
+
+
+def test_costs_of_a_mean_are_not_known_where_one_of_them_is_not(study):
+    trees = study.dense.row | {"row_id": "trees", "macs": float("nan"), "bytes": 5}
+    run = results.Run.open("reference", "trees", "made-up")
+    row = ensemble.reference(run, study.data, [study.dense, measure.Measured(None, trees, study.dense.yhat)])
+    assert row["macs"] is None and row["bytes"] == study.dense.row["bytes"] + 5
+
+
+def test_members_are_told_in_words():
+    base = {"model": "nbeats@own", "seed": 1.0, "technique": "dense", "variant": "float32", "control": ""}
+    trees = base | {"model": "boosting", "seed": float("nan"), "technique": "classical", "variant": "weather"}
+    assert ensemble.named(base) == "nbeats (own week), seed 1"
+    assert ensemble.named(base | {"control": "extra_epochs"}) == "nbeats (own week), seed 1, trained longer"
+    assert ensemble.named(trees) == "boosting (weather)"
+
+
+def test_runs_that_are_not_there_are_said(monkeypatch):
+    runs = [Planned("210_deep/a", "210_deep", "", {"dataset": "d"}, {}, "runs/210_deep/a", []),
+            Planned("210_deep/b", "210_deep", "", {"dataset": "d"}, {}, "runs/210_deep/b", []),
+            Planned("310_x/c", "310_x", "", {"dataset": "d"}, {}, "runs/310_x/c", [])]
+    runs += [Planned(f"250_reference/{name}", "250_reference", "", {"dataset": name}, {}, "", needs, late=True)
+             for name, needs in (("d", ["210_deep/a", "210_deep/b"]), ("e", []))]
+    assert ensemble.missing("by-hand", "d") == []
+    made = plan.Plan("planned", "", runs)
+    made.folder.mkdir(parents=True, exist_ok=True)
+    made.write()
+    (made.folder / "runs/210_deep/a").mkdir(parents=True)
+    (made.folder / "runs/210_deep/a/done.json").write_text(json.dumps({"digest": ""}))
+    assert ensemble.missing("planned", "d") == ["210_deep/b"] and ensemble.missing("planned", "e") == []
 
 
 def test_another_seed_takes_the_width_that_the_first_chose(study):

@@ -47,7 +47,8 @@ EACH = pytest.mark.parametrize("family", FAMILIES)
 
 
 def config(family, width=WIDTH, L=L, F=F):  # noqa: N803
-    return models.module(family).Config.of_width(width, L=L, H=H, F=F, patch=min(24, L // 2), anchor="mean")
+    return models.module(family).Config.of_width(width, L=L, H=H, F=F, patch=min(24, L // 2), anchor="mean",
+                                                 steps=24)
 
 
 def network(family, width=WIDTH, L=L, F=F):  # noqa: N803

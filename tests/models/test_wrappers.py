@@ -17,7 +17,7 @@ SIGNED = {"bits": 4, "scale": 0.5, "zero": 8}
 def network(family="lstm"):
     module = models.module(family)
     torch.manual_seed(0)
-    return module.Model(module.Config.of_width(8, L=48, H=6, F=6, patch=24, anchor="mean")).eval()
+    return module.Model(module.Config.of_width(8, L=48, H=6, F=6, patch=24, anchor="mean", steps=24)).eval()
 
 
 def seen(layer, quantiser, x):

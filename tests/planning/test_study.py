@@ -28,6 +28,7 @@ PACKAGE = {
     "data/files.py": "",
     "models/__init__.py": "from . import base\n",
     "models/base.py": "",
+    "models/information.py": "KNOWS = {}\n",
     "models/lstm.py": "WIDTHS = (8, 16)\nCAN = ('recurrent', 'units', 'weights')\nfrom .base import Forecaster\n",
     "models/nbeats.py": "WIDTHS = (32, 64)\nCAN = ('weights',)\nPUBLISHED = {'L': 9}\n",
     "models/linear.py": "KIND = 'compact'\nWIDTHS = (1,)\n",
@@ -64,6 +65,7 @@ NOTEBOOKS = {
     "320_taught": (PRUNING + "route: list = []\nteachers: list = []\n",
                    "from litecast import models\nfrom litecast.compress import taught"),
     "240_ensemble": (KEYED + 'model: str = "lstm"\nseeds: list = []\n', "from litecast import models"),
+    "250_reference": (KEYED, "from litecast import models"),
     "500_timing": (KEYED, "from litecast import modelfile, runtimes"),
     "600_compare": ('study: str = "s"\n', "from litecast import results"),
     "700_report": ('study: str = "s"\n', "from litecast import results"),
@@ -250,8 +252,10 @@ def test_runs_and_what_they_need(house):
            for m in ("lstm", "nbeats") for s in (0, 1)},
     }
     late = [run.id for run in made.runs if run.late]
-    assert late == ["500_timing/dataset=roads", "600_compare/all", "700_report/all"]
-    assert set(made.run("500_timing/dataset=roads").needs) == set(needs)
+    assert late == ["250_reference/dataset=roads", "500_timing/dataset=roads", "600_compare/all", "700_report/all"]
+    trained = {run for run in needs if run.startswith(("200", "210"))}
+    assert set(made.run("250_reference/dataset=roads").needs) == trained, "no technique is part of what it is held to"
+    assert set(made.run("500_timing/dataset=roads").needs) == {*needs, "250_reference/dataset=roads"}
     assert made.run("240_ensemble/dataset=roads,model=lstm").params["seeds"] == [0, 1]
     assert made.run("700_report/all").needs[-1] == "600_compare/all"
     assert made.notes == ["pruning does not compress nbeats: left out"]

@@ -347,3 +347,45 @@ def test_chosen_is_what_select_takes(seed):
     assert (best.row_id, is_near) == (expected.row_id.iloc[0], len(within) > 0)
     if selected.groupby(results.GROUP).ngroups == 1:
         assert set(selected.row_id) == {best.row_id}
+
+
+# ---- what a network is told, and the reference
+
+def test_words_of_a_compact_family_are_compact_and_of_a_deep_one_its_own_widths():
+    def wide(model, val, size, **more):
+        return line("width", "8", val, size, variant="float32", role="dense") | {"model": model} | more
+
+    table = typed([wide("nbeats", 0.30, 50), wide("nbeats@own", 0.20, 90), wide("lstm@own", 0.01, 10),
+                   wide("profile_mlp@none", 0.25, 70), wide("nlinear", 0.28, 60), wide("nbeats@own", 0.5, 40)
+                   | {"technique": "x", "role": "compressed"}])
+    assert list(results.front(table, "nbeats@own").model) == ["nbeats", "nlinear", "profile_mlp@none", "nbeats@own"]
+    assert list(results.front(table, "nbeats").row_id) == list(results.front(table, "nbeats@own").row_id)
+    assert list(results.front(table, "lstm").model) == ["lstm@own"]
+    assert list(results.front(table, None).model) == ["lstm@own"]
+    assert list(results.front(table[table.model != "lstm@own"], "gru").model) == ["nlinear", "profile_mlp@none"]
+
+
+def test_members_are_dense_networks_and_what_else_has_a_file_the_best_first():
+    table = typed([
+        line("dense", "8", 0.12, role="dense", artefact="a"),
+        line("dense", "8", 0.10, role="dense", artefact="b", seed=1),
+        line("dense", "8", 0.11, role="control", control="extra_epochs", artefact="c"),
+        line("classical", "", 0.09, role="dense", artefact="d") | {"model": "boosting"},
+        line("classical", "", 0.01, role="dense") | {"model": "arima"},  # no file
+        line("classical", "", 0.01, role="control", control="oracle", artefact="e") | {"model": "boosting"},
+        line("x", "0.5", 0.01, artefact="f"), line("width", "8", 0.01, role="dense", artefact="g"),
+        line("dense", "8", 0.01, role="dense", artefact="h", seed=2, error="diverged"),
+        line("dense", "8", 0.01, role="dense", artefact="i", seed=3, copy_of="another")])
+    assert list(results.members(table).artefact) == ["d", "b", "c", "a"]
+
+
+def test_the_reference_is_the_best_and_fits_a_budget_by_the_bytes_of_all_its_files():
+    mean = line("ensemble", "2", 0.09, 60_000, role="ensemble", variant="", seed=None, test_wape=0.095)
+    table = typed([line("dense", "8", 0.10, 30_000, role="dense", val_skill=0.1, test_wape=0.1),
+                   line("x", "0.5", 0.0917, 20_000, test_wape=0.094), mean | {"model": results.REFERENCE}])
+    [head] = results.headline(table).to_dict("records")
+    assert head["best"] == head["row_64kb"] == "d/reference/ensemble/2/-/s-" and head["row_16kb"] != head["row_16kb"]
+    assert head["small"] == "d/m/x/0.5/v/s0", "within 2 % of the mean, not of the best single file"
+    far = table.assign(val_wape=table.val_wape.replace(0.0917, 0.0919))
+    assert results.headline(far).small[0] == "d/reference/ensemble/2/-/s-"
+    assert not results.select(table)[table.technique != "ensemble"].empty and results.front(table, "m").empty

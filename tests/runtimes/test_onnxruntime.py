@@ -9,10 +9,12 @@ from small_nets import NAMES, card, dataset, network, values
 
 from litecast import modelfile, models, training
 from litecast.errors import DataError, ModelFileError, RunError
+from litecast.models import base
 from litecast.runtimes import onnxruntime
 from litecast.training import cost
 
-SOME = ["nlinear", "lstm", "patchtst", "resnet1d", "nbeats"]  # a few per kind
+SOME = ["nlinear", "lstm", "patchtst", "resnet1d", "nbeats@own"]  # a few per kind
+TOLD = ["nbeats@own", "lstm@shared", "nlinear@own", "profile_mlp@none", "profile_mlp@anonymous", "profile_mlp@weekdays"]
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def place(tmp_path):
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])
-@pytest.mark.parametrize("family", models.names())
+@pytest.mark.parametrize("family", [*models.names(), *TOLD])
 def test_forecasts_of_raw_values_are_those_of_the_network(family, transform, place):
     data = dataset(transform)
     model = network(family, data)
@@ -157,8 +159,10 @@ def test_the_file_holds_no_debugging_data(family, place):
     assert not (graph.doc_string or graph.value_info or graph.metadata_props)
     assert not any(node.doc_string or node.name or node.metadata_props for node in graph.node)
     assert not any(value.doc_string for value in [*graph.input, *graph.output, *graph.initializer])
-    assert [value.name for value in graph.input] == ["x", "series", "z"][: 3 if model.n_known else 2]
-    assert all(len(name) <= 4 for node in graph.node for name in (*node.input, *node.output) if name != "series")
+    asked = [name for name in ("x", "z", "series", "cells") if name in ("x", "series") or name in model.reads]
+    assert [value.name for value in graph.input] == asked
+    kept = {"series", "cells"}
+    assert all(len(name) <= 4 for node in graph.node for name in {*node.input, *node.output} - kept)
     weights = sum(4 * p.numel() for p in model.parameters())
     assert weights < path.stat().st_size < weights + 10_000
 
@@ -220,12 +224,19 @@ def quantised(opened, data, name):
     return onnxruntime.open(path)
 
 
+def folded(model):
+    """Products that are no node of their kind: those with the waves of a table are made once, when the graph is opened,
+    and lags are multiplied element by element."""
+    parts = [part for part in model.modules() if type(part).__name__ in ("Usual", "Lags")]
+    return sum(part.own_macs(torch.zeros(1), None) for part in parts)
+
+
 @pytest.mark.parametrize("family", models.names())
 def test_products_that_ran_are_those_that_the_cost_counts(family, place):
     data = dataset()
     model = network(family, data)
     opened = place(model, card(data))
-    assert onnxruntime.products(opened).macs.sum() == cost.profile(model).macs
+    assert onnxruntime.products(opened).macs.sum() == cost.profile(model).macs - folded(model)
     made = onnxruntime.executed(opened)
     assert (made.precision, made.coverage_weights, made.coverage_macs) == ("float32", 1, 1)
     assert onnxruntime.executed(opened, "int8") == onnxruntime.Executed("float32", 0, 0)
@@ -311,11 +322,39 @@ def test_call_forecasts_one_window_of_one_series(place):
         np.testing.assert_array_equal(onnxruntime.call(opened)(), made)
 
 
-def test_it_stands_in_for_a_network(place):
+@pytest.mark.parametrize("name", ["gru", "nlinear", "nlinear@own", "gru@shared"])
+def test_it_stands_in_for_a_network(name, place):
     data = dataset()
-    model = network("gru", data)
+    model = network(name, data)
     opened = place(model, card(data))
-    x, z = torch.randn(2, 48, 3), torch.randn(2, 54, data.F)
+    window = base.example(model.config, 2, 3)
     with torch.no_grad():
-        torch.testing.assert_close(opened(x, z).float(), model(x, z), rtol=0, atol=1e-5)
-    assert opened.n_known == data.F
+        torch.testing.assert_close(opened(*window).float(), model(*window), rtol=0, atol=1e-5)
+    assert opened.n_known == model.n_known and opened.reads == model.reads | {"series"}
+
+
+@pytest.mark.parametrize("name", ["nbeats@own", "lstm@shared", "profile_mlp", "profile_linear"])
+def test_a_graph_with_a_usual_week_takes_any_batch_and_any_series(name, place):
+    """Some of the series, in any order and one of them twice; and cells of every kind of day."""
+    data = dataset()
+    model = network(name, data)
+    opened, every = place(model, card(data)), np.arange(model.config.cells)
+    mean, std = data.mean.astype(np.float32), data.std.astype(np.float32)
+    draw = np.random.default_rng(0)
+    for batch, series in ((1, [2]), (1, [0, 1, 2]), (5, [1, 0]), (17, [2, 2, 0, 1])):
+        x = (draw.normal(size=(batch, 48, len(series))) * std[series] + mean[series]).astype(np.float32)
+        z = draw.normal(size=(batch, 54, data.F)).astype(np.float32) if model.n_known else None
+        cells, at = draw.choice(every, (batch, 54)), np.array(series)
+        found = opened.session.run(None, opened.feed(x, z, at, cells))[0]
+        window = ((x - mean[at]) / std[at], z, at, cells)
+        with torch.no_grad():
+            out = model(*(None if part is None else torch.from_numpy(part) for part in window)).numpy()
+        assert found.shape == (batch, 6, len(series))
+        np.testing.assert_allclose((found - mean[at]) / std[at], out, rtol=0, atol=2e-5 * np.abs(out).max() + 1e-5)
+
+
+def test_a_graph_without_a_usual_week_asks_for_no_cells(place):
+    opened = place(network("lstm", dataset()), card(dataset()))
+    feed = opened.feed(np.zeros((1, 48, 1), np.float32), np.zeros((1, 54, 6), np.float32), np.zeros(1, int),
+                       np.zeros((1, 54), int))  # fmt: skip
+    assert set(feed) == {"x", "z", "series"}

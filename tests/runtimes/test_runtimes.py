@@ -35,7 +35,7 @@ def test_an_unknown_runtime_is_refused_with_the_nearest():
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])
-@pytest.mark.parametrize("family", ["lstm", "nlinear", "tcn"])
+@pytest.mark.parametrize("family", ["lstm", "nlinear", "tcn", "nlinear@own", "profile_mlp"])
 def test_torch_forecasts_as_the_network_does(family, transform, tmp_path):
     data = dataset(transform)
     model, place = network(family, data), runtimes.module("torch")
@@ -79,8 +79,11 @@ def test_a_dataset_is_seen_through_the_card():
     assert own.x.dtype == np.float32 and data.header.transform == "none"
     assert np.flatnonzero(own.z[:, -1]).tolist() == [*range(96, 120)]  # 5 January
     np.testing.assert_array_equal(own.z[:, :-1], data.z[:, :-1])
+    assert np.unique(own.cells[96:120] // 168).tolist() == [4]  # a holiday, the fourth kind of special days
+    assert np.array_equal(own.cells[120:288] // 168, np.zeros(168))
     about.country = None
     assert inputs.seen(about, data).F == data.F - 1  # no such column
+    assert inputs.seen(about, data).cells.max() < 168  # nor such kinds
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])
@@ -92,6 +95,7 @@ def test_a_dataset_is_seen_by_its_own_card_as_it_was_prepared(transform):
     own = inputs.seen(modelfile.Card.of(data), data)
     np.testing.assert_allclose(own.x, data.x, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(own.z, data.z)
+    np.testing.assert_array_equal(own.cells, data.cells)
     assert np.flatnonzero(data.x[:, 1] == 0).tolist() == [248, 249] and data.filled["b"] == 48 + 8
 
 
@@ -100,10 +104,11 @@ def test_a_dataset_is_seen_by_its_own_card_as_it_was_prepared(transform):
     {"std": [9.0, 400, 2e4]}, {"series": ["b", "a", "c"]},
 ])  # fmt: skip
 @pytest.mark.parametrize("name", ["torch", "onnxruntime"])
-def test_another_card_gives_other_forecasts(name, changes, tmp_path):
+@pytest.mark.parametrize("family", ["lstm", "nlinear@own"])
+def test_another_card_gives_other_forecasts(family, name, changes, tmp_path):
     """16 January lies in the test part, and a gap of three steps."""
     data, place = dataset(), runtimes.module(name)
-    model, made = network("lstm", data), []
+    model, made = network(family, data), []
     for about in (card(data), replace(card(data), **changes)):
         (tmp_path / "m").write_bytes(place.export(model, about))
         made.append(place.predict(place.open(tmp_path / "m"), data, data.origins("test")))
@@ -122,7 +127,7 @@ def test_what_torch_holds_in_int8_it_runs_in_float32(tmp_path):
     assert place.executed(opened).coverage_macs == 1
 
 
-@pytest.mark.parametrize("family", ["lstm", "patchtst"])
+@pytest.mark.parametrize("family", ["lstm", "patchtst", "lstm@own"])
 @pytest.mark.parametrize("transform", ["none", "log"])
 def test_all_runtimes_time_the_same_raw_forecast(family, transform, tmp_path):
     data = dataset(transform)

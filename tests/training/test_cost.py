@@ -18,10 +18,11 @@ L, H, F, PATCH = 168, 24, 6, 24
 K = 4 * F  # calendar values a network is given: four looks at the horizon
 
 
-def network(family, width):
+def network(family, width, table="none"):
     module = models.module(family)
     torch.manual_seed(0)
-    return module.Model(module.Config.of_width(width, L=L, H=H, F=F, patch=PATCH, anchor="mean")).eval()
+    data = dict(L=L, H=H, F=F, patch=PATCH, anchor="mean", series=3, weekdays=7, kinds=5, steps=24, table=table)
+    return module.Model(module.Config.of_width(width, **data)).eval()
 
 
 class Toy(base.Forecaster):
@@ -106,6 +107,22 @@ def test_two_counts_by_hand_in_plain_numbers():
     lstm = cost.profile(network("lstm", 16))
     assert lstm.params == 4 * 16 * 24 + 4 * 16 * 16 + 2 * 64 + (16 + 24) * 16 + 16 + 16 * 24 + 24 == 3752
     assert lstm.macs == 7 * 64 * 40 + 40 * 16 + 16 * 24 == 18944
+
+
+@pytest.mark.parametrize("family", ["nlinear", "lstm", "nbeats", "resnet1d"])
+def test_a_usual_week_costs_its_values_and_no_product(family):
+    plain, own, shared = (cost.profile(network(family, 8, table)) for table in ("none", "own", "shared"))
+    assert own.params - plain.params == 3 * (7 + 5) * 24 == own.live_params - plain.live_params
+    assert shared.params - plain.params == (7 + 5) * 24 and own.resident_bytes - plain.resident_bytes == 4 * 3 * 12 * 24
+    assert own.macs == shared.macs == plain.macs
+
+
+def test_a_usual_week_in_waves_costs_its_transform():
+    linear = models.module("profile_linear")
+    shared = dict(L=L, H=H, F=F, patch=PATCH, series=3, weekdays=7, kinds=5, steps=24, table="own")
+    small, whole = (cost.profile(linear.Model(linear.Config.of_width(width, **shared))) for width in (1, 8))
+    assert whole.params - small.params == 3 * 12 * (24 - 3)  # an eighth of 24: three waves
+    assert small.macs - whole.macs == 3 * 12 * 3 * 24  # the whole table, whatever is asked of it
 
 
 @pytest.mark.parametrize("family", ["dlinear", "nbeats", "patchtst", "resnet1d"])
@@ -237,13 +254,13 @@ def test_buffers_are_resident():
 
 def test_cost_is_for_one_series_unless_they_are_mixed():
     class Mixing(nn.Module):
-        config, n_known, mixes_channels = SimpleNamespace(L=8, H=8, F=0), 0, True
+        config, mixes_channels = SimpleNamespace(L=8, H=8, F=0, series=5, cells=1), True
 
         def __init__(self):
             super().__init__()
             self.layer = nn.Linear(8, 8)
 
-        def forward(self, x, z=None):
+        def forward(self, x, *_):
             return self.layer(x.transpose(1, 2)).transpose(1, 2)
 
     assert cost.profile(Mixing(), channels=5).macs == 5 * 64
@@ -258,7 +275,7 @@ def test_costs_are_plain_integers():
 
 # ---- what a compact family saves
 
-COMPACT = [name for name in models.names() if models.stage(name) == "220_compact"]
+COMPACT = [name for name in models.names() if hasattr(models.module(name), "idea")]
 
 
 @pytest.mark.parametrize("width", [8, 32])

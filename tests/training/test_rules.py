@@ -6,6 +6,7 @@ import torch
 from test_training import BUDGET, dataset, weights
 
 from litecast import models, training
+from litecast.models import base
 from litecast.training import Average, Budget, Distil, FakeQuantise, Mask, Penalty, Rule, Schedule, Spent, Uniform, cost
 
 
@@ -18,14 +19,18 @@ def trained(*rules, family="nbeats", budget=BUDGET, seed=0):
 class Spy(Rule):
     """Writes down when it is asked."""
 
+    reads = frozenset({"cells"})
+
     def __init__(self):
         self.calls, self.shares = [], []
 
     def prepare(self, model):
         self.calls.append("prepare")
 
-    def loss(self, loss, x, z, y, yhat):
+    def loss(self, loss, window, y, yhat):
+        x, z, series, cells = window
         assert x.shape == (16, 24, 1) and z.shape[1] == 30 and y.shape == yhat.shape == (16, 6, 1)
+        assert series is None and cells.shape == (16, 30)  # N-BEATS reads neither, this rule the cells
         self.calls.append("loss")
         return loss
 
@@ -207,16 +212,27 @@ def test_two_teachers_speak_with_their_mean():
     teachers = [models.build("nbeats", 4, dataset(), seed) for seed in (1, 2)]
     rule = Distil(teachers, 1.0, "mse")
     rule.prepare(teachers[0])
-    x, z = torch.randn(5, 24, 1), torch.randn(5, 30, dataset().F)
+    window = base.example(teachers[0].config, 5)
     with torch.no_grad():
-        mean = (teachers[0](x, z) + teachers[1](x, z)) / 2
+        mean = (teachers[0](*window) + teachers[1](*window)) / 2
     yhat = torch.zeros(5, 6, 1)
-    torch.testing.assert_close(rule.loss(torch.tensor(9.0), x, z, None, yhat), mean.square().mean())
+    torch.testing.assert_close(rule.loss(torch.tensor(9.0), window, None, yhat), mean.square().mean())
 
 
-def test_a_student_without_known_inputs_learns_from_a_teacher_that_reads_them():
+@pytest.mark.parametrize("teacher, reads", [("nbeats", {"z"}), ("nlinear@own", {"series", "cells"})])
+def test_a_student_learns_from_a_teacher_that_reads_what_it_does_not(teacher, reads):
     data = dataset()
-    student = models.build("dlinear", 1, data, 0)
-    assert student.n_known == 0 < models.build("nbeats", 4, data, 0).n_known
-    fit = training.fit(student, data, Budget(3, 16), 0, Distil([models.build("nbeats", 4, data, 0)]))
+    student, teacher = models.build("dlinear", 1, data, 0), models.build(teacher, 4, data, 0)
+    assert student.reads == set() and reads <= teacher.reads
+    fit = training.fit(student, data, Budget(3, 16), 0, Distil([teacher]))
     assert np.isfinite(fit.log.val_loss).all()
+
+
+def test_the_usual_week_is_not_trained_by_any_rule():
+    """Also not by weight decay, nor by the rounding of an average."""
+    data = dataset()
+    model = models.build("nbeats@own", 4, data, 0)
+    before = model.usual.table.clone()
+    rule = FakeQuantise({"blocks.0.first.weight": Uniform(4)})
+    training.fit(model, data, Budget(12, 16, lr=0.05), 0, rule, Average(0.9))
+    assert torch.equal(model.usual.table, before) and not model.usual.table.requires_grad

@@ -48,20 +48,25 @@ def test_windows_are_slices_without_copies():
     data = dataset(values)
     windows = Windows(data)
     series, origins = torch.tensor([0, 1, 1, 0]), torch.tensor([24, 99, 394, 200])
-    x, z = windows.inputs(series, origins)
+    x, z, which, cells = windows.inputs(series, origins)
     y, seen = windows.targets(series, origins)
     assert x.shape == (4, 24, 1) and z.shape == (4, 30, data.F) and y.shape == (4, 6, 1)
+    assert which.tolist() == [[0], [1], [1], [0]] and cells.shape == (4, 30)
     for i, (c, t) in enumerate(zip(series.tolist(), origins.tolist(), strict=True)):
         np.testing.assert_array_equal(x[i, :, 0], data.x[t - 24 : t, c])
         np.testing.assert_array_equal(z[i], data.z[t - 24 : t + 6])
+        np.testing.assert_array_equal(cells[i], data.cells[t - 24 : t + 6])
         expected = data.scale(data.y)[t : t + 6, c].astype(np.float32)
         np.testing.assert_array_equal(y[i, :, 0], np.nan_to_num(expected))
         np.testing.assert_array_equal(seen[i, :, 0], np.isfinite(expected))
     assert (seen[1] == 0).sum() == 2 and torch.isfinite(x).all()
-    assert windows.inputs(series, origins, known=False)[1] is None
+    for word, place in (("z", 1), ("series", 2), ("cells", 3)):
+        told = windows.inputs(series, origins, {word})
+        assert [part is not None for part in told] == [True] + [place == i for i in (1, 2, 3)]
     assert Windows(dataset()).targets(series, origins)[1] is None, "data without a gap needs no mask"
     assert windows.x.untyped_storage().nbytes() == 4 * data.x.size
     assert windows.z.untyped_storage().nbytes() == 4 * data.z.size
+    assert windows.cells.untyped_storage().nbytes() == 8 * data.cells.size
 
 
 def test_all_windows_with_an_observed_target_are_drawn_from():
@@ -240,9 +245,10 @@ def test_forecasts_are_those_of_every_window_at_any_batch_size_and_in_any_order(
     assert out.shape == (len(origins), 6, 2) == (75, 6, 2) and out.dtype == np.float32
     for n in (0, 40, 74):
         t = origins[n]
-        x, z = torch.from_numpy(data.x[t - 24 : t])[None], torch.from_numpy(data.z[t - 24 : t + 6])[None]
+        x, *rest = (torch.from_numpy(part)[None] for part in
+                    (data.x[t - 24 : t], data.z[t - 24 : t + 6], data.cells[t - 24 : t + 6]))
         with torch.no_grad():
-            np.testing.assert_allclose(out[n], model(x, z)[0], atol=1e-5)
+            np.testing.assert_allclose(out[n], model(x, rest[0], torch.arange(2), rest[1])[0], atol=1e-5)
     for batch in (1, 7, 64, 10**6):
         np.testing.assert_allclose(training.predict(model, data, origins, batch), out, rtol=0, atol=1e-5)
     order = np.random.default_rng(0).permutation(len(origins))
@@ -252,9 +258,23 @@ def test_forecasts_are_those_of_every_window_at_any_batch_size_and_in_any_order(
 def test_batches_hold_about_as_many_windows_as_asked_for_and_all_of_them():
     data = dataset()
     found = list(training.batches(data, data.origins("test"), batch=20))
-    assert sum(len(x) for x, _ in found) == 75
-    assert all(x.shape[1:] == (24, 2) and 18 <= 2 * len(x) <= 20 for x, _ in found)
-    assert all(z.shape == (len(x), 30, data.F) for x, z in found)
+    assert sum(len(x) for x, *_ in found) == 75
+    assert all(x.shape[1:] == (24, 2) and 18 <= 2 * len(x) <= 20 for x, *_ in found)
+    assert all(z.shape == (len(x), 30, data.F) and cells.shape == (len(x), 30) for x, z, _, cells in found)
+    assert all(series.tolist() == [0, 1] for _, _, series, _ in found)
+    numbered = training.batches(data, data.origins("test"), reads={"series"}, numbers=np.array([5, 3]))
+    assert all((z, cells) == (None, None) and series.tolist() == [5, 3] for _, z, series, cells in numbered)
+
+
+def test_series_are_numbered_as_the_model_has_them():
+    """A file of many series, asked for two of them in another order."""
+    data = dataset(demand(C=3))
+    model = models.build("nlinear@own", 1, data, 0).eval()
+    origins = data.origins("test")
+    whole, part = training.predict(model, data, origins), dataset(demand(C=3)[:, [2, 0]])
+    found = training.predict(model, part, origins, numbers=np.array([2, 0]))
+    np.testing.assert_allclose(found, whole[:, :, [2, 0]], rtol=0, atol=1e-5)
+    assert np.abs(training.predict(model, part, origins) - found).max() > 0.01
 
 
 def test_no_origin_is_no_forecast():

@@ -14,6 +14,7 @@ from torch import nn
 
 from litecast import models, training
 from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, clone, storages
+from litecast.models import base
 
 NEEDS = ("dense",)
 FITS = ("units", "convolutions")
@@ -73,12 +74,10 @@ def cut_convolutions(model, level: float, variant: str = "l2"):
     """torch-pruning on a copy; the widths that remain are read back from its layers."""
     small = clone(model)
     small.head = _SplitHead(model.head, model.config.known)
-    x = torch.zeros(2, model.config.L, 1)
-    z = torch.zeros(2, model.config.L + model.config.H, model.config.F) if model.n_known else None
     score = torch_pruning.importance
     pruner = torch_pruning.pruner.BasePruner(
         small,
-        (x, z),
+        base.example(model.config, 2),
         importance=score.RandomImportance() if variant == "random" else score.GroupMagnitudeImportance(p=2),
         pruning_ratio_dict=_ratios(small, level),
         ignored_layers=[small.head.out],

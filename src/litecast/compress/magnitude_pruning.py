@@ -53,8 +53,9 @@ def keep(model, level: float, variant: str, seed: int) -> dict[str, torch.Tensor
 
 
 def prunable(model) -> dict[str, torch.Tensor]:
-    """The weight matrices and kernels; biases, norms and positions are few and stay."""
-    return {n: p.detach() for n, p in model.named_parameters() if p.ndim >= 2 and "position" not in n}
+    """The weight matrices and kernels; biases, norms and positions are few and stay, the usual week is no weight."""
+    stays = ("position", "usual.table")
+    return {n: p.detach() for n, p in model.named_parameters() if p.ndim >= 2 and not any(word in n for word in stays)}
 
 
 def _largest(score: torch.Tensor, level: float) -> torch.Tensor:

@@ -27,7 +27,7 @@ def export(model, name: str, sparse: bool = False) -> Export:
 
 
 def specs(name: str, sparse: bool = False) -> dict[str, dict]:
-    """Codecs of a storage; in a sparse one everything but weight matrices and kernels stays a float."""
+    """Codecs of a storage; in a sparse one everything but matrices and kernels stays a float."""
     if name in ("float32", "float16"):
         values = {"codec": name}
     elif name in {f"int{bits}" for bits in range(2, 9)}:
@@ -35,7 +35,8 @@ def specs(name: str, sparse: bool = False) -> dict[str, dict]:
     else:
         raise ModelFileError(f"storage {name!r} is unknown: float32, float16, int2 ... int8")
     rest = {"codec": "float32" if name == "float32" else "float16"}
-    return {"*norm*": rest, "*weight*": {"codec": "sparse", "values": values}, "*": rest} if sparse else {"*": values}
+    sparsely = {"*norm*": rest, "*weight*": {"codec": "sparse", "values": values}, "usual.table": values, "*": rest}
+    return sparsely if sparse else {"*": values}
 
 
 def hold(model, codecs: Mapping[str, dict], held: Mapping[str, Quantised] | None = None) -> dict[str, Quantised]:

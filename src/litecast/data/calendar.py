@@ -54,15 +54,26 @@ def holidays(times: pd.DatetimeIndex, country: str) -> np.ndarray:
     return times.normalize().isin(pd.DatetimeIndex(known))
 
 
+def free(times: pd.DatetimeIndex | np.ndarray, frequency: str, country: str | None) -> pd.DatetimeIndex:
+    """Public holidays (N,) of the years of `times` and AHEAD more, in order; of trading days, too, the weekdays within
+    `times` that had no trade. None where the steps are too long for holidays, or no country is known."""
+    if not country or frequency not in (*_WITH_WEEKEND, "trading-day"):
+        return pd.DatetimeIndex([])
+    dates = pd.DatetimeIndex(_table(country, times.min().year, times.max().year + AHEAD))
+    if frequency == "trading-day":
+        dates = dates.union(pd.bdate_range(times.min(), times.max()).difference(times.normalize()))
+    return dates
+
+
 def packed(times: pd.DatetimeIndex, frequency: str, country: str | None) -> list[int] | None:
-    """Holidays as a file holds them, of the years of `times` and AHEAD more; None where no input tells of any.
+    """What is `free` as a file holds it; None where no input tells of any.
 
     First year, last year, days from 1 January of the first year to the first holiday, then from each to the next.
     """
-    if "holiday" not in names(frequency, country):
+    days = free(times, frequency, country).to_numpy().astype("datetime64[D]")
+    if not len(days):
         return None
     first, last = times.min().year, times.max().year + AHEAD
-    days = np.array(_table(country, first, last), "datetime64[D]")
     return [first, last, *np.diff(days, prepend=np.datetime64(f"{first}-01-01")).astype(int).tolist()]
 
 

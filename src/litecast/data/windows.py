@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from . import calendar
+from . import calendar, daytypes
 from .frame import Header, SeriesFrame
 
 PARTS = ("train", "val", "test")
@@ -36,6 +36,7 @@ class Dataset:
     filled: dict[str, int]  # series -> number of filled input steps
     observed: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (T, W) float32, scaled, filled
     observed_names: list[str] = field(default_factory=list)  # W: known only once it has happened, as the weather
+    cells: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # (T,) of the usual week, see daytypes
 
     @property
     def C(self) -> int:  # noqa: N802 (the letters of the design)
@@ -122,7 +123,9 @@ def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> D
     names = [str(name) for name in wide.columns]
     counts = dict(zip(names, counts.tolist(), strict=True))
     data = Dataset(header, times, names, y, x, z, mean, std, parts, dropped, counts,
-                   *_observed(frame, wide.index, parts["train"]))
+                   *_observed(frame, wide.index, parts["train"]),
+                   daytypes.cells(times, header.frequency, header.country,
+                                  calendar.free(times, header.frequency, header.country)))
     _check_windows(data)
     _check_moves(data)
     return data

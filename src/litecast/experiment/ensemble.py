@@ -1,14 +1,23 @@
-"""The mean forecast of one architecture trained from several seeds: the reference that no single file has to be."""
+"""Mean forecasts of several files: of one architecture from several seeds, and of the best files of a dataset.
+
+The second is the reference of the dataset: as good as can be, at the bytes of all its members.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from litecast import paths, results, runtimes
+from litecast.errors import RunError, StudyError
 from litecast.experiment import measure
 from litecast.experiment.measure import Measured
+from litecast.figures.style import called
+from litecast.planning import plan
 
-SUMMED = ("params", "live_params", "nonzero_params", "macs", "train_macs", "train_steps", "train_s")
+SUMMED = ("params", "live_params", "nonzero_params", "macs", "train_macs", "train_steps", "train_s", "bytes")
 
 
-def mean(parts: list[Measured], part: str) -> np.ndarray:
+def mean(parts: Sequence[Measured], part: str) -> np.ndarray:
     """Their mean forecast (N, H, C), scaled units."""
     return np.mean([one.yhat[part] for one in parts], axis=0)
 
@@ -23,10 +32,76 @@ def ambiguity(data, parts: list[Measured], part: str) -> tuple[float, float, flo
     return float(own), float(apart), float(np.square(middle - target)[seen].mean())
 
 
-def add(run, data, parts: list[Measured]) -> dict:
-    """The row of the ensemble. It takes what its members take, summed; it is no single file, so it has no bytes."""
+def add(run, data, parts: list[Measured], **named) -> dict:
+    """The row of a mean: it takes what its members take, summed, the bytes of their files too. named: columns that are
+    not those of its first member."""
     first = parts[0].row
-    row = {"model": first["model"], "technique": "ensemble", "role": "ensemble", "level": len(parts),
-           "variant": first["variant"], "parent_id": " + ".join(one.row["row_id"] for one in parts)}  # fmt: skip
+    row = {"model": first["model"], "variant": first["variant"]} | named
+    row |= {"technique": "ensemble", "role": "ensemble", "level": len(parts),
+            "parent_id": " + ".join(one.row["row_id"] for one in parts)}  # fmt: skip
     row |= {name: sum(one.row[name] for one in parts) for name in SUMMED}
-    return measure.add(run, data, row, {part: mean(parts, part) for part in measure.PARTS}, parts[0], keep=True)
+    dense = parts[0] if row["model"] == first["model"] else None  # there is none that a mean of all drifts from
+    return measure.add(run, data, row, {part: mean(parts, part) for part in measure.PARTS}, dense, keep=True)
+
+
+# ---- the reference of a dataset
+
+def candidates(study: str, dataset: str, most: int = 24) -> list[dict]:
+    """Rows of the files that may be members, at most so many, the best on validation first. RunError without any."""
+    rows = results.collect(study)
+    found = results.members(rows[rows.dataset == dataset])
+    if found.empty:
+        raise RunError(f"no finished forecaster on {dataset} has a file: run 200_classical, 210_deep or 220_compact "
+                       "of it first")  # fmt: skip
+    return found.head(most).to_dict("records")
+
+
+def missing(study: str, dataset: str) -> list[str]:
+    """Runs of the plan that would have made candidates but are not done; [] without a plan."""
+    try:
+        made = plan.read(study)
+    except StudyError:  # notebooks run by hand
+        return []
+    needs = [need for run in made.runs if run.stage.endswith("_reference") and run.keys["dataset"] == dataset
+             for need in run.needs]  # fmt: skip
+    return [need for need in needs if plan.state(made, made.run(need))[0] != "done"]
+
+
+def opened(study: str, data, row: dict, *parts: str) -> Measured:
+    """A candidate, its file opened again in its runtime, its forecasts of these parts made with it."""
+    runtime = runtimes.module(row["runtime"])
+    file = runtime.open(paths.study_dir(study) / row["artefact"])
+    return Measured(None, row, {part: runtime.predict(file, data, data.origins(part)) for part in parts})
+
+
+def named(row: dict) -> str:
+    """A member in words: 'nbeats (own week), seed 1, trained longer', 'boosting (weather)'."""
+    seed = [f"seed {row['seed']:.0f}"] if row["seed"] == row["seed"] else []
+    variant = f" ({row['variant']})" if row["technique"] == "classical" and row["variant"] else ""
+    longer = ["trained longer"] * (row["control"] == results.LONGER)
+    return ", ".join([called(row["model"]) + variant, *seed, *longer])
+
+
+def greedy(data, pool: Sequence[Measured], most: int = 8) -> list[Measured]:
+    """Members in the order in which they join: each time the one whose mean with all before has the lowest validation
+    WAPE, while that falls; at most so many. Test is never looked at (Caruana et al. 2004).
+
+    No file joins twice: what is built stays a plain mean, whose weights are fitted to nothing, of as many files as it
+    says. Of equal errors the first in the pool joins.
+    """
+    truth = data.truth(data.origins("val"))
+    joined, left, total, best = [], list(pool), 0.0, np.inf
+    while left and len(joined) < most:
+        means = ((total + one.yhat["val"]) / (len(joined) + 1) for one in left)
+        errors = [np.nansum(np.abs(data.raw(mean) - truth)) for mean in means]
+        if min(errors) >= best:
+            break
+        best = min(errors)
+        joined.append(left.pop(int(np.argmin(errors))))
+        total = total + joined[-1].yhat["val"]
+    return joined
+
+
+def reference(run, data, joined: list[Measured]) -> dict:
+    """Add the row of the reference: a mean over all that joined, of model `results.REFERENCE`."""
+    return add(run, data, joined, model=results.REFERENCE, variant="")

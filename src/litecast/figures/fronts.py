@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from litecast.errors import LitecastError
 from litecast.figures import style
 from litecast.figures.style import DASHES, FAINT, HALO, blank, called, label_axes, look, note, percent_axis, plain_log
-from litecast.results.choice import LONGER, PUBLISHED, front, is_compact, is_dense, own
+from litecast.results.choice import LONGER, PUBLISHED, REFERENCE, front, is_compact, is_dense, own
 from litecast.results.rows import number, text
 
 FAR = 1.5  # times the error of what is recommended: so bad a technique is told in numbers, not drawn to scale
@@ -27,9 +27,9 @@ def trade(rows: pd.DataFrame, ringed: dict[str, str], dataset: str | None = None
     """All files of a dataset in one panel: test WAPE against size (log axis), a colour per technique.
 
     Filled: selected files of techniques; pale: other levels, narrow and compact networks; grey steps: the front of all
-    these. Lines: forecasts without a file, and boosting. rows, dataset, link: as of `error_against`; ringed: row_id ->
-    words beside it, controls too; what has no bytes is ringed at the right edge, what has 0 at the left one. width: in
-    inches.
+    these. Lines: the reference, forecasts without a file, and boosting. rows, dataset, link: as of `error_against`;
+    ringed: row_id -> words beside it, controls too; what has no bytes is ringed at the right edge, what has 0 at the
+    left one. width: in inches.
     """
     rows, _ = _of(own(rows), dataset, link, ringed)
     rows = rows.assign(kb=number(rows, "bytes") / 1000, kind=text(rows, "technique"), id=text(rows, "row_id"))
@@ -42,8 +42,9 @@ def trade(rows: pd.DataFrame, ringed: dict[str, str], dataset: str | None = None
     rings = rows[rows.id.isin(ringed)]
     rings = rings.assign(x=rings.kb.fillna(high / 1.2).clip(lower=low * 1.2), words=rings.id.map(ringed))
     boosting = (rows.model == "boosting") & (text(rows, "variant") == "")
-    flat = rows[(text(rows, "role") == "naive") | boosting | rows.id.isin(ringed) & rows.kb.isna()]
-    names = flat.model.where(flat.kind == "classical", flat.kind + " of " + flat.model)
+    reference = rows.model == REFERENCE
+    flat = rows[(text(rows, "role") == "naive") | boosting | reference | rows.id.isin(ringed) & rows.kb.isna()]
+    names = flat.model.where((flat.kind == "classical") | reference, flat.kind + " of " + flat.model)
     lines = flat.y.groupby(names).mean().to_dict()
     steps = front(points, None)
     figure, (ax,) = blank(4.4)
@@ -99,7 +100,7 @@ def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = No
     label, unit = AXES[x]
     rows, lines = _of(rows if x == "latency_ms_p50" else own(rows), dataset, link)
     points = rows.assign(x=number(rows, x) * unit, kind=text(rows, "technique"))
-    points = points[(points.x > 0) & points.y.notna()]
+    points = points[(points.x > 0) & points.y.notna() & (points.model != REFERENCE)]  # which is a line
     compact, plain = is_compact(points), points.kind.isin(style.ROLES)
     small = points.kind.eq("classical") | compact & plain
     names, wide = sorted(set(points.model[~small | ~plain])), ["compact"] if small.any() else []
@@ -110,7 +111,9 @@ def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = No
     for name, ax in panels.items():
         steps = front(points, name, "x")
         mine = chosen if name in wide else points[points.model == name]
-        others = steps[~steps.index.isin(mine.index)].assign(kind="compact", selected=0.0)
+        others = steps[~steps.index.isin(mine.index)].assign(selected=0.0)
+        others["kind"] = "compact"
+        others.loc[~is_compact(others) & (text(others, "technique") == "width"), "kind"] = "width"  # of the family
         mine = pd.concat([mine, others])
         shown.append(mine)
         if mine.empty:
@@ -183,10 +186,11 @@ def _limits(y: pd.Series, wanted: pd.Series, lines: dict[str, float]) -> tuple[f
     """Lower and upper end of the error axis: room for what matters and for the lines that are near it.
 
     A ruined level or a far-off naive forecast would press all else into one stripe; they are told in the panel instead.
+    The reference is always seen.
     """
     low, high = y.min(), (wanted if len(wanted) else y).max()
     room = max(high - low, 0.04 * high)
-    near = [v for v in lines.values() if low - room < v < high + 0.75 * room]
+    near = [v for name, v in lines.items() if name == REFERENCE or low - room < v < high + 0.75 * room]
     low, high = min([low, *near]), max([high, *near, y[y < high + 0.5 * room].max()])
     return low - 0.12 * (high - low or low), high + 0.16 * (high - low or high)
 
@@ -195,7 +199,8 @@ def _legend(figure: Figure, kinds: list[str], lines: dict[str, float], others: s
             columns: int = 4) -> None:
     """One legend under all panels: what a colour, a filled point and a line mean."""
     dot = {"linestyle": "", "marker": "o", "color": FAINT}
-    words = {"width": "trained narrow (front)", "compact": "compact network (front)"}
+    words = {"width": "trained narrow (front)", "compact": "compact network (front)",
+             "ensemble": "mean of several files"}  # fmt: skip
     handles = [Line2D([], [], linestyle="-" if k == "width" else "", color=look(k)[0], marker=look(k)[1], markersize=5,
                       linewidth=1.1, label=words.get(k, called(k))) for k in kinds]
     handles += [Line2D([], [], color=look(k)[0], linestyle=DASHES[k], linewidth=1, label=called(k)) for k in lines]
@@ -221,7 +226,7 @@ def bubbles(rows: pd.DataFrame, dataset: str | None = None, link: Callable[[dict
     low, high = nets.macs.min() / 2000, nets.macs.max() / 500  # thousand, with room for names at both ends
     bottom, top = _limits(nets.y, nets.y[nets.y <= 1.5 * nets.y.median()], lines)
     ax.set(xscale="log", xlim=(low, high), xlabel=AXES["macs"][0], ylabel="test WAPE")
-    _lines(ax, lines, bottom, top, [f"{n.model} {100 * n.y:.1f} %" for n in nets[nets.y >= top].itertuples()])
+    _lines(ax, lines, bottom, top, [f"{called(n.model)} {100 * n.y:.1f} %" for n in nets[nets.y >= top].itertuples()])
     plain_log(ax.xaxis)
     percent_axis(ax.yaxis)
     nets = nets[nets.y < top]

@@ -6,6 +6,7 @@ Figure functions start from `blank` or `grid`, which put the style in force, and
 import importlib.util
 import io
 import math
+import re
 import sys
 import textwrap
 import zlib
@@ -20,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from litecast import catalogue
+from litecast import catalogue, paths
 from litecast.errors import LitecastError
 
 WIDTH = 6.7  # inches: the text width of the PDF's A4 page
@@ -42,12 +43,14 @@ TWENTY = tuple(zip(PALETTE, _MARKERS, strict=True))
 ROLES = {
     "dense": ("#000000", "D"), "width": ("#7f7f7f", "s"), "compact": ("#a6761d", "P"), "deep": ("#2F5D8A", "o"),
     "naive": ("#999999", "x"), "seasonal_naive": ("#666666", "x"), "arima": ("#b07aa1", "x"),
-    "boosting": ("#7A9A3A", "x"), "classical": ("#666666", "d"),
+    "boosting": ("#7A9A3A", "x"), "classical": ("#666666", "d"), "reference": ("#9C4A3C", "H"),
+    "ensemble": ("#B98A80", "H"),
 }  # fmt: skip
 LOOKS = ROLES | {name: TWENTY[words["LOOK"] % len(TWENTY)]
                  for name, words in catalogue.members("compress", "LEVELS", "LOOK").items()}
 DASHES = {"naive": (0, (1, 2)), "seasonal_naive": (0, (5, 2)), "arima": (0, (6, 2, 1, 2)),
-          "boosting": (0, (6, 1, 1, 1, 1, 1))}  # drawn as lines
+          "boosting": (0, (6, 1, 1, 1, 1, 1)), "reference": (0, (10, 2))}  # drawn as lines
+TOLD = catalogue.literals(paths.PACKAGE / "models" / "information.py")["SHORT"]  # word of a model's name -> in short
 DASHED = (0, (3, 3))
 HALO = [withStroke(linewidth=2, foreground="white")]  # path effect of words that a line may cross
 BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}  # … many lines
@@ -80,8 +83,10 @@ def looks(names) -> dict[str, tuple]:
 
 
 def called(name: str) -> str:
-    """A technique or chain in words: 'channel_pruning+int8' -> 'channel pruning + int8'."""
-    return name.replace("_", " ").replace("+", " + ")
+    """A technique, chain or model in words: 'channel_pruning+int8' -> 'channel pruning + int8', and 'nbeats@own' ->
+    'nbeats (own week)'."""
+    told = re.sub(r"@([a-z]+)", lambda found: f" ({TOLD[found[1]]})" if found[1] in TOLD else found[0], name)
+    return told.replace("_", " ").replace("+", " + ")
 
 
 def own(name, most: int = 40) -> str:
@@ -156,7 +161,7 @@ def grid(names: list[str], height: float, single: float, wide: list[str] = (), *
     figure = Figure(figsize=(WIDTH, tall), layout="constrained")
     panels = figure.subplot_mosaic(rows, height_ratios=ratios, **options)
     for name, ax in panels.items():
-        ax.set_title(name)
+        ax.set_title(called(name))
     return figure, panels
 
 

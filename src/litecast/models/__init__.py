@@ -5,10 +5,11 @@ family also says what its idea saves: `idea(config) -> base.Idea`. Forecasters w
 """
 
 import importlib
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from litecast import catalogue
 from litecast.errors import LitecastError, ModelFileError, StudyError
+from litecast.models import information
 
 # What a family can say of itself in its literal CAN; a technique's FITS names those it needs one of.
 CAPABILITIES = {
@@ -20,7 +21,11 @@ CAPABILITIES = {
 }
 
 
-SHARED = ("L", "H", "F", "patch", "anchor")  # what of a config is the data's, see base.Config
+# What of a config is the data's or the study's, not the width's: see base.Config.
+SHARED = ("L", "H", "F", "patch", "anchor", "scale", "series", "weekdays", "kinds", "steps", "looks", "table", "special")
+
+
+ALWAYS = ("L", "H", "F", "patch", "anchor")  # fields that a file says even where they have their default
 
 
 def names() -> list[str]:
@@ -29,10 +34,10 @@ def names() -> list[str]:
 
 
 def module(name: str):
-    """The family's module; StudyError if there is no such file."""
-    if name not in names():
-        raise StudyError(f"model '{name}' is unknown{catalogue.near(name, names())}")
-    return importlib.import_module(f"litecast.models.{name}")
+    """The module of a family ('nbeats'), whatever it is told ('nbeats@own'); StudyError if there is none."""
+    if name not in catalogue.networks():
+        raise StudyError(f"model '{name}' is unknown{catalogue.near(name, catalogue.networks())}")
+    return importlib.import_module(f"litecast.models.{name.partition('@')[0]}")
 
 
 def stage(name: str) -> str:
@@ -41,13 +46,40 @@ def stage(name: str) -> str:
 
 
 def build(name: str, width: int, data, generator_seed: int = 0):
-    """A fresh forecaster of the family for a prepared `Dataset`, its weights drawn from the seed."""
+    """A fresh forecaster for a prepared `Dataset`, its weights drawn from the seed, its usual week taken from train.
+
+    name: of a family, and after an @ what it is told (`information.KNOWS`).
+    """
     import torch
 
+    from litecast.data import usual
+
     family = module(name)
-    anchor = "last" if data.header.season == 1 else "mean"
     torch.manual_seed(generator_seed)
-    return family.Model(family.Config.of_width(width, L=data.L, H=data.H, F=data.F, patch=patch(data), anchor=anchor))
+    try:
+        config = family.Config.of_width(width, **told(name, data))
+    except TypeError as error:  # a field that only other families have
+        raise StudyError(f"model '{name}' cannot be told that: {error}") from None
+    model = family.Model(config)
+    if model.usual is not None:
+        how = {"shared": model.config.table == "shared", "special": model.config.special}
+        middle = "median" if model.config.scale == "train" else "mean"
+        model.usual.fill(torch.from_numpy(usual.table(data, **how, middle=middle)))
+    return model
+
+
+def told(name: str, data) -> dict:
+    """What of a config follows from the data, and from the words after the @ of a model's name."""
+    from litecast.data import daytypes
+    from litecast.models.classical import croston
+
+    h, word = data.header, name.partition("@")[2]
+    mostly_zero = h.transform == "none" and croston.intermittent(data).mean() > 0.5
+    shared = {"L": data.L, "H": data.H, "F": data.F, "patch": patch(data), "anchor": "last" if h.season == 1 else "mean",
+              "scale": "train" if mostly_zero else "window", "series": data.C, "steps": daytypes.steps(h.frequency),
+              "weekdays": len(daytypes.weekdays(h.frequency)), "kinds": len(daytypes.special(h.frequency, h.country)),
+              "table": getattr(module(name), "TABLE", "none")}  # fmt: skip
+    return shared | (information.KNOWS[word][0] if word else {})
 
 
 def patch(data) -> int:
@@ -73,9 +105,12 @@ def narrowed(model, share: float, seed: int):
     for smaller in range(max(1, round(width * (1 - share))), 0, -1):  # heads of attention need not divide every width
         torch.manual_seed(seed)
         try:
-            return family.Model(_of_width(family, smaller, shared))
+            small = family.Model(_of_width(family, smaller, shared))
         except (ValueError, RuntimeError, AssertionError):
             continue
+        if small.usual is not None:
+            small.usual.adopt(model.usual)
+        return small
     raise LitecastError(f"no smaller {family.__name__.rpartition('.')[2]} can be built than of width {width}")
 
 
@@ -90,9 +125,15 @@ def describe(model) -> dict:
     """{'family', 'config'}, 'activations' where any are quantised: what builds the same network, JSON-able."""
     from litecast.models import wrappers
 
-    described = {"family": type(model).__module__.rsplit(".", 1)[1], "config": asdict(model.config)}
+    described = {"family": type(model).__module__.rsplit(".", 1)[1], "config": _said(model.config)}
     activations = wrappers.attached(model)
     return described | ({"activations": activations} if activations else {})
+
+
+def _said(config) -> dict:
+    """Fields of a config, JSON-able; what is the same in most networks is left out where it has its default."""
+    left_out = {f.name for f in fields(config) if f.name not in ALWAYS and getattr(config, f.name) == f.default}
+    return {name: value for name, value in asdict(config).items() if name not in left_out}
 
 
 def rebuild(description: dict):

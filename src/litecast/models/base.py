@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-CALENDAR_SAMPLES = 4  # the calendar changes by the day: four looks at the horizon's known inputs are enough
+from litecast.models.usual import Usual
+
+LOOKS = 4  # at the known inputs of a horizon; at least one a day, since the calendar changes by the day
+AS_USUAL = 0.1  # variance, scaled units, that a window must bring to make the usual week half its own
 FLOOR = 1e-2  # of a scaled unit: a flat window must not blow up when it is normalised
 
 
@@ -15,7 +18,12 @@ class Config:
 
     L, H: look-back and horizon in steps. F: known inputs per step. patch: steps of one natural patch (a day of hours).
     anchor: what a window is shifted by before the network sees it: its 'mean', or its 'last' value where the data has
-    no season, so that a network that outputs zero is the naive forecast.
+    no season, so that a network that outputs zero is the naive forecast. scale: what it is divided by: the standard
+    deviation of the 'window', or that of 'train', which is 1 (demand that is mostly zero has no scale in a window).
+
+    series, weekdays, kinds, steps: of the data, see `data.daytypes`. looks: steps of the horizon whose calendar is
+    read, 0 = LOOKS and at least one each day. table: what a forecast is the deviation from, one of `usual.TABLES`;
+    waves: cosines that its days are kept in, 0 = as they are; special: has it rows for special days?
     """
 
     L: int
@@ -23,6 +31,25 @@ class Config:
     F: int = 0
     patch: int = 24
     anchor: str = "mean"
+    scale: str = "window"
+    series: int = 1
+    weekdays: int = 1
+    kinds: int = 0
+    steps: int = 1
+    looks: int = 0
+    table: str = "none"
+    waves: int = 0
+    special: bool = True
+
+    @property
+    def cells(self) -> int:
+        """How many different cells the calendar has."""
+        return (1 + self.kinds) * self.weekdays * self.steps
+
+    @property
+    def types(self) -> int:
+        """Rows of the usual week."""
+        return self.weekdays + self.kinds * self.special
 
     @property
     def known(self) -> int:
@@ -31,7 +58,7 @@ class Config:
 
     @property
     def stride(self) -> int:
-        return -(-self.H // CALENDAR_SAMPLES)
+        return -(-self.H // self.looks) if self.looks else min(-(-self.H // LOOKS), self.steps)
 
 
 @dataclass(frozen=True)
@@ -65,11 +92,13 @@ class Idea:
     macs: float | None = None
 
 
-def example(config: Config, batch: int, channels: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Random scaled inputs of a network's shape, the same at every call: x (B, L, C), z (B, L+H, F) | None."""
-    draw = torch.Generator().manual_seed(0)
+def example(config: Config, batch: int, channels: int = 1) -> tuple[torch.Tensor | None, ...]:
+    """Random scaled inputs of a network's shape, the same at every call: x (B, L, C), z (B, L+H, F) | None, series (C,),
+    cells (B, L+H)."""
+    draw, T = torch.Generator().manual_seed(0), config.L + config.H  # noqa: N806
     x = torch.randn(batch, config.L, channels, generator=draw)
-    return x, torch.randn(batch, config.L + config.H, config.F, generator=draw) if config.F else None
+    z = torch.randn(batch, T, config.F, generator=draw) if config.F else None
+    return x, z, torch.arange(channels) % config.series, torch.arange(batch * T).reshape(batch, T) % config.cells
 
 
 def plain_map(config: Config) -> nn.Module:
@@ -78,11 +107,12 @@ def plain_map(config: Config) -> nn.Module:
 
 
 class Forecaster(nn.Module):
-    """`forward(x (B, L, C), z (B, L+H, F) | None) -> (B, H, C)`, float32, scaled units.
+    """`forward(x (B, L, C), z (B, L+H, F), series (C,) or (B, C), cells (B, L+H)) -> (B, H, C)`, float32, scaled units.
 
+    What the network does not read (`reads`) may be None; series that are not told, or numbered C, are unseen ones.
     A family implements `net(rows (N, L), known (N, K)) -> (N, H)` on normalised windows of single series, N = B * C;
     z is read only after the last observed step. Normalisation per window: Kim et al., "Reversible instance
-    normalization", ICLR 2022, without the affine part.
+    normalization", ICLR 2022, without the affine part; with a table rows are what is unusual about them.
     """
 
     mixes_channels = False
@@ -90,24 +120,51 @@ class Forecaster(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
+        self.usual = None if config.table == "none" else Usual(config)
 
     @property
     def n_known(self) -> int:
         return self.config.F
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Of z, series and cells, what changes a forecast."""
+        return frozenset({"z"} if self.n_known else ()) | ({"series", "cells"} if self.usual else frozenset())
+
     def units(self) -> list[Units]:
         """What structured pruning may cut by plain slicing; convolutional nets leave it to torch-pruning."""
         return []
 
-    def forward(self, x: torch.Tensor, z: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, z=None, series=None, cells=None) -> torch.Tensor:
         batch, _, channels = x.shape
         rows = x.transpose(1, 2).reshape(batch * channels, self.config.L)
-        mean = rows.mean(1, keepdim=True)
-        shift = mean if self.config.anchor == "mean" else rows[:, -1:]
-        # the standard deviation; std() itself takes fifty times as long on rows this short
-        scale = torch.linalg.vector_norm(rows - mean, dim=1, keepdim=True) / self.config.L**0.5 + FLOOR
-        out = self.net((rows - shift) / scale, self._known(z, channels)) * scale + shift
+        series, cells = self._rows(series, cells, batch, channels, x.device)
+        usual = None if self.usual is None else self.usual(series, cells)
+        mean, scale = rows.mean(1, keepdim=True), 1.0
+        if self.config.scale == "window":
+            # the standard deviation; std() itself takes fifty times as long on rows this short
+            scale = torch.linalg.vector_norm(rows - mean, dim=1, keepdim=True) / self.config.L**0.5 + FLOOR
+        if usual is None:
+            past = ahead = mean if self.config.anchor == "mean" else rows[:, -1:]
+        else:
+            usual = _fitted(usual, rows) if self.config.scale == "window" else usual
+            past, ahead = usual[:, : self.config.L], usual[:, self.config.L :]
+        out = self.told((rows - past) / scale, self._known(z, channels), series, cells) * scale + ahead
         return out.reshape(batch, channels, self.config.H).transpose(1, 2)
+
+    def told(self, rows: torch.Tensor, known: torch.Tensor | None, series, cells) -> torch.Tensor:
+        """`net`, for a family that also asks which series (N,) it is and which days (N, L+H) they are."""
+        return self.net(rows, known)
+
+    def _rows(self, series, cells, batch: int, channels: int, device) -> tuple:
+        """Series (N,) and cells (N, L+H) of each row."""
+        if "cells" not in self.reads:
+            return None, None
+        if cells is None:
+            raise ValueError("this network reads the calendar's cells: give cells (B, L+H)")
+        if series is None:
+            series = torch.full((channels,), self.config.series, device=device)
+        return series.expand(batch, channels).reshape(-1), cells.repeat_interleave(channels, dim=0)
 
     def _known(self, z: torch.Tensor | None, channels: int) -> torch.Tensor | None:
         if not self.config.F:
@@ -116,6 +173,16 @@ class Forecaster(nn.Module):
             raise ValueError(f"this network reads {self.config.F} known inputs a step: give z (B, L+H, F)")
         horizon = z[:, self.config.L :: self.config.stride].flatten(1)  # (B, K)
         return horizon.repeat_interleave(channels, dim=0)
+
+
+def _fitted(usual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The usual week (N, L+H) at the level of this window (N, L) and, as far as it explains the window, as wide: least
+    squares, the slope drawn towards 1. So it still holds where demand has fallen by a third."""
+    level = usual[:, : rows.shape[1]].mean(1, keepdim=True)
+    mean, moves = rows.mean(1, keepdim=True), usual - level
+    past = moves[:, : rows.shape[1]]
+    slope = ((rows - mean) * past).mean(1, keepdim=True) + AS_USUAL
+    return mean + moves * slope / (past.square().mean(1, keepdim=True) + AS_USUAL)
 
 
 class Head(nn.Module):

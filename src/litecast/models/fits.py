@@ -52,7 +52,7 @@ class Model(base.Forecaster):
         half[:, 0] = 1 / L
         return (half * real) @ cos.T - (half * imaginary) @ sin.T
 
-    def own_macs(self, x: torch.Tensor, z: torch.Tensor | None = None) -> int:
+    def own_macs(self, x: torch.Tensor, *_) -> int:
         """Products with the waves: 2 L kept + 2 H stretched a window, more than those with weights."""
         rows = x.shape[0] * x.shape[2]
         return rows * 2 * (self.config.L * self.config.kept + self.config.H * self.config.stretched)

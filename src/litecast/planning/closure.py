@@ -55,7 +55,8 @@ def _members(params: dict) -> dict[str, set[Path]]:
     members = {package: set(catalogue.files(package)) for package in DISCOVERED}
     names, teachers = {}, params.get("teachers") or []
     if params.get("model"):
-        names["models"] = [params["model"], *(teachers.split("+") if isinstance(teachers, str) else teachers)]
+        names["models"] = [name.partition("@")[0] for name in
+                           (params["model"], *(teachers.split("+") if isinstance(teachers, str) else teachers))]
     if params.get("dataset"):
         listed = catalogue.members("data", "DATASETS").items()
         own = [slug for slug, words in listed if params["dataset"] in words["DATASETS"]]

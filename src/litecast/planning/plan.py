@@ -15,7 +15,7 @@ from litecast.planning import closure
 from litecast.planning import study as schema
 from litecast.planning.study import Block, Catalogue, Step, Study
 
-LATE = ("timing", "compare", "report")  # always called, on the plan and what exists
+LATE = ("reference", "timing", "compare", "report")  # always called, on the plan and what exists
 
 
 @dataclass
@@ -253,13 +253,15 @@ class _Book:
         self._add(block, technique, keys, asked | {"route": before, "teachers": teachers}, list(dict.fromkeys(needs)))
 
     def late(self) -> None:
-        """Timing per dataset (what is compared is timed in one round), comparison and report per study: they wait for
-        all, done or not."""
-        early = list(self.runs.values())
+        """Reference and timing per dataset (what is compared is timed in one round), comparison and report per study:
+        they wait for all, done or not. The reference waits for what trains its members, timing also for it."""
+        early, members = list(self.runs.values()), {"classical", *map(self.house.stage, self.house.models)}
         for dataset in dict.fromkeys(run.keys["dataset"] for run in early if "model" in run.keys):
-            needs = [run.id for run in early if run.keys["dataset"] == dataset]
-            self._add(None, "timing", {"dataset": dataset}, needs=needs)
-        for stage in LATE[1:]:
+            mine, keys = [run for run in early if run.keys["dataset"] == dataset], {"dataset": dataset}
+            trained = [run.id for run in mine if run.stage.partition("_")[2] in members]
+            self._add(None, "reference", keys, needs=trained)
+            self._add(None, "timing", keys, needs=[*(run.id for run in mine), self._id("reference", keys)])
+        for stage in LATE[2:]:
             self._add(None, stage, {}, needs=list(self.runs))
 
     def _id(self, stage: str, keys: dict) -> str:

@@ -93,9 +93,10 @@ class Published(BaseModel, extra="forbid", frozen=True):
 
 
 class Block(BaseModel, extra="forbid", frozen=True):
-    """A product of datasets, models, seeds, and techniques or routes."""
+    """A product of datasets, models, seeds, and techniques or routes. own: is it asked of own files, too?"""
 
     name: str
+    own: bool = True
     datasets: Words
     classical: bool = True
     models: list[str] = []
@@ -138,7 +139,7 @@ class Catalogue:
         notebooks = catalogue.notebooks()
         techniques = catalogue.members("compress", "LEVELS", "VARIANTS")
         listed = catalogue.members("data", "DATASETS").values()
-        return cls(catalogue.members("models", "WIDTHS"), {t: v for t, v in techniques.items() if t in notebooks},
+        return cls(catalogue.networks(), {t: v for t, v in techniques.items() if t in notebooks},
                    store.names() | {d: v.get("KIND", {}).get(d, "other") for v in listed for d in v["DATASETS"]})
 
     def stage(self, model: str) -> str:
@@ -176,14 +177,14 @@ def checked(path: Path, files: dict[str, str] | None = None) -> Study:
 
 
 def _own(study: Study, files: dict[str, str]) -> Study:
-    """The study on own files in place of its datasets. Seeds that a block adds are for the datasets that it names."""
+    """The study on own files in place of its datasets, without what is not asked of them. Seeds that a block adds are for the datasets that it names."""
     def block(old: Block) -> Block:
         asked = {name: wish.model_copy(update={"seeds": [seed for seed in wish.seeds if seed in study.seeds]})
                  for name, wish in old.techniques.items()}  # fmt: skip
         return old.model_copy(update={"datasets": list(files), "seeds": [], "techniques": asked})
 
     return study.model_copy(update={"name": "-".join([study.name, *files]), "files": files,
-                                    "blocks": [block(old) for old in study.blocks]})  # fmt: skip
+                                    "blocks": [block(old) for old in study.blocks if old.own]})  # fmt: skip
 
 
 def budget(study: Study, block: Block) -> dict:

@@ -7,18 +7,21 @@ import pandas as pd
 from IPython.display import Markdown
 
 from litecast.figures import data, forecasts, fronts, references, sweeps
+from litecast.figures import information as pictures
 from litecast.report import words
 from litecast.report.facts import Facts, counts, paragraphs, tables
 from litecast.report.shown import Shown, figure, run_link
 from litecast.report.shown import table as laid_out
 from litecast.results import statistics
+from litecast.results.information import compressed
+from litecast.results.information import told as told_more
 
 NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
 FEWEST = 3  # networks of which a picture says more than their table
 
 
 def told(made: Facts, paragraph: str) -> Markdown:
-    """A paragraph, by its name: answer, overview, findings, failures, data_notes, limits, notes."""
+    """A paragraph, by its name: answer, overview, findings, failures, information, data_notes, limits, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
 
 
@@ -95,6 +98,19 @@ def compact(made: Facts) -> Iterator[Shown | Markdown]:
         yield words.told("compact", paragraphs.compact(made, dataset))
     if not found:
         yield words.told("compact", {"front": []})
+
+
+def information(made: Facts) -> Iterator[Shown | Markdown]:
+    """What networks are told against what they are compressed to: a paragraph, and for each dataset a picture, what
+    each thing is worth, and what families lose without what they come with."""
+    yield told(made, "information")
+    for dataset, pairs in told_more(made.information).groupby("dataset"):
+        lines = compressed(made.files[made.files.dataset == dataset], sorted({*pairs.model, *pairs.family}))
+        reference = made.reference(dataset).get("test_wape")
+        yield _figure(pictures.information_and_size, pairs, lines, reference, linked=True, dataset=dataset,
+                      reference=reference)
+    for name in ("information", "ablation"):
+        yield from (_table(name, lines, dataset=dataset) for dataset, lines in getattr(tables, name)(made))
 
 
 def published(made: Facts) -> Iterator[Shown | Markdown]:

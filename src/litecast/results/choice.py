@@ -17,6 +17,7 @@ NEAR_BEST = 0.02  # the headline file may lose this share against the best forec
 BUDGETS_KB = (1, 4, 16, 64)  # 1 kB = 1000 bytes
 LONGER = "extra_epochs"  # control: the same network trained on, for what compressing it would have cost
 ORACLE = "oracle"  # control that knows the future: it stands in no ranking
+REFERENCE = "reference"  # model of the row that averages the files of a dataset: what everything is held against
 PUBLISHED = "published"  # technique of rows made by a paper's protocol: they stand in its table and in no ranking
 
 
@@ -35,6 +36,19 @@ def is_free(rows: pd.DataFrame) -> pd.Series:
 def is_valid(rows: pd.DataFrame) -> pd.Series:
     """Rows that a choice may consider."""
     return (rows.error == "") & rows.val_wape.notna() & (rows.technique != PUBLISHED)
+
+
+def members(rows: pd.DataFrame) -> pd.DataFrame:
+    """Files that the reference may average, the best on validation first: dense networks of all seeds, trained longer
+    too, and what is fitted without a network and has a file. Of techniques and widths none: it is what they are held
+    against."""
+    may = is_valid(rows) & (is_dense(rows) | is_dense(rows, LONGER)) & (rows.artefact != "")
+    return own(rows[may]).sort_values(["val_wape", "bytes", "row_id"], ignore_index=True)
+
+
+def family(model: str) -> str:
+    """The family of a network, whatever it is told: 'nbeats' of 'nbeats@own'."""
+    return model.partition("@")[0]
 
 
 def own(rows: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +161,8 @@ def in_one_runtime(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 def candidates(rows: pd.DataFrame) -> pd.DataFrame:
     """What a choice of size may take, means over seeds: every file whatever made it, controls too, free forecasts at 0
-    bytes, and forecasters without a file (ensembles, ARIMA). Not: copies, published tables, what knows the future."""
+    bytes, means of several files at the bytes of all of them, and forecasters without a file (ARIMA). Not: copies,
+    published tables, what knows the future."""
     lines = means(own(rows[rows.control != ORACLE]))
     lines = lines.sort_values("technique", key=lambda names: names != "dense", kind="stable")
     again = (lines.artefact != "") & lines.duplicated(["dataset", "artefact"])  # dense is one of the widths, too
@@ -160,7 +175,8 @@ def within(files: pd.DataFrame, kb: float) -> pd.DataFrame:
 
 
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per dataset: the smallest file within 2 % of the best forecaster of any size, and the error at 1, 4, 16, 64 kB.
+    """Per dataset: the smallest file within 2 % of the best forecaster of any size, which may be a mean of several
+    files, and the error at 1, 4, 16, 64 kB.
 
     All are chosen on validation among `candidates`; the WAPE is that on test. A free forecast is what is chosen where
     nothing beats it. Columns: dataset, skill (has any network some?), best, free (the best without a file), small:
@@ -231,7 +247,7 @@ def foresight(rows: pd.DataFrame) -> pd.DataFrame:
 @cache
 def kinds() -> dict[str, str]:
     """Model -> 'deep' or 'compact': the literal KIND of each network's file, read without importing it."""
-    return {name: words["KIND"] for name, words in catalogue.members("models", "KIND").items()}
+    return {name: words["KIND"] for name, words in catalogue.networks().items()}
 
 
 def is_compact(rows: pd.DataFrame) -> pd.Series:
@@ -239,15 +255,16 @@ def is_compact(rows: pd.DataFrame) -> pd.Series:
 
 
 def front(rows: pd.DataFrame, model: str | None, x: str = "bytes") -> pd.DataFrame:
-    """The files a compressed `model` has to beat, by size: its own widths, all compact networks, in any storage and
-    also trained for longer, and boosted trees. model None: the widths of every network.
+    """The files a compressed `model` has to beat, by size: the widths of its family, whatever they are told, all
+    compact networks, in any storage and also trained for longer, and boosted trees. model None: every network's widths.
 
     Each is better on validation than all that are no larger. rows: one dataset, means over seeds; x: what counts as
     size: bytes, macs, or latency_ms_p50 (rows of `in_one_runtime`). Files without it and copies are left out.
     """
     technique = text(rows, "technique")
     trained = technique.isin(["width", "dense"]) & text(rows, "control").isin(["", LONGER])
-    narrow = trained & ((technique == "width") & ((rows.model == model) | (model is None)) | is_compact(rows))
+    same = (model is None) | (rows.model.map(family) == family(model or ""))
+    narrow = trained & ((technique == "width") & same | is_compact(rows))
     trees = (technique == "classical") & (rows.model == "boosting") & (text(rows, "control") == "")
     rows = own(rows[(narrow | trees) & (number(rows, x) > 0)]).sort_values([x, "val_wape"])
     return rows[rows.val_wape < rows.val_wape.cummin().shift(fill_value=np.inf)]

@@ -5,7 +5,7 @@ overlap and series move together, so whole blocks of origins are resampled and a
 delta is relative: WAPE / WAPE of the reference - 1.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -184,13 +184,13 @@ def pairs(rows: pd.DataFrame) -> Iterator[Pair]:
                     yield Pair(key, list(group.row_id), list(rival.row_id), (0.0,), horizon)
 
 
-def needed(rows: pd.DataFrame) -> list[str]:
+def needed(rows: pd.DataFrame, asked: Callable = pairs) -> list[str]:
     """row_ids whose losses `compare` reads."""
-    return sorted({identifier for pair in pairs(rows) for identifier in pair.rows + pair.reference})
+    return sorted({identifier for pair in asked(rows) for identifier in pair.rows + pair.reference})
 
 
-def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
-    """comparisons.csv: a line per comparison and margin.
+def compare(rows: pd.DataFrame, losses: pd.DataFrame, asked: Callable = pairs) -> pd.DataFrame:
+    """comparisons.csv: a line per comparison and margin. asked: rows -> which comparisons.
 
     losses: row_id, series, origin, abs_err (sums over the horizon); what counts are origins and series that all rows of
     a comparison have. p_holm (of Diebold-Mariano) and p_verdict are adjusted within a dataset and question; at margin 0
@@ -200,7 +200,7 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
     for dataset, ids in rows.groupby("dataset").row_id:
         mine = losses[losses.row_id.isin(ids)].infer_objects()  # times of one dataset: dates or integers, not both
         wide = mine.pivot(index=["origin", "series"], columns="row_id", values="abs_err")
-        lines += [line for pair in pairs(rows[rows.dataset == dataset]) if (line := _line(pair, wide))]
+        lines += [line for pair in asked(rows[rows.dataset == dataset]) if (line := _line(pair, wide))]
     table = pd.DataFrame(lines, columns=[*COLUMNS, "margins", "p_within"])
     question = table.margins.map(min)  # is it better than a simple forecast; is it no worse than its reference
     table["p_holm"] = table.groupby(["dataset", question]).p_dm.transform(holm)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from litecast.data import calendar, daytypes
 from litecast.data.windows import to_raw
 from litecast.errors import ModelFileError
 
@@ -24,13 +25,16 @@ def seen(card, data):
     """
     at = positions(card, data)
     own = replace(data, header=replace(data.header, transform=card.transform), mean=np.asarray(card.mean)[at],
-                  std=np.asarray(card.std)[at], z=card.known(data.times))
+                  std=np.asarray(card.std)[at], z=card.known(data.times), cells=card.cells(data.times))
     return replace(own, x=card.filled(own.scaled(to_raw(data.y, 0.0, 1.0, data.header.transform))))
 
 
-def window(card, n_known: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """A made-up window of the first series: x (1, L, 1) raw, z (1, L+H, F) | None; float32, the same at every call."""
-    draw = np.random.default_rng(0)
-    x = to_raw(draw.normal(size=(1, card.L, 1)), card.mean[0], card.std[0], card.transform)
-    z = draw.normal(size=(1, card.L + card.H, n_known))
-    return x.astype(np.float32), z.astype(np.float32) if n_known else None
+def window(card, reads=("z", "series", "cells")) -> tuple[np.ndarray | None, ...]:
+    """A made-up window of the first series: x (1, L, 1) raw, z (1, L+H, F), series (1,), cells (1, L+H); the same at
+    every call, None for what is not read."""
+    draw, span = np.random.default_rng(0), np.arange(card.L + card.H)
+    x = to_raw(draw.normal(size=(1, card.L, 1)), card.mean[0], card.std[0], card.transform).astype(np.float32)
+    z = draw.normal(size=(1, len(span), len(calendar.names(card.frequency, card.country)))).astype(np.float32)
+    cells = span % daytypes.count(card.frequency, card.country)
+    made = {"z": z, "series": np.zeros(1, np.int64), "cells": cells[None]}
+    return x, *(part if name in reads else None for name, part in made.items())

@@ -37,6 +37,7 @@ SUFFIX = ".onnx"
 TOLERANCE = 1e-4  # of the largest output, scaled units: exporters have changed functions silently before
 ROUNDING = 2.0**-21  # of |mean| / std: what float32 cannot hold of a raw value
 WHOLE = 0.99  # share of int8 products from which a graph counts as int8
+INPUTS = ("x", "z", "series", "cells")
 SCALER = ("mean", "std")  # initializers (C,) float32
 
 
@@ -52,11 +53,20 @@ class Opened:
     def n_known(self) -> int:
         return next((i.shape[2] for i in self.session.get_inputs() if i.name == "z"), 0)
 
-    def __call__(self, x: torch.Tensor, z: torch.Tensor | None = None) -> torch.Tensor:
+    @property
+    def reads(self) -> frozenset[str]:
+        """What the graph asks for beside x; which series it is, it always does, for the scaler's sake."""
+        return frozenset(i.name for i in self.session.get_inputs()) - {"x"}
+
+    def __call__(self, x: torch.Tensor, z=None, series=None, cells=None) -> torch.Tensor:
         scaler = self.card.mean, self.card.std, self.card.transform
-        series, raw = np.arange(len(self.card.series)), to_raw(x.numpy(), *scaler).astype(np.float32)
-        feed = _feed(raw, series, None if z is None else z.numpy())
+        every, raw = torch.arange(len(self.card.series)), to_raw(x.numpy(), *scaler).astype(np.float32)
+        feed = self.feed(raw, *(None if part is None else part.numpy() for part in (z, every, cells)))
         return torch.from_numpy(to_scaled(self.session.run(None, feed)[0], *scaler))
+
+    def feed(self, x, z, series, cells) -> dict:
+        """The inputs that the graph has, by their names."""
+        return {name: part for name, part in _feed(x, z, series, cells).items() if name in self.reads | {"x"}}
 
 
 class _Raw(torch.nn.Module):
@@ -68,11 +78,11 @@ class _Raw(torch.nn.Module):
         for name in SCALER:
             self.register_buffer(name, torch.tensor(getattr(card, name), dtype=torch.float32))
 
-    def forward(self, x: torch.Tensor, series: torch.Tensor, z: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, z, series: torch.Tensor, cells) -> torch.Tensor:
         mean, std = self.mean[series], self.std[series]
         v = ((x.log() if self.log else x) - mean) / std
         v = torch.where(v.abs() < torch.inf, v, 0.0)  # missing, or without a logarithm: the mean
-        y = self.model(v, z) * std + mean
+        y = self.model(v, z, series, cells) * std + mean
         return y.exp() if self.log else y
 
 
@@ -81,14 +91,16 @@ def export(model, card: modelfile.Card) -> bytes:
 
     The TorchScript exporter is used: for these nets it gives the same graph as the newer one in a tenth of the time.
     """
-    x, z = base.example(model.config, 2)
-    given = _feed(x, torch.zeros(1, dtype=torch.int64), z)
+    x, z, _, cells = base.example(model.config, 2)
+    window = [x, z if "z" in model.reads else None, torch.zeros(1, dtype=torch.int64),
+              cells if "cells" in model.reads else None]
     windows, made = {0: "batch", 2: "series"}, BytesIO()
-    axes = {"x": windows, "series": {0: "series"}, "z": {0: "batch"}, "y": windows}
+    axes = {"x": windows, "series": {0: "series"}, "z": {0: "batch"}, "cells": {0: "batch"}, "y": windows}
+    names = [name for name, part in zip(INPUTS, window, strict=True) if part is not None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(_Raw(model, card).eval(), tuple(given.values()), made, input_names=list(given),
-                          output_names=["y"], dynamic_axes={n: axes[n] for n in (*given, "y")}, dynamo=False)
+        torch.onnx.export(_Raw(model, card).eval(), tuple(window), made, input_names=names, output_names=["y"],
+                          dynamic_axes={name: axes[name] for name in (*names, "y")}, dynamo=False)
     content = sealed(onnx.load_from_string(made.getvalue()), card)
     _check(model, Opened(_session(content), card, Path()))
     return content
@@ -106,7 +118,7 @@ def sealed(graph: onnx.ModelProto, card: modelfile.Card) -> bytes:
             values[:] = [short.setdefault(name, f"{len(short):x}") for name in values]
     for tensor in graph.graph.initializer:
         tensor.name, tensor.doc_string = short.setdefault(tensor.name, f"{len(short):x}"), ""
-    words = card.words(set(SCALER), any(value.name == "z" for value in graph.graph.input))
+    words = card.words(set(SCALER), {value.name for value in graph.graph.input})
     graph.metadata_props.add(key="card", value=json.dumps(words, ensure_ascii=False, separators=(",", ":")))
     return graph.SerializeToString(deterministic=True)
 
@@ -139,10 +151,10 @@ def forecast(opened: Opened, values, times=None) -> np.ndarray:
 
 def feeds(opened: Opened, data, origins: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     """Inputs of consecutive origins, raw, all series: what forecasts are made from, and a quantiser calibrated with."""
-    series, own = inputs.positions(opened.card, data), inputs.seen(opened.card, data)
+    numbers, own = inputs.positions(opened.card, data), inputs.seen(opened.card, data)
     raw = replace(own, x=own.raw(own.x).astype(np.float32))
-    for x, z in training.batches(raw, origins, known=opened.n_known > 0):
-        yield _feed(x.contiguous().numpy(), series, None if z is None else z.numpy())
+    for x, *rest in training.batches(raw, origins, reads=opened.reads, numbers=numbers):
+        yield opened.feed(x.contiguous().numpy(), *(None if part is None else part.numpy() for part in rest))
 
 
 def predict(opened: Opened, data, origins: np.ndarray) -> np.ndarray:
@@ -175,21 +187,20 @@ def _session(source: str | bytes, profile: str = "") -> onnxruntime.InferenceSes
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def _feed(x, series, z=None) -> dict:
-    return {"x": x, "series": series} | ({} if z is None else {"z": z})
+def _feed(*window) -> dict:
+    return {name: part for name, part in zip(INPUTS, window, strict=True) if part is not None}
 
 
 def _window(opened: Opened) -> dict[str, np.ndarray]:
-    x, z = inputs.window(opened.card, opened.n_known)
-    return _feed(x, np.zeros(1, np.int64), z)
+    return _feed(*inputs.window(opened.card, opened.reads))
 
 
 @torch.inference_mode()
 def _check(model, opened: Opened):
     """Compared in scaled units: beside a mean of millions no difference would be large."""
-    x, z = base.example(model.config, 2, len(opened.card.series))
-    expected = model(x, z)
-    gap, size = (opened(x, z) - expected).abs().max(), expected.abs().max()
+    window = base.example(model.config, 2, len(opened.card.series))
+    expected = model(*window)
+    gap, size = (opened(*window) - expected).abs().max(), expected.abs().max()
     rounding = max((abs(mean) + 1) / std for mean, std in zip(opened.card.mean, opened.card.std, strict=True))
     if not gap <= TOLERANCE * size + ROUNDING * rounding:
         raise RunError(f"the exported ONNX graph differs from the network by {gap / size:.1e} of its largest output")

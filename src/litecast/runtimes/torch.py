@@ -32,7 +32,8 @@ def open(path) -> modelfile.Loaded:
 
 def predict(opened: modelfile.Loaded, data, origins: np.ndarray) -> np.ndarray:
     own = inputs.seen(opened.card, data)
-    return data.scaled(own.raw(training.predict(opened.model, own, origins))).astype(np.float32)
+    at = inputs.positions(opened.card, data)
+    return data.scaled(own.raw(training.predict(opened.model, own, origins, numbers=at))).astype(np.float32)
 
 
 def forecast(opened: modelfile.Loaded, values, times=None) -> np.ndarray:
@@ -41,12 +42,13 @@ def forecast(opened: modelfile.Loaded, values, times=None) -> np.ndarray:
 
 def call(opened: modelfile.Loaded) -> Callable[[], np.ndarray]:
     torch.set_num_threads(1)  # as every runtime is timed
-    card, (x, z) = opened.card, inputs.window(opened.card, opened.model.n_known)
-    scaler, z = (card.mean[0], card.std[0], card.transform), None if z is None else torch.from_numpy(z)
+    card, (x, *rest) = opened.card, inputs.window(opened.card, opened.model.reads)
+    scaler = card.mean[0], card.std[0], card.transform
+    rest = [None if part is None else torch.from_numpy(part) for part in rest]
 
     def forecast():
         with torch.inference_mode():
-            out = opened.model(torch.from_numpy(to_scaled(x, *scaler).astype(np.float32)), z)
+            out = opened.model(torch.from_numpy(to_scaled(x, *scaler).astype(np.float32)), *rest)
         return to_raw(out.numpy(), *scaler)
 
     return forecast

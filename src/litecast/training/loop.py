@@ -80,16 +80,15 @@ def _draws(n: int, batch: int, generator):
 
 def _error(model, windows: Windows, series, origins, loss: str, rules=()) -> torch.Tensor:
     """Loss of some windows; while the model trains, with what the rules add to it."""
-    known = model.n_known > 0 or any(rule.n_known for rule in rules)
-    x, z = windows.inputs(series, origins, known)
+    window = windows.inputs(series, origins, model.reads.union(*(rule.reads for rule in rules)))
     y, seen = windows.targets(series, origins)
     swapped = {name: value for rule in rules for name, value in rule.weights(model).items()}
-    yhat = functional_call(model, swapped, (x, z)) if swapped else model(x, z)
+    yhat = functional_call(model, swapped, window) if swapped else model(*window)
     gap = yhat - y
     size = gap.abs() if loss == "mae" else gap.square()
     value = size.mean() if seen is None else (size * seen).sum() / seen.sum().clamp(min=1)
     for rule in rules if model.training else ():
-        value = rule.loss(value, x, z, y, yhat)
+        value = rule.loss(value, window, y, yhat)
     return value
 
 

@@ -12,7 +12,7 @@ from litecast.training import cost
 class Rule:
     """What `fit` asks of a rule at each of its points; a rule overrides what it needs."""
 
-    n_known = 0  # known inputs per step that the rule itself reads
+    reads: frozenset = frozenset()  # what the rule's own networks read of a window beside x
 
     def prepare(self, model: nn.Module) -> None:
         """Before the first step; the model lies on its device."""
@@ -21,8 +21,9 @@ class Rule:
         """Parameter -> what the forward pass computes with instead of it."""
         return {}
 
-    def loss(self, loss: torch.Tensor, x, z, y, yhat) -> torch.Tensor:
-        """The loss of a batch, () scaled units, from that of the rules before; x (B, L, 1), y and yhat (B, H, 1)."""
+    def loss(self, loss: torch.Tensor, window, y, yhat) -> torch.Tensor:
+        """The loss of a batch, () scaled units, from that of the rules before; window: what a forecaster is called
+        with, y and yhat (B, H, 1)."""
         return loss
 
     def after_step(self, share: float) -> None:
@@ -144,15 +145,15 @@ class Distil(Rule):
 
     def __init__(self, teachers, share: float = 0.5, distance: str = "mae"):
         self.teachers, self.share, self.distance = tuple(teachers), share, distance
-        self.n_known = max((teacher.n_known for teacher in self.teachers), default=0)
+        self.reads = frozenset().union(*(teacher.reads for teacher in self.teachers))
 
     def prepare(self, model):
         on = next(model.parameters()).device
         self.teachers = tuple(teacher.to(on).eval() for teacher in self.teachers)
 
-    def loss(self, loss, x, z, y, yhat):
+    def loss(self, loss, window, y, yhat):
         with torch.no_grad():
-            said = torch.stack([teacher(x, z) for teacher in self.teachers]).mean(0)
+            said = torch.stack([teacher(*window) for teacher in self.teachers]).mean(0)
         gap = yhat - said
         return (1 - self.share) * loss + self.share * (gap.abs() if self.distance == "mae" else gap.square()).mean()
 
@@ -173,7 +174,7 @@ class Penalty(Rule):
     def prepare(self, model):
         self._model = model
 
-    def loss(self, loss, x, z, y, yhat):
+    def loss(self, loss, window, y, yhat):
         return loss + self.weight * self.of(self._model)
 
 

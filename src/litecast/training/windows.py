@@ -8,6 +8,7 @@ import torch._dynamo  # noqa: F401  (the first optimiser takes a second to impor
 
 from litecast.errors import DataError
 
+ALL = frozenset({"z", "series", "cells"})  # what a forecaster can read beside x
 LOOK_WINDOWS = 4000  # validation windows (one series each) of such a look
 
 
@@ -27,12 +28,15 @@ class Windows:
         self.y = _views(np.nan_to_num(y), self.H, 1, on)
         self.seen = None if seen.all() else _views(seen.astype(np.float32), self.H, 1, on)
         self.z = _views(data.z, (self.L + self.H) * self.F, self.F, on) if self.F else None
+        self.cells = _views(data.cells, self.L + self.H, 1, on)
 
-    def inputs(self, series: torch.Tensor, origins: torch.Tensor, known: bool = True):
-        """x (B, L, 1), z (B, L+H, F) | None; known: whether z is wanted."""
+    def inputs(self, series: torch.Tensor, origins: torch.Tensor, reads=ALL) -> tuple:
+        """x (B, L, 1), z (B, L+H, F), series (B, 1), cells (B, L+H); None for what `reads` does not name."""
         start = origins - self.L
         x = self.x.index_select(0, series * self.T + start)[..., None]  # four times as quick as x[...]
-        return x, self.z.index_select(0, start).reshape(len(start), -1, self.F) if known and self.F else None
+        z = self.z.index_select(0, start).reshape(len(start), -1, self.F) if "z" in reads and self.F else None
+        return (x, z, series[:, None] if "series" in reads else None,
+                self.cells.index_select(0, start) if "cells" in reads else None)
 
     def targets(self, series: torch.Tensor, origins: torch.Tensor):
         """y (B, H, 1), 0 where missing, and seen (B, H, 1), 1 where not; seen is None if the data has no gap at all."""
@@ -46,25 +50,29 @@ def _views(values: np.ndarray, length: int, step: int, on: torch.device) -> torc
 
 
 @torch.inference_mode()
-def predict(model, data, origins: np.ndarray, batch: int = 2048) -> np.ndarray:
-    """Forecasts (N, H, C), scaled units, for N origins of all C series; `batch` counts windows of one series."""
+def predict(model, data, origins: np.ndarray, batch: int = 2048, numbers: np.ndarray | None = None) -> np.ndarray:
+    """Forecasts (N, H, C), scaled units, for N origins of all C series; `batch` counts windows of one series, numbers
+    are those of the series in the model."""
     on = device()
     model = model.to(on).eval()
-    out = [model(x, z).cpu().numpy() for x, z in batches(data, origins, batch, on, model.n_known > 0)]
+    out = [model(*window).cpu().numpy() for window in batches(data, origins, batch, on, model.reads, numbers)]
     model.to("cpu")
     return np.concatenate(out) if out else np.empty((0, data.H, data.C), np.float32)
 
 
 def batches(data, origins: np.ndarray, batch: int = 2048, on: torch.device = torch.device("cpu"),  # noqa: B008
-            known: bool = True):
-    """Inputs x (B, L, C), z (B, L+H, F) | None of consecutive origins, about `batch` windows of one series each."""
+            reads=ALL, numbers: np.ndarray | None = None):
+    """Inputs x (B, L, C), z (B, L+H, F), series (C,), cells (B, L+H) of consecutive origins, about `batch` windows of
+    one series each; None for what `reads` does not name. numbers: of the series in the model, (C,); default 0 … C-1."""
     windows, channels = Windows(data, on), torch.arange(data.C, device=on)
+    series = channels if numbers is None else torch.from_numpy(numbers).to(on)
     for part in np.array_split(origins, max(1, -(-len(origins) * data.C // batch))):
         if len(part):
             first = torch.from_numpy(part).to(on)
-            x, _ = windows.inputs(channels.repeat(len(part)), first.repeat_interleave(data.C), known=False)
-            _, z = windows.inputs(channels[:1].expand(len(part)), first, known)
-            yield x.reshape(len(part), data.C, data.L).transpose(1, 2), z
+            x, *_ = windows.inputs(channels.repeat(len(part)), first.repeat_interleave(data.C), ())
+            _, z, _, cells = windows.inputs(channels[:1].expand(len(part)), first, reads)
+            x = x.reshape(len(part), data.C, data.L).transpose(1, 2)
+            yield x, z, series if "series" in reads else None, cells
 
 
 def pairs(data, part: str, limit: int | None, generator) -> tuple[torch.Tensor, torch.Tensor]:

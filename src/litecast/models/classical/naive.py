@@ -1,8 +1,13 @@
-"""The forecasts that cost nothing and that every network must beat: last value, last season, drift, long-run mean."""
+"""The forecasts that cost nothing and that every network must beat: last value, last season, drift, long-run means."""
+
+from functools import partial
 
 import numpy as np
 
-TABLES = ("historical_average",)  # forecasts that need stored means; all others take no file at all
+from litecast.data import usual
+from litecast.models.classical import cycles
+
+TABLES = ("historical_average", "usual_mean", "usual_median")  # need stored means; all others take no file at all
 WEEK_OR_DAY = {24: 168, 168: 24}  # steps; of hourly data both are seasons
 
 
@@ -55,9 +60,17 @@ def historical_average(data, part: str) -> np.ndarray:
     return profile[(data.origins(part)[:, None] + np.arange(data.H)) % season]
 
 
+def usual_week(data, part: str, middle: str = "mean") -> np.ndarray:
+    """The usual week, of train steps alone: mean or median of the same kind of day and step of it, (N, H, C), scaled
+    units. A public holiday is no Monday, which is what tells it from `historical_average`."""
+    cells = data.cells[data.origins(part)[:, None] + np.arange(data.H)]
+    return np.moveaxis(cycles.usual(usual.table(data, middle=middle), cells, data.header.frequency), 0, -1)
+
+
 def family(data) -> dict:
     """Name -> forecast(data, part) of all free forecasts that this data has."""
     free = {"naive": naive, "drift": drift, "seasonal_naive": seasonal_naive}
     if other := other_season(data):
         free[f"seasonal_naive_{other}"] = lambda data, part: seasonal_naive(data, part, other)
-    return free | {"historical_average": historical_average}
+    free["historical_average"] = historical_average
+    return free | {f"usual_{middle}": partial(usual_week, middle=middle) for middle in ("mean", "median")}

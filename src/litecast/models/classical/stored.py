@@ -12,7 +12,7 @@ import skops.io
 from litecast.data import calendar
 from litecast.errors import ModelFileError
 from litecast.files import replacing
-from litecast.models.classical import boosting, lagged, ridge
+from litecast.models.classical import boosting, cycles, lagged, ridge
 
 KINDS = {"ridge": ridge, "boosting": boosting}
 # The one type of these estimators that skops does not know by itself: the nodes of a tree.
@@ -39,7 +39,12 @@ def load(path: Path) -> dict:
     """{"kind", "model", "spec", "card"} of a file. Raises ModelFileError for anything that `save` did not write."""
     try:
         content = skops.io.load(path, trusted=list(TRUSTED))
-        return content | {"spec": lagged.Spec(**content["spec"]), "kind": str(content["kind"])}
+        spec, card = lagged.Spec(**content["spec"]), content["card"]
+        if spec.usual is not None:
+            wanted = len(card["series"]), cycles.types(card["frequency"], card["country"]), spec.steps
+            if spec.usual.shape != wanted:
+                raise ValueError(f"its usual week is of shape {spec.usual.shape}, its calendar of {wanted}")
+        return content | {"spec": spec, "kind": str(content["kind"])}
     except Exception as error:  # whatever a damaged zip, schema or array raises
         raise ModelFileError(f"{path} is no forecaster of this project: {type(error).__name__}: {error}") from error
 

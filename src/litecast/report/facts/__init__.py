@@ -14,7 +14,7 @@ from litecast import paths, results
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json
 from litecast.planning import plan
-from litecast.results import statistics
+from litecast.results import information, statistics
 
 KEYS = ["dataset", "model", "technique", "variant", "level"]
 PLAIN = ("classical", "dense", "width")  # what is no technique: the forecasters that compression starts from
@@ -37,6 +37,7 @@ class Facts:
     coverage: dict[str, dict]  # dataset -> coverage.json of its collecting run
     heads: list[dict]  # results.headline
     regrets: pd.DataFrame  # results.regrets
+    information: pd.DataFrame  # results.information.tried
     foresight: pd.DataFrame  # results.foresight
     published: pd.DataFrame  # rows of published tables: they enter nothing else
 
@@ -79,6 +80,11 @@ class Facts:
         lines = self.claims[np.isclose(self.claims.margin.astype(float), margin)]
         return lines if group is None else lines[lines.group == group]
 
+    def reference(self, dataset: str) -> dict:
+        """The mean of files that a dataset's forecasts are held against; {} if there is none."""
+        files = self.files[(self.files.dataset == dataset) & (self.files.model == results.REFERENCE)]
+        return next(iter(files.to_dict("records")), {})
+
     def file(self, row_id: str) -> dict:
         """The file of which that is the row_id of its first seed; {} if there is none."""
         return next(iter(self.files[self.files.row_id == row_id].to_dict("records")), {})
@@ -98,7 +104,8 @@ def read(study: str) -> Facts:
     files, runtime = _files(rows)
     return Facts(study, folder, rows, files, runtime, *_comparisons(folder / "comparisons.csv", files), *_runs(study),
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
-                 results.regrets(rows), results.foresight(rows), published)
+                 results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
+                 results.foresight(rows), published)
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -124,12 +131,17 @@ def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 def _comparisons(path: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(claims, rivals) of comparisons.csv: skilled files against dense, forecasters against simple ones."""
-    frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=statistics.COLUMNS)
+    frame = _table(path)
     known = files.drop_duplicates("row_id").set_index("row_id")[[*KEYS, "role", "group", "good", "run"]]
-    frame = frame.reindex(columns=statistics.COLUMNS)  # of an older version: empty
     frame = frame.drop(columns=[*known], errors="ignore").join(known, on="row", how="inner")
     rivals = frame[frame.margin == 0].assign(against=lambda f: f.reference.astype(str).str.split("/").str[1])
     return frame[(frame.margin > 0) & (frame.role == "compressed") & frame.good.astype(bool)], rivals
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """A table of comparisons, empty where there is none; columns that an older version lacks are empty."""
+    frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=statistics.COLUMNS)
+    return frame.reindex(columns=statistics.COLUMNS)
 
 
 def _coverage(folder: Path) -> dict[str, dict]:

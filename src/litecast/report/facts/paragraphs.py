@@ -7,12 +7,14 @@ import pandas as pd
 
 from litecast import results
 from litecast.report.facts import Facts, counts, tables
+from litecast.results import information as information_
 from litecast.results import statistics
 
 QUICKER = 0.10  # gain over dense: less is within what the percentiles of one measurement spread
 PARTLY = 0.5  # a file that computes less than this share of its products in the precision it claims says so
 BLIND = 0.05  # regret of a choice: above it validation does not predict test, and the report says so
 MOST_FINDINGS = 10
+TOLD = ("helps", "harms")  # verdicts on information; what is neither is undecided or was not tested
 
 
 def overview(made: Facts) -> dict:
@@ -35,9 +37,9 @@ def _synthetic(made: Facts) -> list[str]:
 def answer(made: Facts) -> dict:
     """What page 1 says of the main dataset, and in a clause of the others.
 
-    small, best, free: files ({} if there is none); sizes: other files and the budgets they are best at, the largest
-    first; without: budgets at which a forecast without a file is; surprised: those at which what was chosen tests worse
-    than the free forecast, against what validation said.
+    small, best, free, reference: files ({} if there is none); sizes: other files and the budgets they are best at, the
+    largest first; without: budgets at which a forecast without a file is; surprised: those at which what was chosen
+    tests worse than the free forecast, against what validation said.
     """
     head = next((head for head in made.heads if head["dataset"] == made.main), None)
     if head is None:
@@ -51,6 +53,7 @@ def answer(made: Facts) -> dict:
     others = [{"dataset": other["dataset"], "file": made.file(other["small"])} for other in made.heads if other != head]
     return {
         "dataset": made.main, "skill": head["skill"], "small": small, "best": best, "free": made.file(head["free"]),
+        "reference": made.reference(made.main),
         "smaller": best.get("bytes", np.nan) / small["bytes"] if small and small["bytes"] else np.nan,
         "sizes": [size for size in sizes if size not in free and size["file"]["row_id"] != head["small"]],
         "without": free,
@@ -75,6 +78,7 @@ def findings(made: Facts) -> dict:
         "fronts": sorted((t for t in told if t["front"]), key=lambda t: -t["front"]["won"] / t["front"]["of"]),
         "controls": sorted(controls, key=lambda c: -c["won"] / c["cases"]), "speed": _speed(made),
         "regrets": _regrets(made), "holidays": _holidays(made), "ensembles": _ensembles(made),
+        "information": information(made)["datasets"],
     }  # fmt: skip
 
 
@@ -84,6 +88,7 @@ def _recommended(made: Facts) -> dict:
     lines = lines[lines.budget.isin([*results.BUDGETS_KB, "near"]) & (lines.instead == "")]
     kinds = {"free": lines.role == "naive", "classical": (lines.technique == "classical") & (lines.role != "naive"),
              "control": (lines.control != "") & (lines.control != results.LONGER),
+             "ensemble": lines.technique == "ensemble",
              "compressed": (lines.role == "compressed") & (lines.technique != "width")}
     found = {name: int(mask.sum()) for name, mask in kinds.items()}
     return {"of": len(lines), "datasets": lines.dataset.nunique(), **found, "plain": len(lines) - sum(found.values())}
@@ -133,6 +138,28 @@ def _ensembles(made: Facts) -> list[dict]:
     files = files.drop_duplicates("dataset").to_dict("records")
     return [file | {"gain": 1 - file["test_wape"] / than[key]} for file in files
             if (key := (file["dataset"], file["model"])) in than]
+
+
+def information(made: Facts) -> dict:
+    """What telling networks more is worth, per dataset: pairs of one family and width and how many it is shown to help
+    or to harm; most: the pair that gains most on validation, more, less: its networks, larger: bytes of the first in
+    those of the other; cheapest: the smallest file of the more told one that errs less on validation than the less told
+    one uncompressed, which is so many `times` as large."""
+    return {"datasets": [_information(made, name, mine)
+                         for name, mine in information_.told(made.information).groupby("dataset")]}
+
+
+def _information(made: Facts, dataset: str, lines: pd.DataFrame) -> dict:
+    ratio = lines.val_wape / lines.base_val_wape
+    most = lines.loc[ratio.where(lines.adds.astype(bool), 1 / ratio).idxmin()].to_dict()
+    more, less = ({name: most[f"{start}{name}"] for name in information_.MEASURED} | {"model": model}
+                  for start, model in ((("", most["model"]), ("base_", most["family"])) if most["adds"] else
+                                       (("base_", most["family"]), ("", most["model"]))))  # fmt: skip
+    cheapest = information_.cheapest(made.files, most)
+    return {"dataset": dataset, "pairs": len(lines), **{word: int((lines.helps == word).sum()) for word in TOLD},
+            "most": {key: most[key] for key in ("level", "gain", "helps")}, "more": more, "less": less,
+            "larger": more["bytes"] / less["bytes"], "cheapest": cheapest,
+            "times": less["bytes"] / cheapest["bytes"] if cheapest else np.nan}
 
 
 def technique(made: Facts, group: str) -> dict:

@@ -12,9 +12,10 @@ from litecast import results
 from litecast.figures import forecasts
 from litecast.files import sha256
 from litecast.report.facts import PLAIN, Facts, counts
+from litecast.results import information as information_
 from litecast.results import statistics
 
-ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv")
+ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "information.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
 FAR = 2  # times the median error: so far off a line would flatten all others
 
@@ -115,6 +116,17 @@ def compact(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
         stored = narrow.pivot_table(index=["model", "level"], columns="variant", values="bytes")
         stored = stored[stored.mean().sort_values(ascending=False).index].add_prefix("stored:")
         yield dataset, mine[mine.technique == "dense"].sort_values("bytes").join(stored, on=["model", "level"])
+
+
+def information(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(dataset, networks that are told which series they forecast, or its usual week, or not, each family as it comes
+    first): a line per network at the width that both were trained at."""
+    yield from information_.beside(information_.told(made.information)).groupby("dataset")
+
+
+def ablation(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(dataset, families without something that they come with, one thing at a time, the full one first)."""
+    yield from information_.beside(information_.ablation(made.information)).groupby("dataset")
 
 
 def published(made: Facts) -> pd.DataFrame:

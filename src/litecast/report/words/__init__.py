@@ -80,7 +80,8 @@ def environment(language: str) -> jinja2.Environment:
         "group": lambda value: phrase("labels", "group", value=value)}  # fmt: skip
     made.tests["known"] = lambda value: value is not None and bool(np.isfinite(value))
     made.globals |= {"BUDGETS": results.BUDGETS_KB, "NEAR": results.NEAR_BEST, "NEAR_WIDTH": results.NEAR_WIDTH,
-                     "MARGIN": MARGIN, "MARGINS": MARGINS, "PROVEN": PROVEN, "MOST": MOST, "LONGER": results.LONGER}
+                     "MARGIN": MARGIN, "MARGINS": MARGINS, "PROVEN": PROVEN, "MOST": MOST, "LONGER": results.LONGER,
+                     "REFERENCE": results.REFERENCE}
     return made
 
 
@@ -109,8 +110,8 @@ def fixed(value: float, form: str) -> str:
 
 
 def count(number, noun: str) -> str:
-    """'3 files', of a number or a collection."""
-    number = len(number) if hasattr(number, "__len__") else number
+    """'3 files', of a number, one in words, or a collection."""
+    number = int(number) if isinstance(number, str) else len(number) if hasattr(number, "__len__") else number
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 

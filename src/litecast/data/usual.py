@@ -1,0 +1,55 @@
+"""The usual week of a dataset: what each series does on each kind of day and step of it, from train steps alone."""
+
+import warnings
+
+import numpy as np
+
+from . import daytypes
+
+TRUST = 2.0  # days: a type seen on as many counts for half, what it resembles for the other half
+# What a special day resembles while it was seen too seldom; an ordinary one resembles the mean of all days.
+RESEMBLES = {"holiday": "Sunday", "long holiday": "holiday", "bridge day": "Saturday"}
+
+
+def types(data) -> tuple[str, ...]:
+    """Rows of the table: ordinary days by their weekday, then the special kinds, whatever their weekday."""
+    h = data.header
+    return daytypes.weekdays(h.frequency) + daytypes.special(h.frequency, h.country)
+
+
+def table(data, shared: bool = False, special: bool = True, middle: str = "mean") -> np.ndarray:
+    """Usual value (C or 1, types, steps), float32, scaled units.
+
+    The mean (or 'median') over the observed train steps of a type and step, drawn by TRUST days towards what the type
+    resembles. shared: one table for all series. special: False counts special days as the weekday they fall on.
+    """
+    h, train, steps = data.header, data.parts["train"], daytypes.steps(data.header.frequency)
+    names, week = types(data), len(daytypes.weekdays(h.frequency))
+    y, (day, step) = data.scale(data.y)[train], np.divmod(data.cells[train], steps)
+    kind, weekday = np.divmod(day, week)
+    row = np.where((kind > 0) & special, week + kind - 1, weekday)
+    found, days = _middles(y, row * steps + step, len(names) * steps, shared, middle)
+    found, days = (part.reshape(-1, len(names), steps) for part in (found, days))
+    every = np.nan_to_num(_middles(y, step, steps, shared, middle)[0])
+    made, done = np.repeat(every[:, None], len(names), 1), set()
+    for name in sorted(names, key=lambda name: list(RESEMBLES).index(name) if name in RESEMBLES else -1):
+        i = names.index(name)
+        like = names.index(RESEMBLES[name]) if RESEMBLES.get(name) in done else i
+        made[:, i] = (np.nan_to_num(found[:, i]) * days[:, i] + TRUST * made[:, like]) / (days[:, i] + TRUST)
+        done.add(name)
+    return made[:, : None if special else week].astype(np.float32)
+
+
+def _middles(y: np.ndarray, cell: np.ndarray, size: int, shared: bool, middle: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean or median of y (T, C) in each cell, (C or 1, size), NaN where none was observed; days that were, per series.
+    """
+    take = np.nanmean if middle == "mean" else np.nanmedian
+    found, days = (np.full((1 if shared else y.shape[1], size), fill) for fill in (np.nan, 0.0))
+    order = np.argsort(cell, kind="stable")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a cell without any value
+        for part in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+            seen = np.isfinite(y[part])
+            found[:, cell[part[0]]] = take(y[part]) if shared else take(y[part], axis=0)
+            days[:, cell[part[0]]] = seen.sum() / y.shape[1] if shared else seen.sum(0)
+    return found, days

@@ -1,0 +1,103 @@
+"""What is unusual about the window, told to a small MLP and to weights that all steps of a day share."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from litecast.models import base
+from litecast.models.usual import types, with_unseen
+
+KIND = "compact"
+CAN = ("width",)
+WIDTHS = (4, 8, 16, 32, 64)
+TABLE = "own"
+EMBEDDED = 8  # numbers that tell series apart
+NEAR = 3  # steps of an earlier day that a step is compared with: the same, and its neighbours
+DROPOUT = 0.3  # of what the hidden layer reads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    hidden: int
+    embedded: int = EMBEDDED
+
+    @classmethod
+    def of_width(cls, width: int, **shared) -> "Config":
+        return cls(hidden=width, **shared)
+
+    @property
+    def days(self) -> int:
+        return self.L // self.patch
+
+    @property
+    def parts(self) -> int:
+        """Means that a day is summed up in, but for the last, which is read step by step."""
+        return 4 if self.patch % 4 == 0 else 1
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Last steps that means are taken over."""
+        return tuple(sorted({1, min(self.patch, self.L), min(4 * self.patch, self.L), self.L}))
+
+
+class Lags(nn.Module):
+    """What the same step of earlier days says, of any day and of days of the same type alone: (N, L) -> (N, H).
+
+    All steps of a day share the weights (days ahead; any or same type x days back x neighbours).
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config, self.ahead = config, -(-config.H // config.patch)
+        self.weight = nn.Parameter(torch.zeros(self.ahead, 2 * config.days * NEAR))
+
+    def forward(self, rows: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+        c = self.config
+        start, length = c.L - c.days * c.patch, c.days * c.patch
+        padded = nn.functional.pad(rows[:, start:], (1, 1))
+        near = [padded[:, i : i + length].reshape(-1, 1, c.days, c.patch) for i in range(NEAR)]
+        past = torch.stack(near, 3).flatten(2, 3)  # (N, 1, days * NEAR, patch)
+        kinds = nn.functional.pad(types(c, cells), (0, self.ahead * c.patch - c.H))
+        alike = (kinds[:, start : c.L].reshape(-1, 1, c.days, c.patch)
+                 == kinds[:, c.L :].reshape(-1, self.ahead, 1, c.patch))  # (N, ahead, days, patch)
+        any_day, same = self.weight.chunk(2, 1)
+        weights = any_day[:, :, None] + same[:, :, None] * alike.repeat_interleave(NEAR, 2)
+        return (past * weights).sum(2).flatten(1)[:, : c.H]
+
+    def own_macs(self, rows: torch.Tensor, cells: torch.Tensor) -> int:
+        return len(rows) * self.weight.numel() * self.config.patch
+
+
+def means(rows: torch.Tensor, scales: tuple[int, ...]) -> torch.Tensor:
+    """Means (N, K) of the last steps of rows (N, L)."""
+    return torch.stack([rows[:, -n:].mean(1) for n in scales], 1)
+
+
+class Model(base.Forecaster):
+    """A hidden layer that reads the last day, means of the days before, the calendar and which series it is, beside
+    `Lags`; after prototypes of this project, the lag path as in linear seasonal autoregression."""
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        c = config
+        features = c.patch + (c.days - 1) * c.parts + len(c.scales) + c.known + c.embedded
+        self.embedding = nn.Embedding(c.series, c.embedded) if c.embedded else None
+        self.first = nn.Linear(features, c.hidden)
+        self.second = nn.Linear(c.hidden, c.H)
+        self.lags = Lags(c)
+        if c.embedded:
+            nn.init.normal_(self.embedding.weight, std=0.1)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return super().reads | {"series", "cells"}
+
+    def told(self, rows, known, series, cells):
+        c = self.config
+        before = rows[:, c.L - c.days * c.patch : c.L - c.patch].reshape(-1, (c.days - 1) * c.parts, c.patch // c.parts)
+        read = [rows[:, -c.patch :], before.mean(2), means(rows, c.scales)]
+        read += [with_unseen(self.embedding.weight)[series]] if c.embedded else []
+        read += [] if known is None else [known]
+        joined = nn.functional.dropout(torch.cat(read, 1), DROPOUT, self.training)
+        return self.second(torch.relu(self.first(joined))) + self.lags(rows, cells)
