@@ -213,8 +213,8 @@ def usual(config: dict, table: np.ndarray, series: int | None, cells: np.ndarray
     types = week + (config.get("kinds", 0) if config.get("special", True) else 0)
     if 0 < kept < steps:
         k = np.arange(kept)[:, None]
-        wave = np.where(k, math.sqrt(2 / steps), math.sqrt(1 / steps)) * np.cos(math.pi * k * (np.arange(steps) + 0.5) / steps)
-        table = table @ wave
+        wave = np.cos(math.pi * k * (np.arange(steps) + 0.5) / steps)
+        table = table @ (np.where(k, math.sqrt(2 / steps), math.sqrt(1 / steps)) * wave)
     rows = table.reshape(-1, types, steps)
     row = rows.mean(0) if series is None else rows[series if len(rows) > 1 else 0]
     kind, weekday = np.divmod(cells // steps, week)

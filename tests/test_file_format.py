@@ -95,7 +95,7 @@ def test_the_kinds_written_here_are_all_that_codecs_can_say(path):
 @pytest.mark.parametrize("transform", ["none", "log"])
 @pytest.mark.parametrize("frequency, country, known", CALENDARS)
 def test_inputs_and_forecast_are_made_of_raw_values_by_the_page(path, frequency, country, known, transform):
-    model = network("nlinear@own", frequency=frequency, country=country, F=0)  # it reads cells, and an LSTM would z
+    model = network("nlinear@own", frequency=frequency, country=country, F=0)
     holidays = [2024, 2027, 0, 39, 1, 1, 1, 18, 40] if daytypes.special(frequency, country) else None
     save(path, model, "float32", card_of(model, frequency=frequency, country=country, season=7, transform=transform,
                                          holidays=holidays, mean=[4.5, 90.0], std=[0.5, 20.0]))  # fmt: skip
@@ -119,25 +119,26 @@ def test_inputs_and_forecast_are_made_of_raw_values_by_the_page(path, frequency,
         past, scale, ahead = plain_reader.frame(config, x[:, c], week)
         found[:, c] = (tensors["map.weight"] @ ((x[:, c] - past) / scale) + tensors["map.bias"]) * scale + ahead
     wanted = loaded.forecast(values, times[:150] if len(times) else None)
-    np.testing.assert_allclose(plain_reader.raw_again(card, found), wanted, rtol=1e-5)
+    # float32 sums, which exp() widens
+    np.testing.assert_allclose(plain_reader.raw_again(card, found), wanted, rtol=1e-4)
 
 
-@pytest.mark.parametrize("told, looks", [({}, [0, 2, 4]), ({"steps": 1}, [0, 1, 2, 3, 4, 5]), ({"looks": 2}, [0, 3])])
+@pytest.mark.parametrize("told, looks", [({}, [0, 2, 4]), ({"steps": 1}, [*range(6)]), ({"looks": 2}, [0, 3])])
 @pytest.mark.parametrize("name", ["nbeats", "nbeats@own", "nbeats@shared", "nbeats@train", "nbeats@weekdays"])
 def test_a_window_is_normalised_and_the_calendar_looked_at_as_the_page_says(name, told, looks):
     """Step 7 by the plain reader, around the network of a family."""
     draw = np.random.default_rng(0)
     x, z = draw.normal(size=(1, 48, 1)).astype(np.float32), draw.normal(size=(1, 54, 6)).astype(np.float32)
-    for anchor, series in (("mean", 1), ("last", 0), ("mean", None)):
+    for anchor, place in (("mean", 1), ("last", 0), ("mean", None)):
         model = network(name, anchor=anchor, **told)
         config = models.describe(model)["config"]
         cells = draw.integers(0, model.config.cells, (1, 54))
         assert list(plain_reader.looks(config)) == looks
         known = z[0, 48:][looks].ravel()
         table = None if model.usual is None else model.usual.table.numpy()
-        week = None if table is None else plain_reader.usual(config, table, series, cells[0])
+        week = None if table is None else plain_reader.usual(config, table, place, cells[0])
         past, scale, ahead = plain_reader.frame(config, x[0, :, 0], week)
-        number = None if series is None else torch.tensor([series])
+        number = None if place is None else torch.tensor([place])
         with torch.inference_mode():
             row = torch.from_numpy(((x[0, :, 0] - past) / scale).astype(np.float32))[None]
             out = model.net(row, torch.from_numpy(known)[None])[0].numpy()
@@ -150,11 +151,11 @@ def test_a_window_is_normalised_and_the_calendar_looked_at_as_the_page_says(name
 def test_the_usual_week_is_read_as_the_page_says(told, waves):
     model = network("nbeats", channels=3, waves=waves, **told)
     config, cells = json.loads(json.dumps(models.describe(model)["config"])), np.arange(model.config.cells)
-    for series in (0, 2, None):
-        number = torch.tensor([3 if series is None else series])
+    for place in (0, 2, None):
+        number = torch.tensor([3 if place is None else place])
         with torch.inference_mode():
             wanted = model.usual(number, torch.from_numpy(cells)[None])[0].numpy()
-        found = plain_reader.usual(config, model.usual.table.numpy(), series, cells)
+        found = plain_reader.usual(config, model.usual.table.numpy(), place, cells)
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 

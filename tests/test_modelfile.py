@@ -310,11 +310,39 @@ def test_holidays_are_those_of_the_file(path, monkeypatch, recwarn):
         loaded.forecast(values, pd.date_range("2025-12-30", periods=48, freq="h"))
 
 
-def test_a_holiday_changes_a_forecast(path):
+@pytest.mark.parametrize("name", ["lstm", "nlinear@own"])
+def test_a_holiday_changes_a_forecast(path, name):
     values, times = series(48)[0], pd.date_range("2024-02-28", periods=48, freq="h")  # to come: 1 March, a Friday
-    before = stored(path, network("lstm")).forecast(values, times)
-    ordinary = stored(path, network("lstm"), holidays=[2024, 2025]).forecast(values, times)
+    before = stored(path, network(name)).forecast(values, times)
+    ordinary = stored(path, network(name), holidays=[2024, 2025]).forecast(values, times)
     assert not np.allclose(before, ordinary)
+
+
+def test_years_without_holidays_are_told_by_a_network_that_reads_cells_alone(path, recwarn):
+    loaded = stored(path, network("nlinear@own"))
+    values, _ = series(48)
+    loaded.forecast(values, pd.date_range("2024-02-28", periods=48, freq="h"))
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="holidays of 2024 to 2025.*in 2026 counts as ordinary") as told:
+        loaded.forecast(values, pd.date_range("2025-12-30", periods=48, freq="h"))
+    assert told[0].filename == __file__, "the line that asked"
+
+
+def test_trading_days_to_come_are_told_apart_by_the_files_own_gaps(path):
+    """28 and 29 December 2023 are a Thursday and a Friday; the Monday after them has no trade, the caller says."""
+    model = network("nlinear@own", frequency="trading-day", F=0)
+    loaded = stored(path, model, frequency="trading-day", holidays=[2023, 2027, 365])  # 1 January 2024
+    values, days = series(48)[0], pd.bdate_range(end="2023-12-27", periods=48)
+    to_come = pd.to_datetime(["2023-12-28", "2023-12-29", "2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"])
+    cells = loaded.card.cells(to_come)
+    assert (cells // 5).tolist() == [0, 1, 2, 0, 0, 0]  # before a gap, after one; the expiry is the 11th
+    known, weekdays = loaded.forecast(values, days.append(to_come)), loaded.forecast(values, days)
+    assert np.allclose(known[:2], weekdays[:2]) and not np.allclose(known[2], weekdays[2])
+
+
+def test_a_network_of_steps_without_a_calendar_needs_no_times(path):
+    loaded = stored(path, network("nlinear@own", frequency="step", F=0), frequency="step", holidays=None)
+    assert loaded.forecast(series()[0]).shape == (6, 2)
 
 
 def test_holidays_are_in_the_file_only_where_they_are_read(path):
@@ -325,7 +353,41 @@ def test_holidays_are_in_the_file_only_where_they_are_read(path):
     assert "holidays" not in description(path)["card"] and modelfile.load(path).card.holidays is None
     with pytest.raises(ModelFileError, match="reads the holidays of KR"):
         stored(path, network("lstm"), holidays=None)
-    stored(path, network("lstm", F=2), frequency="trading-day", holidays=None)  # no such column
+    stored(path, network("lstm", F=2), frequency="trading-day")  # no such column
+    assert "holidays" not in description(path)["card"]
+    exchange = network("lstm@own", F=2, frequency="trading-day")
+    stored(path, exchange, frequency="trading-day")
+    assert "holidays" in description(path)["card"], "its cells tell days beside a gap apart"
+    with pytest.raises(ModelFileError, match="reads the holidays of KR"):
+        stored(path, exchange, frequency="trading-day", holidays=None)
+    stored(path, network("nlinear@own", frequency="W"), frequency="W", holidays=None)
+    stored(path, network("nlinear@own", country=None), country=None, holidays=None)
+
+
+@pytest.mark.parametrize("name", ["nlinear@own", "profile_mlp@none"])
+@pytest.mark.parametrize("told, changes, word", [
+    ({"channels": 3}, {"channels": 2}, "knows 3 series, the card 2"),
+    ({}, {"frequency": "30min"}, "7 weekdays, 5 kinds of special days and 24 steps a day, the calendar 7, 5, 48"),
+    ({}, {"country": None, "holidays": None}, "5 kinds of special days and 24 steps a day, the calendar 7, 0, 24"),
+    ({"weekdays": 24, "steps": 7}, {}, "24 weekdays, 5 kinds of special days and 7 steps"),  # as many cells in all
+])  # fmt: skip
+def test_a_network_that_knows_another_calendar_or_other_series_is_refused(path, name, told, changes, word):
+    model = network(name, F=0, **told)
+    with pytest.raises(ModelFileError, match=word):
+        save(path, model, "float32", card_of(model, **changes))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("fields, word", [
+    ({"series": 3}, "usual.table"), ({"steps": 12}, "usual.table"), ({"steps": 0}, "usual.table|buil[dt]"),
+    ({"waves": 3}, "usual.table"), ({"waves": -1}, "usual.table|buil[dt]"), ({"special": False}, "usual.table"),
+    ({"kinds": -7}, "usual.table|buil[dt]"), ({"table": "none"}, "usual.table"),
+    ({"series": 2**20, "weekdays": 2**20}, "usual.table"),
+])  # fmt: skip
+def test_descriptions_that_lie_about_the_usual_week_are_refused(path, fields, word):
+    stored(path, network("nlinear@own"))
+    rewrite(path, lambda content: content["model"]["config"].update(fields))
+    refused(path, word)
 
 
 def test_times_to_come_may_be_given(path):

@@ -106,8 +106,8 @@ CLOSED = pd.to_datetime(["2024-05-01", "2024-12-31"])  # of the exchange alone
 TRADED = pd.bdate_range("2024-01-01", "2025-01-03").difference(FREE).difference(CLOSED)
 TRADING = {
     # a weekday without trade follows, or came before; where both or an expiry hold, the later name of these counts
-    "before a gap": """2024-02-29 2024-04-09 2024-04-30 2024-05-03 2024-05-14 2024-06-05 2024-08-14 2024-09-13 2024-09-30
-                       2024-10-08 2024-12-24 2024-12-30""",
+    "before a gap": """2024-02-29 2024-04-09 2024-04-30 2024-05-03 2024-05-14 2024-06-05 2024-08-14 2024-09-13
+                       2024-09-30 2024-10-08 2024-12-24 2024-12-30""",
     "after a gap": """2024-01-02 2024-02-13 2024-03-04 2024-05-02 2024-05-07 2024-05-16 2024-06-07 2024-08-16 2024-09-19
                       2024-10-02 2024-10-04 2024-12-26 2025-01-02""",
     "expiry": """2024-01-11 2024-02-08 2024-03-14 2024-04-11 2024-05-09 2024-06-13 2024-07-11 2024-08-08 2024-09-12
@@ -168,7 +168,8 @@ def test_where_no_day_can_be_special_there_are_no_holidays(frequency, country):
     assert calendar.packed(times, frequency, country) is None and len(calendar.unpacked(None)) == 0
 
 
-@pytest.mark.parametrize("packed", [[], [2024], [2024, 2027, -1], [1200, 2027, 0], [2024, 9999, 0], [2024, 2027, 10**9]])
+@pytest.mark.parametrize("packed", [[], [2024], [2024, 2027, -1], [1200, 2027, 0], [2024, 9999, 0],
+                                    [2024, 2027, 10**9]])  # fmt: skip
 def test_numbers_that_are_no_holidays_are_refused(packed):
     with pytest.raises(DataError, match="holidays are two years"):
         calendar.unpacked(packed)

@@ -23,7 +23,7 @@ def scaled(data, value, series=0):
 
 
 def days(T=100):  # noqa: N803
-    """100 on weekdays, 60 on Saturdays, 40 on Sundays, 10 on Seollal, a little noise that no mean is the same by chance."""
+    """100 on weekdays, 60 on Saturdays, 40 on Sundays, 10 on Seollal, a little more each day."""
     weekday = TIMES.day_of_week.to_numpy()
     values = np.select([weekday == 5, weekday == 6], [60.0, 40.0], 100.0) + 0.01 * np.arange(T) % 0.7
     return np.where(TIMES.isin(SEOLLAL), 10.0, values)
@@ -147,8 +147,8 @@ def test_nothing_but_train_reaches_the_table(how):
     assert not np.array_equal(usual.table(before, **how), usual.table(dataset(changed), **how))
 
 
-@pytest.mark.parametrize("frequency, shape", [("W", (12, 1)), ("MS", (12, 1)), ("step", (1, 1)), ("trading-day", (8, 1)),
-                                              ("30min", (12, 48))])  # fmt: skip
+@pytest.mark.parametrize("frequency, shape", [("W", (12, 1)), ("MS", (12, 1)), ("step", (1, 1)),
+                                              ("trading-day", (8, 1)), ("30min", (12, 48))])  # fmt: skip
 def test_every_frequency_has_a_table(frequency, shape):
     step = {"W": "7D", "step": "h", "trading-day": "B"}.get(frequency, frequency)
     times = pd.date_range("1990-01-01", periods=400, freq=step)

@@ -63,7 +63,8 @@ def test_each_cell_is_looked_up_by_series_day_and_step():
     assert found[0].tolist() == [table[2, 3, 5], table[2, 7, 5], table[2, 8, 23], table[2, 0, 0]]
     assert types(c, cells)[0].tolist() == [3, 7, 8, 0], "special days whatever their weekday"
     plain = told(Usual(config(special=False)), table[:, :7])
-    assert plain(torch.tensor([1]), cells)[0].tolist() == [table[1, 3, 5], table[1, 3, 5], table[1, 6, 23], table[1, 0, 0]]
+    wanted = [table[1, 3, 5], table[1, 3, 5], table[1, 6, 23], table[1, 0, 0]]
+    assert plain(torch.tensor([1]), cells)[0].tolist() == wanted
 
 
 def test_a_shared_week_is_the_same_for_every_series():
@@ -210,7 +211,7 @@ def test_a_narrower_network_keeps_the_week(name):
     small = models.narrowed(model, 0.5, 7)
     if name == "profile_linear":  # half the waves
         assert small.usual.kept == 12
-        low = told(Usual(base.Config(**vars(config()) | {"kinds": 5, "waves": 12})), model.usual.days().reshape(3, 12, 24))
+        low = told(Usual(config(kinds=5, waves=12)), model.usual.days().reshape(3, 12, 24))
         torch.testing.assert_close(small.usual.days(), low.days(), rtol=0, atol=1e-6)
     else:
         assert torch.equal(small.usual.table, model.usual.table)

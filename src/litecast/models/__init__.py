@@ -22,7 +22,8 @@ CAPABILITIES = {
 
 
 # What of a config is the data's or the study's, not the width's: see base.Config.
-SHARED = ("L", "H", "F", "patch", "anchor", "scale", "series", "weekdays", "kinds", "steps", "looks", "table", "special")
+SHARED = ("L", "H", "F", "patch", "anchor", "scale", "series", "weekdays", "kinds", "steps", "looks", "table",
+          "special")  # fmt: skip
 
 
 ALWAYS = ("L", "H", "F", "patch", "anchor")  # fields that a file says even where they have their default
@@ -75,7 +76,8 @@ def told(name: str, data) -> dict:
 
     h, word = data.header, name.partition("@")[2]
     mostly_zero = h.transform == "none" and croston.intermittent(data).mean() > 0.5
-    shared = {"L": data.L, "H": data.H, "F": data.F, "patch": patch(data), "anchor": "last" if h.season == 1 else "mean",
+    shared = {"L": data.L, "H": data.H, "F": data.F, "patch": patch(data),
+              "anchor": "last" if h.season == 1 else "mean",
               "scale": "train" if mostly_zero else "window", "series": data.C, "steps": daytypes.steps(h.frequency),
               "weekdays": len(daytypes.weekdays(h.frequency)), "kinds": len(daytypes.special(h.frequency, h.country)),
               "table": getattr(module(name), "TABLE", "none")}  # fmt: skip

@@ -93,8 +93,8 @@ class Idea:
 
 
 def example(config: Config, batch: int, channels: int = 1) -> tuple[torch.Tensor | None, ...]:
-    """Random scaled inputs of a network's shape, the same at every call: x (B, L, C), z (B, L+H, F) | None, series (C,),
-    cells (B, L+H)."""
+    """Random scaled inputs of a network's shape, the same at every call: x (B, L, C), z (B, L+H, F) | None, series
+    (C,), cells (B, L+H)."""
     draw, T = torch.Generator().manual_seed(0), config.L + config.H  # noqa: N806
     x = torch.randn(batch, config.L, channels, generator=draw)
     z = torch.randn(batch, T, config.F, generator=draw) if config.F else None

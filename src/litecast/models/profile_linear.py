@@ -12,6 +12,8 @@ CAN = ("width",)
 WIDTHS = (1, 2, 4, 8)  # cosines that a day of the table is kept in, in eighths of its steps
 TABLE = "own"
 
+idea = profile_mlp.idea  # the lags are what it is made of
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(profile_mlp.Config):

@@ -101,3 +101,24 @@ class Model(base.Forecaster):
         read += [] if known is None else [known]
         joined = nn.functional.dropout(torch.cat(read, 1), DROPOUT, self.training)
         return self.second(torch.relu(self.first(joined))) + self.lags(rows, cells)
+
+
+class OfAnyDay(nn.Module):
+    """`Lags` of days that are all of one type: (N, L, 1) -> (N, H), to be held against a plain linear map."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.lags = Lags(config)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        c = self.lags.config
+        return self.lags(x[..., 0], torch.zeros(len(x), c.L + c.H, dtype=torch.int64, device=x.device))
+
+
+def idea(config: Config) -> base.Idea:
+    """Each of the steps of a day has the same few weights on the days before, where a linear map has all steps' own."""
+    layer = OfAnyDay(config)
+    size, c = layer.lags.weight.numel(), config
+    formula = r"\frac{L H}{6 D \lceil H / P \rceil}"
+    macs = c.L * c.H / (size * c.patch)
+    return base.Idea(formula, c.L * c.H / size, layer, base.plain_map(c), (1, c.L, 1), macs)

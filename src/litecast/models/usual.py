@@ -14,7 +14,8 @@ class Usual(nn.Module):
 
     A row of the table is a day of one series (of all, if shared) and type: its values, or the first `waves` of their
     cosine transform where the config asks for fewer than there are steps. Series number C is one that nobody has seen:
-    it has the mean of all. It is not trained: what it is comes from train alone, and a network would learn its errors by heart.
+    it has the mean of all. It is not trained: what it is comes from train alone, and a network would learn its errors
+    by heart.
     """
 
     def __init__(self, config):
