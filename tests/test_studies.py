@@ -194,8 +194,8 @@ def test_every_technique_compressed_every_model_it_is_asked_for(union):
         asked = toy.techniques(toy.blocks(*toy.FILES), toy.models(toy.blocks(*toy.FILES)))[technique]["models"]
         assert set(rows.model[rows.technique == technique]) == set(asked) <= set(toy.fitting(technique))
     assert {"lstm", "resnet1d"} <= set(rows.model[rows.technique == "channel_pruning"])
-    free = {"naive", "drift", "seasonal_naive", "historical_average"}
-    fitted = {"arima", "ets", "ridge", "boosting"}
+    free = {"naive", "drift", "seasonal_naive", "historical_average", "usual_mean", "usual_median"}
+    fitted = {"arima", "mstl", "ets", "ridge", "boosting"}
     assert set(rows.model[rows.technique == "classical"]) == free | fitted | {"seasonal_naive_24"}
 
 
@@ -384,8 +384,8 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
     assert "failed:" not in again.said
     note = "short has 176 train windows, fewer than 200: classical and compact models only, lstm is left out"
     rows = again.rows[again.rows.dataset == "short"]
-    assert set(rows.model) == {"naive", "drift", "seasonal_naive", "historical_average", "arima", "ets", "ridge",
-                               "boosting", "dlinear"}
+    assert set(rows.model) == {"naive", "drift", "seasonal_naive", "historical_average", "usual_mean", "usual_median",
+                               "arima", "mstl", "ets", "ridge", "boosting", "dlinear"}
     without = [run["id"] for run in again.plan["runs"] if run["keys"].get("model") == "lstm"
                and run["keys"]["dataset"] == "short"]  # fmt: skip
     assert {name[:3] for name in without} == {"210", "300", "310", "320", "330"}

@@ -78,7 +78,7 @@ def zipped(*names):
     (b"BZh91AY", ["bzip2", ".csv.gz"]),
     (b"%PDF-1.7", ["PDF"]),
     (b"PAR1 and nothing else", ["cannot be read as Parquet"]),
-    (gzip.compress(b"time,a\n" * 99, mtime=0)[:30], ["cannot be unpacked"]), (gzip.compress(b""), ["empty"]),
+    (gzip.compress(b"time,a\n" * 99, mtime=0)[:30], ["cannot be unpacked"]), (gzip.compress(b"", mtime=0), ["empty"]),
     (parquet(TABLE.iloc[:0]), ["empty"]),
 ])  # fmt: skip
 def test_what_else_it_is_is_named(refused, content, words):

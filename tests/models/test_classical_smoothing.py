@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
+from litecast.data import daytypes
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.models.classical import croston, ets, naive
@@ -56,6 +57,29 @@ def test_the_mean_of_the_same_weekday_on_train_by_hand():
     np.testing.assert_allclose(out, [38, 35.5, 36.5, 37.5, 31.5], rtol=1e-6)
 
 
+@pytest.mark.parametrize("middle", ["mean", "median"])
+def test_the_usual_week_by_hand(middle):
+    """Monday's values are 0, 1, 2, .. and one is far off; holidays are days of their own kind."""
+    days = pd.date_range("2022-01-03", periods=300)
+    values = np.where(days.day_of_week == 0, np.arange(300) // 7, 100.0)
+    values[7] = 1000
+    single = daytypes.special("D", "KR").index("holiday") + 1
+    values[dataset(values[:, None], country="KR").cells // 7 == single] = 500
+    data = dataset(values[:, None], country="KR")
+    out = data.unscale(naive.usual_week(data, "test", middle))[..., 0]
+    week = data.origins("test")[:, None] + np.arange(data.H)
+    kind = data.cells // 7
+    ordinary = (data.cells == 0) & data.parts["train"]
+    expected = getattr(np, middle)(values[ordinary])  # then 2 days of the mean of all
+    days_seen = ordinary.sum()
+    every = getattr(np, middle)(values[data.parts["train"]])
+    mondays = out[(data.cells[week] == 0)]
+    assert len(mondays) and days_seen > 20
+    np.testing.assert_allclose(mondays, (expected * days_seen + 2 * every) / (days_seen + 2), rtol=1e-5)
+    holidays = out[kind[week] == single]
+    assert len(holidays) and (holidays > 200).all() and (out[kind[week] == 0] < 200).all()
+
+
 def test_without_a_season_it_is_the_train_mean():
     data = dataset(np.random.default_rng(1).normal(9, 3, (200, 2)), "trading-day", season=1)
     np.testing.assert_allclose(naive.historical_average(data, "test"), 0, atol=1e-6)
@@ -66,7 +90,7 @@ def test_hourly_data_has_two_seasons(season, other):
     values = np.arange(1000.0)[:, None]
     data = dataset(values, "h", season=season, L=48, H=30)
     assert list(naive.family(data)) == ["naive", "drift", "seasonal_naive", f"seasonal_naive_{other}",
-                                        "historical_average"]  # fmt: skip
+                                        "historical_average", "usual_mean", "usual_median"]  # fmt: skip
     out = data.unscale(naive.family(data)[f"seasonal_naive_{other}"](data, "test"))[0, :, 0]
     np.testing.assert_allclose(out, 800 - other + np.arange(30) % other, rtol=1e-6)
 
@@ -77,7 +101,8 @@ def test_other_data_has_one(frequency):
     assert "seasonal_naive_24" not in naive.family(data) and naive.other_season(data) is None
 
 
-@pytest.mark.parametrize("name", ["naive", "drift", "seasonal_naive", "seasonal_naive_24", "historical_average"])
+@pytest.mark.parametrize("name", ["naive", "drift", "seasonal_naive", "seasonal_naive_24", "historical_average",
+                                  "usual_mean", "usual_median"])  # fmt: skip
 def test_no_free_forecast_sees_its_own_future(name):
     values, cut = np.random.default_rng(0).normal(50, 5, (1500, 2)), 1250
     before = dataset(values, "h", season=168, L=48, H=24)
@@ -88,7 +113,7 @@ def test_no_free_forecast_sees_its_own_future(name):
         one, two = naive.family(before)[name](before, part), naive.family(after)[name](after, part)
         assert one.shape == (len(origins), 24, 2) and one.dtype == np.float32
         np.testing.assert_array_equal(one[origins <= cut], two[origins <= cut])
-        assert name == "historical_average" or part == "val" or not np.array_equal(one, two)
+        assert name in naive.TABLES or part == "val" or not np.array_equal(one, two)
 
 
 # ---- exponential smoothing

@@ -19,8 +19,8 @@ def test_found_by_their_file(tmp_path, monkeypatch):
     for name in runtimes.names():
         module = runtimes.module(name)
         assert module.SUFFIX.startswith(".") and 0 < module.TOLERANCE < 1e-3
-        assert all(callable(getattr(module, word)) for word in ("open", "predict", "executed"))
-    for word in ("export", "call", "forecast"):  # of networks only
+        assert all(callable(getattr(module, word)) for word in ("open", "predict", "forecast", "executed"))
+    for word in ("export", "call"):  # of networks only
         assert [name for name in runtimes.names() if hasattr(runtimes.module(name), word)] == ["onnxruntime", "torch"]
     (tmp_path / "runtimes").mkdir()
     (tmp_path / "runtimes" / "x.py").write_text('FORMAT = "x"\nSUFFIX = ".x"\nTOLERANCE = 1e-4\n')

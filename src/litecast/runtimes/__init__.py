@@ -4,7 +4,7 @@ forecasts against PyTorch's) and the functions
 export(model, card) -> bytes      the runtime's own file, raw values in and out; not every runtime can
 open(path) -> opened              ModelFileError where the file cannot be used
 predict(opened, data, origins)    (N, H, C) float32, scaled units of `data`, from its raw values by the file's own card
-forecast(opened, values, times)   as `modelfile.Loaded.forecast`; only of networks
+forecast(opened, values, times)   as `modelfile.Loaded.forecast`
 call(opened)                      a function without arguments: one forecast of one window of one series, raw to raw;
                                   only of networks
 executed(opened, claims="")       Executed; claims: the precision that coverage is counted in, "" = the graph's own

@@ -18,9 +18,9 @@ def longest(data, steps: float | None = None) -> int | None:
     return max(seen(data, steps), default=None)
 
 
-def types(frequency: str, country: str | None) -> int:
-    """Rows of a usual week: ordinary days by their weekday, then the special kinds."""
-    return len(daytypes.weekdays(frequency)) + len(daytypes.special(frequency, country))
+def shape(frequency: str, country: str | None) -> tuple[int, int]:
+    """(types, steps) of a usual week: ordinary days by their weekday, then the special kinds; steps of a day."""
+    return len(daytypes.weekdays(frequency)) + len(daytypes.special(frequency, country)), daytypes.steps(frequency)
 
 
 def usual(table: np.ndarray, cells: np.ndarray, frequency: str, series=slice(None)) -> np.ndarray:

@@ -91,9 +91,9 @@ def windows(data, series: np.ndarray, origins: np.ndarray, anchor: str) -> tuple
     return (rows - shift) / scale, shift, scale
 
 
-def calendar(data, origins: np.ndarray) -> np.ndarray:
-    """Known inputs (n, K) of a few steps of the horizon, the same that networks are given."""
-    stride = -(-data.H // LOOKS)
+def calendar(data, spec: Spec, origins: np.ndarray) -> np.ndarray:
+    """Known inputs (n, K) of a few steps of the horizon, one of each day at least, the same that networks are given."""
+    stride = min(-(-data.H // LOOKS), spec.steps)
     return data.z[origins[:, None] + np.arange(0, data.H, stride)].reshape(len(origins), -1)
 
 

@@ -40,7 +40,7 @@ def predict(model, spec: lagged.Spec, data, origins: np.ndarray) -> np.ndarray:
 
 def _inputs(data, spec: lagged.Spec, series: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
     normal, shift, scale = lagged.windows(data, series, origins, spec.anchor)
-    return np.hstack([normal, lagged.calendar(data, origins)]), shift, scale
+    return np.hstack([normal, lagged.calendar(data, spec, origins)]), shift, scale
 
 
 def _windows(data, spec: lagged.Spec, part: str, most: int) -> tuple[np.ndarray, ...]:

@@ -41,7 +41,7 @@ def load(path: Path) -> dict:
         content = skops.io.load(path, trusted=list(TRUSTED))
         spec, card = lagged.Spec(**content["spec"]), content["card"]
         if spec.usual is not None:
-            wanted = len(card["series"]), cycles.types(card["frequency"], card["country"]), spec.steps
+            wanted = len(card["series"]), *cycles.shape(card["frequency"], card["country"])
             if spec.usual.shape != wanted:
                 raise ValueError(f"its usual week is of shape {spec.usual.shape}, its calendar of {wanted}")
         return content | {"spec": spec, "kind": str(content["kind"])}
