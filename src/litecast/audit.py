@@ -109,19 +109,23 @@ def _pairs(study: str, row: dict, rows: list[dict], forecasts) -> Iterator[dict[
             found |= errors.errors(dataset, part, made[part], start.get(part))
         found["precision"] = runtime.executed(opened).precision
     yield {name: (value, row[name]) for name, value in found.items() if not is_empty(row[name])}
-    if made and hasattr(runtime, "forecast"):
+    if made and hasattr(runtime, "forecast") and "observed" not in _reads(opened):  # nobody can hand it the weather
         yield {DEVICE: (_deviation(runtime, opened, dataset, made), 0.0)}
 
 
 def _card(opened, dataset) -> dict[str, tuple[str, str]]:
     """Each field of a file's card beside what it should say; scalers are kept as float32."""
     about, wanted, pairs = asdict(opened.card), asdict(modelfile.Card.of(dataset)), {}
-    reads = getattr(getattr(opened, "model", opened), "reads", {"z", "cells"})  # scikit-learn's read all there is
-    skipped = {"patch"} | (set() if opened.card.dated(reads) else {"holidays"})  # the patch is its network's
+    skipped = {"patch"} | (set() if opened.card.dated(_reads(opened)) else {"holidays"})  # the patch is its network's
     for name in (each.name for each in fields(modelfile.Card) if each.name not in skipped):
         kind = np.float32 if name in ("mean", "std") else object
         pairs[f"card's {name}"] = tuple(str(np.asarray(side[name], kind).tolist()) for side in (about, wanted))
     return pairs
+
+
+def _reads(opened) -> frozenset[str]:
+    """What a file's forecaster reads beside values."""
+    return getattr(opened, "model", opened).reads
 
 
 def _deviation(runtime, opened, dataset, made: dict[str, np.ndarray]) -> float:

@@ -12,8 +12,8 @@ from litecast.models.classical import boosting, lagged, ridge, stored
 
 PLACE = runtimes.module("sklearn")
 # frequency -> (pandas' name, season, L, H, country, steps)
-KINDS = {"h": ("h", 168, 48, 12, "KR", 2400), "D": ("D", 7, 21, 10, "KR", 420), "trading-day": ("B", 1, 20, 5, "KR", 700),
-         "MS": ("MS", 12, 12, 3, None, 160)}  # fmt: skip
+KINDS = {"h": ("h", 168, 48, 12, "KR", 2400), "D": ("D", 7, 21, 10, "KR", 420),
+         "trading-day": ("B", 1, 20, 5, "KR", 700), "MS": ("MS", 12, 12, 3, None, 160)}  # fmt: skip
 
 
 def dataset(frequency="h", transform="none", gaps=True, sky=False, start="2022-01-03"):
@@ -160,8 +160,8 @@ def test_what_a_file_reads(tmp_path):
 
 @pytest.mark.parametrize(("change", "said"), [
     (lambda rows: rows.drop(columns="b"), "lacks: b"), (lambda rows: rows.to_numpy()[:, :2], "3 series"),
-    (lambda rows: rows.to_numpy(), "give the time of each"), (lambda rows: rows.replace(rows.iloc[-1, 0], np.inf), "finite"),
-    (lambda rows: rows.iloc[::2], "one step"),
+    (lambda rows: rows.replace(rows.iloc[-1, 0], np.inf), "finite"), (lambda rows: rows.iloc[::2], "one step"),
+    (lambda rows: rows.to_numpy(), "give the time of each"),
 ])  # fmt: skip
 def test_bad_rows_are_refused_in_words(change, said, tmp_path):
     data = dataset(gaps=False)

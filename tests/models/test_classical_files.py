@@ -75,7 +75,8 @@ def test_windows_are_normalised_as_the_networks_do_it(data):
         Spy(base.Config(L=data.L, H=data.H, F=data.F, anchor=anchor, steps=24))(x, z)
         rows, _, _ = lagged.windows(data, np.tile([0, 1], 5), origins.repeat(2), anchor)
         np.testing.assert_allclose(rows, seen["rows"], atol=1e-5)
-        np.testing.assert_allclose(lagged.calendar(data, lagged.Spec.of(data), origins).repeat(2, axis=0), seen["known"], atol=1e-6)
+        known = lagged.calendar(data, lagged.Spec.of(data), origins)
+        np.testing.assert_allclose(known.repeat(2, axis=0), seen["known"], atol=1e-6)
 
 
 def test_lags_of_a_row_by_hand(data):
@@ -136,8 +137,8 @@ def test_stocks_see_the_market_and_a_long_mean():
     assert spec.market and spec.reach == lagged.LONG == 250 and spec.usual.shape == (3, 5 + 3, 1)
     row, _, unit = lagged.table(data, spec, np.array([2]), np.array([t]), np.zeros(1, int), np.array([3]))
     last, market = data.x[t - 1, 2], data.x.mean(1)
-    for value in (market[t - 1] - last, market[t - 1] - market[t - 5 : t].mean(), market[t - 1] - market[t - 20 : t].mean(),
-                  data.x[t - 250 : t, 2].mean() - last):
+    for value in (market[t - 1] - last, market[t - 1] - market[t - 5 : t].mean(),
+                  market[t - 1] - market[t - 20 : t].mean(), data.x[t - 250 : t, 2].mean() - last):
         assert np.isclose(row[0], value / unit[0], atol=1e-5).any(), value
     few = lagged.table(data, spec, np.array([2]), np.array([60]), np.zeros(1, int), np.array([1]))
     assert np.isclose(few[0][0], (data.x[:60, 2].mean() - data.x[59, 2]) / few[2][0], atol=1e-5).any(), "what there is"
