@@ -1,6 +1,7 @@
 """The audit finds what was changed behind the rows' back, and nothing else."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from litecast import audit, modelfile, models, paths, results, runtimes
 from litecast.compress import Export, storages
 from litecast.data import frame, windows
 from litecast.experiment import measure, timing
-from litecast.models.classical import ridge, stored
+from litecast.models.classical import stored
 
 HEADER = frame.Header(name="made-up", unit="vehicles/h", frequency="h", season=16, L=24, H=4, country="KR")
 ERRORS = 6 + 8  # of validation, and of the test part, which tells ordinary days and holidays apart
@@ -185,7 +186,7 @@ def test_a_falsified_card_is_found_in_every_codec(data):
 
 
 def test_a_falsified_card_is_found_in_files_of_scikit_learn(data):
-    path = row_of_ridge(data)
+    path = row_of(data)
     sound = path.read_bytes()
     for field, other in FALSE.items():
         path.write_bytes(sound)
@@ -281,20 +282,22 @@ def test_a_study_that_is_not_there(capsys):
     assert "nosuch" in capsys.readouterr().err
 
 
-def row_of_ridge(data):
+def row_of(data, kind="ridge", **wish):
+    """The study "tiny" of one file of scikit-learn's: its path."""
     run = results.Run.open("classical", "tiny", dataset="made-up")
-    path = run.file("ridge.skops")
-    stored.save(path, "ridge", ridge.fit(data), data)
+    path = run.file(f"{kind}.skops")
+    stored.save(path, kind, stored.KINDS[kind].fit(data, **wish), data)
     content = stored.load(path)
-    row = {"model": "ridge", "technique": "classical", "role": "dense"} | stored.columns(path, content)
+    row = {"model": kind, "technique": "classical", "role": "dense"} | stored.columns(path, content)
     measure.add(run, data, row, stored.forecast(content, data))
     run.finish()
     write(results.collect("tiny"))
     return path
 
 
-def test_files_of_scikit_learn_are_forecast_with_again(data, capsys):
-    path = row_of_ridge(data)
+@pytest.mark.parametrize("kind", ["ridge", "boosting"])
+def test_files_of_scikit_learn_are_forecast_with_again(data, capsys, kind):
+    path = row_of(data, kind)
     assert audit.main(["tiny", "--mutations", "0"]) == 0
     assert "1 rows with a file, 0 differ" in capsys.readouterr().out
     assert audit.audit("tiny").checked.tolist() == [1 + ERRORS + 12 + 1]  # of the card with holidays; as on a device
@@ -303,3 +306,25 @@ def test_files_of_scikit_learn_are_forecast_with_again(data, capsys):
     assert "test_wape" in audit.audit("tiny").difference[0]
     path.write_bytes(path.read_bytes()[:-9])
     assert "ModelFileError" in audit.audit("tiny").difference[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*may err more than measured")
+@pytest.mark.parametrize("kind", ["ridge", "boosting"])
+def test_a_file_of_scikit_learn_that_asks_for_too_few_rows_is_found(data, monkeypatch, kind):
+    row_of(data, kind)
+    assert differences() == [""]
+    lags = type(runtimes.module("sklearn").open(next(paths.study_dir("tiny").rglob("*.skops"))).card)
+    monkeypatch.setattr(lags, "history", property(lambda card: card.L))
+    (difference,) = differences()
+    assert difference.startswith(f"{audit.DEVICE} ") and ", the row says 0" in difference
+
+
+def test_a_file_that_reads_the_weather_is_asked_for_no_forecast_on_a_device(data):
+    sky = np.linspace(-1, 1, len(data.x))[:, None].astype(np.float32)
+    under = replace(data, observed=sky, observed_names=["sky"])
+    audit._dataset.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit, "_dataset", lambda *_: under)
+        row_of(under, "boosting", weather="weather")
+        assert differences() == [""]
+        assert audit._group("tiny", rows().assign(again=True).to_dict("records"))[0]["checked"] == 1 + ERRORS + 12
