@@ -101,6 +101,16 @@ def test_lags_of_a_row_by_hand(data):
         assert np.isclose(row[i][-data.F :], data.z[target]).all()
 
 
+def test_no_lag_of_a_horizon_longer_than_a_season_lies_at_or_after_its_origin(data):
+    t = 900
+    of, steps = np.zeros(180, int), np.arange(1, 181)
+    seen = lagged.Inputs(data.x.copy(), data.z, data.cells, data.L, data.H)
+    seen.x[t:] += 9
+    spec = lagged.Spec.wide(data)
+    rows = [lagged.table(d, spec, np.array([1]), np.array([t]), of, steps)[0] for d in (data, seen)]
+    np.testing.assert_array_equal(*rows)
+
+
 def test_phases_come_from_the_calendar_and_not_from_where_the_data_began(data):
     spec, later = lagged.Spec.wide(data), 5
     cut = lagged.Inputs(data.x[later:], data.z[later:], data.cells[later:], data.L, data.H)

@@ -88,11 +88,12 @@ def test_no_forecast_sees_its_own_future_and_nothing_after_train_changes_the_fit
         np.testing.assert_array_equal(same, before.origins(part) <= cut)
 
 
-def test_validation_amid_train_is_not_fitted_on():
-    values = weekly()
-    data = dataset(values, split="weeks")
+def test_validation_amid_train_is_not_fitted_on(monkeypatch):
+    data, seen = dataset(weekly(), split="weeks"), []
+    monkeypatch.setattr(mstl, "SARIMAX", lambda rest, **how: seen.append(np.isfinite(rest)) or SARIMAX(rest, **how))
     chosen = mstl._fit(mstl._train(data.x[:, 0].astype(float), data.parts["train"], 7), (7,))
-    values[data.parts["val"]] *= 2
+    train = data.parts["train"][: np.flatnonzero(data.parts["train"])[-1] + 1][-12 * 7 :]
+    assert 0 < train.sum() < 84 and all((rest == train).all() for rest in seen) and len(seen) == 3
     moved = data.x.copy()
     moved[data.parts["val"]] *= 2
     again = mstl._fit(mstl._train(moved[:, 0].astype(float), data.parts["train"], 7), (7,))
