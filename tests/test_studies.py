@@ -137,14 +137,17 @@ def test_default_is_planned_with_and_without_the_network():
     path = next(path for path in toy.FILES if path.stem == "default")
     made, offline = (plan.expand(plan.load(path), lock(path)) for lock in (real, without_network))
     tables = {"etth1", "exchange"}  # they have no sample that could stand in
-    assert {run.keys.get("dataset") for run in made.runs} == {"seoul-traffic", "krx-volume", "krx-price", None} | tables
-    assert {run.keys.get("dataset") for run in offline.runs} == {"sample-traffic", "sample-stocks", None}
+    demand = {"seoul-traffic", "seoul-bike", "sample-warehouse", "krx-volume", "krx-price"}
+    assert {run.keys.get("dataset") for run in made.runs} == demand | tables | {None}
+    assert {run.keys.get("dataset") for run in offline.runs} == {"sample-traffic", "sample-stocks", "sample-warehouse",
+                                                                 None}
     assert made.notes == [note for note in offline.notes if "stands in" not in note and "cannot be had" not in note]
     assert sum("sample-stocks stands in" in note for note in offline.notes) == 2
     seeds = {run.keys["seed"] for run in made.runs if run.keys.get("dataset") == "seoul-traffic" and "seed" in run.keys}
     assert seeds == {0, 1, 2}, "the headline rows have three seeds"
     assert len({run.digest for run in made.runs}) == len(made.runs)
-    assert not {run.digest for run in made.runs} & {run.digest for run in offline.runs}
+    real_data = {run.digest for run in made.runs if run.keys.get("dataset") != "sample-warehouse"}
+    assert not real_data & {run.digest for run in offline.runs}
 
 
 # ---- what a run leaves
@@ -385,7 +388,7 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
     note = "short has 176 train windows, fewer than 200: classical and compact models only, lstm is left out"
     rows = again.rows[again.rows.dataset == "short"]
     assert set(rows.model) == {"naive", "drift", "seasonal_naive", "historical_average", "usual_mean", "usual_median",
-                               "arima", "mstl", "ets", "ridge", "boosting", "dlinear"}
+                               "arima", "mstl", "ets", "ridge", "boosting", "dlinear", "reference"}
     without = [run["id"] for run in again.plan["runs"] if run["keys"].get("model") == "lstm"
                and run["keys"]["dataset"] == "short"]  # fmt: skip
     assert {name[:3] for name in without} == {"210", "300", "310", "320", "330"}

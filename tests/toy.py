@@ -38,7 +38,7 @@ def models(found: list[dict]) -> list[str]:
 
 def widths(names: list[str]) -> dict[str, list[int]]:
     """Two tiny widths of each family; a family without a choice keeps its own."""
-    own = {name: literals(paths.PACKAGE / "models" / f"{name}.py")["WIDTHS"] for name in names}
+    own = {name: words["WIDTHS"] for name, words in Catalogue.read().models.items() if name in names}
     return {name: WIDTHS if len(sizes) > 1 else list(sizes) for name, sizes in own.items()}
 
 

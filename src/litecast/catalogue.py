@@ -27,8 +27,9 @@ def members(package: str, *needed: str) -> dict[str, dict]:
 
 def networks() -> dict[str, dict]:
     """Name -> literals of every network: its family ('nbeats'), and what it may be told beside ('nbeats@own')."""
-    families, words = members("models", "WIDTHS"), literals(paths.PACKAGE / "models/information.py")["KNOWS"]
-    return families | {f"{name}@{word}": own for name, own in families.items() for word in words}
+    families, said = members("models", "WIDTHS"), literals(paths.PACKAGE / "models/information.py")
+    return families | {f"{name}@{word}": own for name, own in families.items() for word in said["KNOWS"]
+                       if word not in said["NEEDS"] or said["NEEDS"][word] in own.get("CAN", ())}
 
 
 def literals(path: Path) -> dict:

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litecast import compress, modelfile, paths, results, training
+from litecast import compress, modelfile, models, paths, results, training
 from litecast.compress import channel_pruning, distillation, int8, magnitude_pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.errors import RunError, StudyError, TooFewWindows
-from litecast.experiment import compression, ensemble, look, measure, widths, work
+from litecast.experiment import compression, ensemble, ideas, look, measure, widths, work
 from litecast.models.classical.naive import naive
 from litecast.planning import plan
 from litecast.planning.plan import Planned
@@ -546,3 +546,13 @@ def test_weights_are_those_of_matrices():
     made = modelfile.models.build("dlinear", 1, prepare(frame()))
     model = SimpleNamespace(parameters=lambda: iter(made.parameters()))
     assert measure.weights(model).shape == (2 * 24 * 6,)
+
+
+@pytest.mark.parametrize("family", ["dlinear", "mobilenet_v2", "profile_linear"])
+def test_what_a_network_is_told_changes_nothing_of_what_its_idea_saves(family):
+    data = prepare(frame())
+    plain, told = (ideas.of(models.build(f"{family}@{word}", 4, data)) for word in ("none", "own"))
+    assert (told.formula, told.factor, told.macs, told.shape) == (plain.formula, plain.factor, plain.macs, plain.shape)
+    counted = [ideas.table(idea, runs=2).loc[["weights", "MACs"], ["plain", "own"]] for idea in (plain, told)]
+    pd.testing.assert_frame_equal(*counted)
+    assert told.factor == pytest.approx(counted[1].plain.weights / counted[1].own.weights, rel=0.02)

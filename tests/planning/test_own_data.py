@@ -101,3 +101,16 @@ def test_a_name_that_no_folder_can_have_is_refused_before_anything_is_made(study
 @pytest.mark.parametrize("name", ["shop", "my-shop_2", "판매량", "가" * 26, "a" * 80])
 def test_names_in_any_script_are_fine(study, name):
     assert plan.load(study, {name: "/shop.csv"}).datasets == [name]
+
+
+def test_a_block_that_is_not_asked_of_own_files_is_left_out_of_them_alone(study):
+    study.write_text(study.read_text().replace("  - name: brief\n", "  - name: brief\n    own: false\n"))
+    assert [block.name for block in schema.checked(study).blocks] == ["all", "brief"]
+    assert [block.name for block in schema.checked(study, {"mine": "mine.csv"}).blocks] == ["all"]
+
+
+def test_a_study_that_asks_nothing_of_own_files_is_refused_for_them(study):
+    study.write_text(study.read_text().replace("    datasets:", "    own: false\n    datasets:"))
+    assert len(schema.checked(study).blocks) == 2
+    with pytest.raises(StudyError, match="none is asked of own files"):
+        schema.checked(study, {"mine": "mine.csv"})

@@ -13,8 +13,18 @@ RESEMBLES = {"holiday": "Sunday", "long holiday": "holiday", "bridge day": "Satu
 
 def types(data) -> tuple[str, ...]:
     """Rows of the table: ordinary days by their weekday, then the special kinds, whatever their weekday."""
-    h = data.header
-    return daytypes.weekdays(h.frequency) + daytypes.special(h.frequency, h.country)
+    return _types(data.header.frequency, data.header.country)
+
+
+def shape(frequency: str, country: str | None) -> tuple[int, int]:
+    """(types, steps) of a table."""
+    return len(_types(frequency, country)), daytypes.steps(frequency)
+
+
+def at(table: np.ndarray, cells: np.ndarray, frequency: str, series=slice(None)) -> np.ndarray:
+    """Values of a table (C, types, steps) at cells of the calendar (...): (C, ...), or those of `series` alone, an
+    array that goes with the cells."""
+    return table[series, *_place(cells, frequency)]
 
 
 def table(data, shared: bool = False, special: bool = True, middle: str = "mean") -> np.ndarray:
@@ -25,9 +35,7 @@ def table(data, shared: bool = False, special: bool = True, middle: str = "mean"
     """
     h, train, steps = data.header, data.parts["train"], daytypes.steps(data.header.frequency)
     names, week = types(data), len(daytypes.weekdays(h.frequency))
-    y, (day, step) = data.scale(data.y)[train], np.divmod(data.cells[train], steps)
-    kind, weekday = np.divmod(day, week)
-    row = np.where((kind > 0) & special, week + kind - 1, weekday)
+    y, (row, step) = data.scale(data.y)[train], _place(data.cells[train], h.frequency, special)
     found, days = _middles(y, row * steps + step, len(names) * steps, shared, middle)
     found, days = (part.reshape(-1, len(names), steps) for part in (found, days))
     every = np.nan_to_num(_middles(y, step, steps, shared, middle)[0])
@@ -38,6 +46,17 @@ def table(data, shared: bool = False, special: bool = True, middle: str = "mean"
         made[:, i] = (np.nan_to_num(found[:, i]) * days[:, i] + TRUST * made[:, like]) / (days[:, i] + TRUST)
         done.add(name)
     return made[:, : None if special else week].astype(np.float32)
+
+
+def _types(frequency: str, country: str | None) -> tuple[str, ...]:
+    return daytypes.weekdays(frequency) + daytypes.special(frequency, country)
+
+
+def _place(cells: np.ndarray, frequency: str, special: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """(Type, step of the day) of cells."""
+    day, step = np.divmod(cells, daytypes.steps(frequency))
+    kind, weekday = np.divmod(day, len(daytypes.weekdays(frequency)))
+    return np.where((kind > 0) & special, len(daytypes.weekdays(frequency)) + kind - 1, weekday), step
 
 
 def _middles(y: np.ndarray, cell: np.ndarray, size: int, shared: bool, middle: str) -> tuple[np.ndarray, np.ndarray]:

@@ -4,16 +4,23 @@
 """
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pandas as pd
 import torch
 from torch import nn
 
+from litecast import models
 from litecast.models.base import Forecaster, Idea, example
 from litecast.runtimes import latency
 from litecast.training import cost
 
 BATCH = 256  # windows of the second timing: there the products weigh more than the calls
+
+
+def of(model: Forecaster) -> Idea:
+    """The idea of a compact network's family, for its sizes; a usual week that it is told is none of it."""
+    return models.module(models.describe(model)["family"]).idea(replace(model.config, table="none"))
 
 
 def table(idea: Idea, runs: int = latency.RUNS) -> pd.DataFrame:

@@ -1,9 +1,8 @@
 """What the notebooks of networks begin with: their parameters, run, data and budget, in one object."""
 
 from collections.abc import Mapping
-from types import SimpleNamespace
 
-from litecast import catalogue, models, results
+from litecast import models, results
 from litecast.data import load, windows
 from litecast.errors import TooFewWindows
 from litecast.figures import style
@@ -22,16 +21,11 @@ class Work:
 
     def __init__(self, stage: str, names: Mapping, **keys):
         style.use()
-        self.settings = s = settings(stage, names)
+        self.settings = s = closure.settings(stage, names)
         self.run = results.Run.open(stage, s.study, s.dataset, s.model, s.seed, **keys)
         self.data = windows.prepare(load(s.dataset, s.study))
         enough(self.data, s.model)
         self.budget = Budget(s.steps, s.batch, s.lr, s.train_windows or None, s.loss, getattr(s, "retrain_steps", 0))
-
-
-def settings(stage: str, names: Mapping) -> SimpleNamespace:
-    """What the parameters cell of a notebook declares, by the values it has now."""
-    return SimpleNamespace(**{name: names[name] for name in closure.parameters(catalogue.notebook(stage))})
 
 
 def enough(data, name: str) -> None:

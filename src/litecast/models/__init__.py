@@ -18,6 +18,7 @@ CAPABILITIES = {
     "convolutions": "a stem, residual blocks and a head whose channels torch-pruning's dependency graph follows",
     "recurrent": "carries a state from step to step",
     "attention": "multiplies activations by activations",
+    "identity": "tells series apart by an embedding of their number (`Config.embedded`)",
 }
 
 
@@ -57,11 +58,7 @@ def build(name: str, width: int, data, generator_seed: int = 0):
 
     family = module(name)
     torch.manual_seed(generator_seed)
-    try:
-        config = family.Config.of_width(width, **told(name, data))
-    except TypeError as error:  # a field that only other families have
-        raise StudyError(f"model '{name}' cannot be told that: {error}") from None
-    model = family.Model(config)
+    model = family.Model(family.Config.of_width(width, **told(name, data)))
     if model.usual is not None:
         how = {"shared": model.config.table == "shared", "special": model.config.special}
         middle = "median" if model.config.scale == "train" else "mean"

@@ -14,6 +14,7 @@ KNOWS = {  # word: (fields of the config, what it means)
     "window": ({"scale": "window"}, "scaled by each window"),
     "train": ({"scale": "train"}, "scaled by train alone"),
 }
+NEEDS = {"anonymous": "identity"}  # word: capability (CAN) of the families that it makes a difference to
 SHORT = {  # how figures and sentences call it: 'nbeats (own week)'
     "own": "own week", "shared": "one week", "none": "no week", "anonymous": "anonymous", "weekdays": "weekdays only",
     "sampled": "sampled calendar", "dateless": "no calendar", "window": "window's scale", "train": "train's scale",

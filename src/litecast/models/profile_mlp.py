@@ -9,7 +9,7 @@ from litecast.models import base
 from litecast.models.usual import types, with_unseen
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "identity")
 WIDTHS = (4, 8, 16, 32, 64)
 TABLE = "own"
 EMBEDDED = 8  # numbers that tell series apart
@@ -76,7 +76,7 @@ def means(rows: torch.Tensor, scales: tuple[int, ...]) -> torch.Tensor:
 
 class Model(base.Forecaster):
     """A hidden layer that reads the last day, means of the days before, the calendar and which series it is, beside
-    `Lags`; after prototypes of this project, the lag path as in linear seasonal autoregression."""
+    `Lags`, a seasonal autoregression whose weights all steps of a day share."""
 
     def __init__(self, config: Config):
         super().__init__(config)

@@ -13,27 +13,30 @@ class Usual(nn.Module):
     """Usual values (N, S), scaled units, of series (N,) at cells (N, S).
 
     A row of the table is a day of one series (of all, if shared) and type: its values, or the first `waves` of their
-    cosine transform where the config asks for fewer than there are steps. Series number C is one that nobody has seen:
-    it has the mean of all. It is not trained: what it is comes from train alone, and a network would learn its errors
-    by heart.
+    cosine transform where the config asks for fewer than there are steps; of days of one step it is a whole
+    series. Series number C is one that nobody has seen: it has the mean of all. It is not trained: what it is comes
+    from train alone, and a network would learn its errors by heart.
     """
 
     def __init__(self, config):
         super().__init__()
         self.config, self.kept = config, min(config.waves or config.steps, config.steps)
         self.series = config.series if config.table == "own" else 1
-        self.table = nn.Parameter(torch.zeros(self.series * config.types, self.kept), requires_grad=False)
+        days = self.series * config.types, self.kept
+        shape = days if config.steps > 1 else (self.series, config.types)  # what is quantised has a scale per row
+        self.table = nn.Parameter(torch.zeros(shape), requires_grad=False)
 
     def forward(self, series: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         c = self.config
-        table = self.days().reshape(self.series, c.types * c.steps)
+        table = self.days().flatten(1)
         rows = with_unseen(table)[series] if self.series > 1 else table[torch.zeros_like(series)]
         return rows.gather(1, types(c, cells) * c.steps + cells % c.steps)
 
     def days(self) -> torch.Tensor:
-        """The table's rows as values of the steps of a day, (C or 1) * types rows."""
-        steps = self.config.steps
-        return self.table if self.kept == steps else self.table @ waves(steps, self.kept, self.table.device)
+        """The table as values, (C or 1, types, steps)."""
+        c = self.config
+        values = self.table if self.kept == c.steps else self.table @ waves(c.steps, self.kept, self.table.device)
+        return values.reshape(self.series, c.types, c.steps)
 
     @torch.no_grad()
     def fill(self, table: torch.Tensor) -> None:

@@ -8,8 +8,10 @@ Techniques are imported by name.
 import ast
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 from litecast import catalogue, paths
 from litecast.errors import StudyError
@@ -129,3 +131,8 @@ def _cells(notebook: Path) -> list[list]:
     except (OSError, ValueError) as error:
         raise StudyError(f"{notebook} is not a notebook: {error}") from error
     return [[cell["cell_type"], "".join(cell["source"]), cell.get("metadata", {}).get("tags", [])] for cell in cells]
+
+
+def settings(stage: str, names: Mapping) -> SimpleNamespace:
+    """What the parameters cell of a notebook declares, by the values it has now. names: its globals()."""
+    return SimpleNamespace(**{name: names[name] for name in parameters(catalogue.notebook(stage))})

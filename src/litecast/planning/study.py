@@ -170,6 +170,7 @@ def checked(path: Path, files: dict[str, str] | None = None) -> Study:
     study = _parsed(path)
     problems = [] if study.name == path.stem else [f"name: '{study.name}' must be the file's name, '{path.stem}'"]
     study = _own(study, files) if files else study
+    problems += [] if study.blocks else ["blocks: none is asked of own files, all say own: false"]
     problems += _check(study, Catalogue.read())
     if problems:
         raise StudyError(_listed(path, problems))
@@ -177,7 +178,8 @@ def checked(path: Path, files: dict[str, str] | None = None) -> Study:
 
 
 def _own(study: Study, files: dict[str, str]) -> Study:
-    """The study on own files in place of its datasets, without what is not asked of them. Seeds that a block adds are for the datasets that it names."""
+    """The study on own files in place of its datasets, without blocks that are not asked of them. Seeds that a block
+    adds are for the datasets that it names."""
     def block(old: Block) -> Block:
         asked = {name: wish.model_copy(update={"seeds": [seed for seed in wish.seeds if seed in study.seeds]})
                  for name, wish in old.techniques.items()}  # fmt: skip

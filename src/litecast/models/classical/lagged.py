@@ -7,7 +7,6 @@ import numpy as np
 from litecast.data import daytypes, usual
 from litecast.data.frame import day
 from litecast.models.base import FLOOR, LOOKS
-from litecast.models.classical import cycles
 
 LAST, DAYS, SEASONS = 3, 3, 4  # last values; same hour of earlier days; same phase of earlier seasons
 LONG = 250  # steps of the long mean that a market is held against: a year of trade
@@ -145,7 +144,7 @@ def _phases(spec: Spec, cells: np.ndarray) -> list[np.ndarray]:
 
 def _usual(data, spec: Spec, series: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Usual values of series at steps, arrays that go together; float32, scaled units."""
-    return cycles.usual(spec.usual.astype(np.float32), data.cells[at], spec.frequency, series)
+    return usual.at(spec.usual.astype(np.float32), data.cells[at], spec.frequency, series)
 
 
 def _usual_shift(data, spec: Spec, series: np.ndarray, origins: np.ndarray) -> np.ndarray:

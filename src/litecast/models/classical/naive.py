@@ -5,7 +5,6 @@ from functools import partial
 import numpy as np
 
 from litecast.data import usual
-from litecast.models.classical import cycles
 
 TABLES = ("historical_average", "usual_mean", "usual_median")  # need stored means; all others take no file at all
 WEEK_OR_DAY = {24: 168, 168: 24}  # steps; of hourly data both are seasons
@@ -64,7 +63,7 @@ def usual_week(data, part: str, middle: str = "mean") -> np.ndarray:
     """The usual week, of train steps alone: mean or median of the same kind of day and step of it, (N, H, C), scaled
     units. A public holiday is no Monday, which is what tells it from `historical_average`."""
     cells = data.cells[data.origins(part)[:, None] + np.arange(data.H)]
-    return np.moveaxis(cycles.usual(usual.table(data, middle=middle), cells, data.header.frequency), 0, -1)
+    return np.moveaxis(usual.at(usual.table(data, middle=middle), cells, data.header.frequency), 0, -1)
 
 
 def family(data) -> dict:

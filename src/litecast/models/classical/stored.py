@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import skops.io
 
-from litecast.data import calendar
+from litecast.data import calendar, usual
 from litecast.errors import ModelFileError
 from litecast.files import replacing
-from litecast.models.classical import boosting, cycles, lagged, ridge
+from litecast.models.classical import boosting, lagged, ridge
 
 KINDS = {"ridge": ridge, "boosting": boosting}
 # The one type of these estimators that skops does not know by itself: the nodes of a tree.
@@ -41,7 +41,7 @@ def load(path: Path) -> dict:
         content = skops.io.load(path, trusted=list(TRUSTED))
         spec, card = lagged.Spec(**content["spec"]), content["card"]
         if spec.usual is not None:
-            wanted = len(card["series"]), *cycles.shape(card["frequency"], card["country"])
+            wanted = len(card["series"]), *usual.shape(card["frequency"], card["country"])
             if spec.usual.shape != wanted:
                 raise ValueError(f"its usual week is of shape {spec.usual.shape}, its calendar of {wanted}")
         return content | {"spec": spec, "kind": str(content["kind"])}
