@@ -115,6 +115,7 @@ def features(runs: list[dict]) -> set[tuple]:
     for run in runs:
         stage, params = run["stage"], run["params"]
         model = None if stage.endswith("_ensemble") else run["keys"].get("model")  # a mean asks nothing of a family
+        model = model and toy.tried(model)
         found |= {("model", stage, model), ("loss", params.get("loss"))}
         found |= {("seed", stage, "another")} if run["keys"].get("seed") else set()
         found |= {("route", stage, tuple(name for step in params.get("route", []) for name in step))}

@@ -140,8 +140,8 @@ def test_holidays_of_a_file_are_those_of_the_countrys_table():
     assert calendar.features(times, "h", "KR", calendar.unpacked([2023, 2024]))[:, -1].sum() == 0
     assert calendar.unpacked(None).size == 0 and calendar.unpacked([2024, 2024]).size == 0
     assert calendar.unpacked([2024, 2024, 59, 1]).strftime("%m-%d").tolist() == ["02-29", "03-01"]
-    for frequency, country in (("h", None), ("W", "KR"), ("trading-day", "KR"), ("step", "KR")):
-        assert calendar.packed(times, frequency, country) is None  # no column tells of them
+    for frequency, country in (("h", None), ("W", "KR"), ("trading-day", None), ("step", "KR")):
+        assert calendar.packed(times, frequency, country) is None  # nothing tells of them
 
 
 @pytest.mark.parametrize("numbers", [[], [2024], [24, 2024], [2024, 20240], [2024, 2024, -1], [2024, 2024, 10**9]])
