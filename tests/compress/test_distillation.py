@@ -31,21 +31,21 @@ def taught(data, level, control="", teachers=None, start=None, seed=0):
 @pytest.mark.parametrize("family", [n for n in models.names() if len(models.module(n).WIDTHS) > 1])
 def test_a_student_is_the_same_family_with_less_width(data, family):
     dense = models.build(family, sorted(models.module(family).WIDTHS)[-2], data, 0)
-    student = models.narrowed(dense, 0.5, 3)
+    student = models.narrowed(dense, 0.5, data, 3)
     assert type(student) is type(dense) and cost.profile(student).params < cost.profile(dense).params
-    same, other = models.narrowed(dense, 0.5, 3), models.narrowed(dense, 0.5, 4)
+    same, other = models.narrowed(dense, 0.5, data, 3), models.narrowed(dense, 0.5, data, 4)
     assert all(torch.equal(a, b) for a, b in zip(student.parameters(), same.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(student.parameters(), other.parameters(), strict=True))
 
 
 def test_half_the_width_is_the_config_of_half_the_width(data):
     dense = models.build("lstm", 16, data, 0)
-    assert models.narrowed(dense, 0.5, 0).config == models.build("lstm", 8, data).config
+    assert models.narrowed(dense, 0.5, data, 0).config == models.build("lstm", 8, data).config
 
 
 def test_what_has_no_width_cannot_be_narrowed(data):
     with pytest.raises(LitecastError, match="this dlinear has no width that could be smaller by 0.5"):
-        models.narrowed(models.build("dlinear", 1, data), 0.5, 0)
+        models.narrowed(models.build("dlinear", 1, data), 0.5, data, 0)
 
 
 def test_a_fresh_student_takes_a_whole_training_and_its_teachers_forward_passes(data):

@@ -365,6 +365,7 @@ def test_a_network_fits_its_data_and_its_seed():
     assert vars(model.config) == {
         "L": 48, "H": 6, "F": data.F, "patch": 24, "anchor": "mean", "hidden": 8, "head": 8, "scale": "window",
         "series": 2, "weekdays": 7, "kinds": 5, "steps": 24, "looks": 0, "table": "none", "waves": 0, "special": True,
+        "trained": True,
     }  # fmt: skip
     again, other = models.build("lstm", 8, data, generator_seed=3), models.build("lstm", 8, data, generator_seed=4)
     weights = [torch.cat([p.flatten() for p in m.parameters()]) for m in (model, again, other)]
@@ -375,6 +376,17 @@ def test_data_without_a_season_is_anchored_at_its_last_value():
     data = dataset(season=1, frequency="trading-day", L=60, H=5)
     assert models.build("nbeats", 8, data).config.anchor == "last"
     assert models.patch(data) == 5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["profile_mlp", "profile_linear"])
+def test_without_a_season_no_earlier_day_is_asked(name):
+    """One day ahead x any or same type x two days back x three neighbours: twelve weights that only a season needs."""
+    seasonal, model = network(name), network(name, anchor="last")
+    gone = {n: p.numel() for n, p in seasonal.named_parameters()} | {"lags.weight": None}
+    assert {n: p.numel() for n, p in model.named_parameters()} | {"lags.weight": None} == gone
+    assert seasonal.lags.weight.numel() == 12 and model.lags is None
+    assert model(*inputs(model)).shape == (4, 10, 1)
 
 
 @pytest.mark.parametrize(("L", "patch"), [(48, 24), (30, 15), (168, 24)])

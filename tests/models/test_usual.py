@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from litecast import catalogue, compress, modelfile, models, training
-from litecast.compress import distillation, storages
+from litecast.compress import storages
 from litecast.data import usual
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
@@ -44,6 +44,13 @@ def week(config, seed=0):
     count = config.series if config.table == "own" else 1
     draw = np.random.default_rng(seed)
     return torch.from_numpy(draw.normal(size=(count, config.types, config.steps)).astype(np.float32))
+
+
+def trained_on(model):
+    """The network with another usual week than the data's."""
+    with torch.no_grad():
+        model.usual.table += 1
+    return model
 
 
 def told(module, table):
@@ -144,7 +151,7 @@ def test_waves_can_be_evaluated_first_and_trained_through_then():
     assert torch.isfinite(scale.grad).all()
 
 
-# ---- built, frozen, stored, compressed
+# ---- built, trained, stored, compressed
 
 @pytest.mark.parametrize("name, how", [("nbeats@own", {}), ("nbeats@shared", {"shared": True}), ("profile_mlp", {})])
 def test_a_fresh_network_holds_the_table_of_its_data(name, how):
@@ -186,46 +193,47 @@ def test_nothing_but_train_reaches_a_fresh_network(name, kind):
         assert torch.equal(parameter, same)
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_the_table_is_frozen_and_yet_counted_stored_and_quantised(name, tmp_path):
+@pytest.mark.parametrize("name", [*TOLD, "profile_mlp@fixed"])
+def test_the_table_is_trained_unless_told_otherwise_and_counted_stored_and_quantised(name, tmp_path):
     data = dataset()
     model = models.build(name, models.module(name).WIDTHS[0], data, 0)
     before = model.usual.table.clone()
     training.fit(model, data, Budget(8, 16, lr=0.05), 0)
-    assert torch.equal(model.usual.table, before) and not model.usual.table.requires_grad
+    table = model.usual.table.detach()
+    assert torch.equal(table, before) == name.endswith("@fixed")
     found = training.cost.profile(model)
     assert found.params == found.live_params == sum(p.numel() for p in model.parameters())
     export = storages.export(model, "int8")
     modelfile.save(tmp_path / "m", model, export.codecs, modelfile.Card.of(data), export.held)
     loaded = modelfile.load(tmp_path / "m")
     stored, back = loaded.tensors["usual.table"], loaded.model.usual.table
-    assert stored["codec"] == "intn" and stored["bytes"] == before.numel() + len(before) * stored.get("scale", 2)
-    steps = before.abs().amax(1, keepdim=True) / 127
-    assert ((back - before).abs() <= 0.51 * steps + 1e-7).all() and not back.requires_grad
+    assert stored["codec"] == "intn" and stored["bytes"] == table.numel() + len(table) * stored.get("scale", 2)
+    steps = table.abs().amax(1, keepdim=True) / 127
+    assert ((back - table).abs() <= 0.51 * steps + 1e-7).all() and back.requires_grad != name.endswith("@fixed")
 
 
 @pytest.mark.parametrize("name", ["profile_mlp", "profile_linear", "nbeats@own"])
-def test_a_narrower_network_keeps_the_week(name):
+def test_a_narrower_network_starts_from_the_week_of_the_data(name):
+    """Whatever the wide one has made of it: a student inherits nothing but what its teacher says."""
     data = dataset()
-    model = models.build(name, 8, data)
-    small = models.narrowed(model, 0.5, 7)
+    model = trained_on(models.build(name, 8, data))
+    small = models.narrowed(model, 0.5, data, 7)
+    table = torch.from_numpy(usual.table(data))
     if name == "profile_linear":  # half the waves
         assert small.usual.kept == 12
-        low = told(Usual(config(kinds=5, waves=12)), model.usual.days().reshape(3, 12, 24))
+        low = told(Usual(config(kinds=5, waves=12)), table)
         torch.testing.assert_close(small.usual.days(), low.days(), rtol=0, atol=1e-6)
     else:
-        assert torch.equal(small.usual.table, model.usual.table)
-    made = distillation.compress(compress.Task(model, data, Budget(2, 8), 0, 0.5, distillation.VARIANTS[0],
-                                               teachers=(models.build("gru", 4, data),)))  # fmt: skip
-    assert torch.equal(made.model.usual.table, small.usual.table)
+        assert torch.equal(small.usual.days(), table)
 
 
-def test_the_control_from_scratch_is_told_the_same_week():
+def test_the_control_from_scratch_starts_from_the_week_of_the_data(monkeypatch):
     data = dataset()
-    model = models.build("nbeats@own", 8, data)
-    fresh, _ = compress.scratch(model, {}, data, Budget(2, 8), 10**9, 10**9, 0)
-    assert torch.equal(fresh.usual.table, model.usual.table)
-    assert not torch.equal(fresh.blocks[0].first.weight, model.blocks[0].first.weight)
+    model, seen = trained_on(models.build("nbeats@own", 8, data)), {}
+    monkeypatch.setattr(compress.training, "fit", lambda model, *_: seen.update(fresh=model))
+    compress.scratch(model, {}, data, Budget(2, 8), 10**9, 10**9, 0)
+    assert torch.equal(seen["fresh"].usual.days(), torch.from_numpy(usual.table(data)))
+    assert not torch.equal(seen["fresh"].blocks[0].first.weight, model.blocks[0].first.weight)
 
 
 # ---- a series that the file never saw

@@ -94,9 +94,7 @@ def scratch(small, masks: Mapping, data, budget: Budget, route_macs: int, dense_
     network pruning", ICLR 2019. Returns (model, Fit).
     """
     torch.manual_seed(FROM_SCRATCH_SEED + seed)
-    model = models.rebuild(models.describe(small))
-    if model.usual is not None:  # what it was told of the data is no weight
-        model.usual.adopt(small.usual)
+    model = models.with_week(models.rebuild(models.describe(small)), data)
     allowed = min(route_macs, SCRATCH_CAP * dense_macs)
     step = training.BACKWARD * budget.batch * cost.profile(model).macs
     return model, training.fit(model, data, budget.of_steps(allowed // step), seed, *_rules(masks))

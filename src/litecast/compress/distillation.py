@@ -30,7 +30,8 @@ def compress(task: Task) -> Compressed:
     Level 0 teaches the network it is given, for the steps of a retraining. Control 'no_teacher'.
     """
     fresh = task.level > 0
-    student = models.narrowed(task.start, task.level, STUDENT_SEED + task.seed) if fresh else clone(task.start)
+    seed = STUDENT_SEED + task.seed
+    student = models.narrowed(task.start, task.level, task.data, seed) if fresh else clone(task.start)
     teachers = () if task.control == "no_teacher" else task.teachers
     rules = [training.Distil(map(clone, teachers), SHARE, task.budget.loss)] if teachers else []
     fit = training.fit(student, task.data, task.budget if fresh else task.budget.again(), task.seed, *rules)

@@ -24,7 +24,7 @@ CAPABILITIES = {
 
 # What of a config is the data's or the study's, not the width's: see base.Config.
 SHARED = ("L", "H", "F", "patch", "anchor", "scale", "series", "weekdays", "kinds", "steps", "looks", "table",
-          "special")  # fmt: skip
+          "special", "trained")  # fmt: skip
 
 
 ALWAYS = ("L", "H", "F", "patch", "anchor")  # fields that a file says even where they have their default
@@ -54,11 +54,17 @@ def build(name: str, width: int, data, generator_seed: int = 0):
     """
     import torch
 
-    from litecast.data import usual
-
     family = module(name)
     torch.manual_seed(generator_seed)
-    model = family.Model(family.Config.of_width(width, **told(name, data)))
+    return with_week(family.Model(family.Config.of_width(width, **told(name, data))), data)
+
+
+def with_week(model, data):
+    """The network, its usual week as the train steps of the data have it."""
+    import torch
+
+    from litecast.data import usual
+
     if model.usual is not None:
         how = {"shared": model.config.table == "shared", "special": model.config.special}
         middle = "median" if model.config.scale == "train" else "mean"
@@ -88,8 +94,8 @@ def patch(data) -> int:
     return min(day(data.header.frequency), data.L // 2)
 
 
-def narrowed(model, share: float, seed: int):
-    """A fresh network of the same family whose width is smaller by `share`, its weights drawn from the seed.
+def narrowed(model, share: float, data, seed: int):
+    """A fresh network of the same family whose width is smaller by `share`, as `build` makes it of data and seed.
 
     Raises LitecastError for a network that has no one width (pruned, or a family whose size follows from L and H).
     """
@@ -104,12 +110,9 @@ def narrowed(model, share: float, seed: int):
     for smaller in range(max(1, round(width * (1 - share))), 0, -1):  # heads of attention need not divide every width
         torch.manual_seed(seed)
         try:
-            small = family.Model(_of_width(family, smaller, shared))
+            return with_week(family.Model(_of_width(family, smaller, shared)), data)
         except (ValueError, RuntimeError, AssertionError):
             continue
-        if small.usual is not None:
-            small.usual.adopt(model.usual)
-        return small
     raise LitecastError(f"no smaller {family.__name__.rpartition('.')[2]} can be built than of width {width}")
 
 

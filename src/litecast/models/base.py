@@ -23,7 +23,8 @@ class Config:
 
     series, weekdays, kinds, steps: of the data, see `data.daytypes`. looks: steps of the horizon whose calendar is
     read, 0 = LOOKS and at least one each day. table: what a forecast is the deviation from, one of `usual.TABLES`;
-    waves: cosines that its days are kept in, 0 = as they are; special: has it rows for special days?
+    waves: cosines that its days are kept in, 0 = as they are; special: has it rows for special days? trained: does it
+    learn along with the network?
     """
 
     L: int
@@ -40,6 +41,7 @@ class Config:
     table: str = "none"
     waves: int = 0
     special: bool = True
+    trained: bool = True
 
     @property
     def cells(self) -> int:

@@ -7,6 +7,7 @@ KNOWS = {  # word: (fields of the config, what it means)
     "own": ({"table": "own"}, "the usual week of each series"),
     "shared": ({"table": "shared"}, "one usual week for all series"),
     "none": ({"table": "none"}, "no usual week"),
+    "fixed": ({"trained": False}, "the usual week as train has it, not trained along"),
     "anonymous": ({"embedded": 0}, "not which series it is"),
     "weekdays": ({"special": False}, "no kinds of special days"),
     "sampled": ({"looks": 4}, "the calendar of four steps of the horizon"),
@@ -16,6 +17,7 @@ KNOWS = {  # word: (fields of the config, what it means)
 }
 NEEDS = {"anonymous": "identity"}  # word: capability (CAN) of the families that it makes a difference to
 SHORT = {  # how figures and sentences call it: 'nbeats (own week)'
-    "own": "own week", "shared": "one week", "none": "no week", "anonymous": "anonymous", "weekdays": "weekdays only",
+    "own": "own week", "shared": "one week", "none": "no week", "fixed": "fixed week", "anonymous": "anonymous",
+    "weekdays": "weekdays only",
     "sampled": "sampled calendar", "dateless": "no calendar", "window": "window's scale", "train": "train's scale",
 }  # fmt: skip

@@ -27,11 +27,12 @@ class Model(base.Forecaster):
     def __init__(self, config: Config):
         super().__init__(config)
         self.means = nn.Linear(len(config.scales), config.H, bias=False)
-        self.lags = profile_mlp.Lags(config)
+        self.lags = profile_mlp.lags(config)
 
     @property
     def reads(self) -> frozenset[str]:
         return super().reads | {"series", "cells"}
 
     def told(self, rows, known, series, cells):
-        return self.means(profile_mlp.means(rows, self.config.scales)) + self.lags(rows, cells)
+        out = self.means(profile_mlp.means(rows, self.config.scales))
+        return out if self.lags is None else out + self.lags(rows, cells)

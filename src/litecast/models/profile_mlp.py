@@ -69,6 +69,11 @@ class Lags(nn.Module):
         return len(rows) * self.weight.numel() * self.config.patch
 
 
+def lags(config: Config) -> Lags | None:
+    """None for data without a season, where earlier days have nothing to say but noise."""
+    return Lags(config) if config.anchor == "mean" else None
+
+
 def means(rows: torch.Tensor, scales: tuple[int, ...]) -> torch.Tensor:
     """Means (N, K) of the last steps of rows (N, L)."""
     return torch.stack([rows[:, -n:].mean(1) for n in scales], 1)
@@ -76,7 +81,7 @@ def means(rows: torch.Tensor, scales: tuple[int, ...]) -> torch.Tensor:
 
 class Model(base.Forecaster):
     """A hidden layer that reads the last day, means of the days before, the calendar and which series it is, beside
-    `Lags`, a seasonal autoregression whose weights all steps of a day share."""
+    `Lags`, a seasonal autoregression whose weights all steps of a day share (where there is a season)."""
 
     def __init__(self, config: Config):
         super().__init__(config)
@@ -85,7 +90,7 @@ class Model(base.Forecaster):
         self.embedding = nn.Embedding(c.series, c.embedded) if c.embedded else None
         self.first = nn.Linear(features, c.hidden)
         self.second = nn.Linear(c.hidden, c.H)
-        self.lags = Lags(c)
+        self.lags = lags(c)
         if c.embedded:
             nn.init.normal_(self.embedding.weight, std=0.1)
 
@@ -100,7 +105,8 @@ class Model(base.Forecaster):
         read += [with_unseen(self.embedding.weight)[series]] if c.embedded else []
         read += [] if known is None else [known]
         joined = nn.functional.dropout(torch.cat(read, 1), DROPOUT, self.training)
-        return self.second(torch.relu(self.first(joined))) + self.lags(rows, cells)
+        out = self.second(torch.relu(self.first(joined)))
+        return out if self.lags is None else out + self.lags(rows, cells)
 
 
 class OfAnyDay(nn.Module):

@@ -14,8 +14,8 @@ class Usual(nn.Module):
 
     A row of the table is a day of one series (of all, if shared) and type: its values, or the first `waves` of their
     cosine transform where the config asks for fewer than there are steps; of days of one step it is a whole
-    series. Series number C is one that nobody has seen: it has the mean of all. It is not trained: what it is comes
-    from train alone, and a network would learn its errors by heart.
+    series. Series number C is one that nobody has seen: it has the mean of all. It starts as the train steps have it
+    and is `trained` along, unless the config says no.
     """
 
     def __init__(self, config):
@@ -24,7 +24,7 @@ class Usual(nn.Module):
         self.series = config.series if config.table == "own" else 1
         days = self.series * config.types, self.kept
         shape = days if config.steps > 1 else (self.series, config.types)  # what is quantised has a scale per row
-        self.table = nn.Parameter(torch.zeros(shape), requires_grad=False)
+        self.table = nn.Parameter(torch.zeros(shape), requires_grad=config.trained)
 
     def forward(self, series: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         c = self.config
@@ -44,14 +44,6 @@ class Usual(nn.Module):
         if self.kept < self.config.steps:
             table = table @ waves(self.config.steps, self.kept, table.device).T
         self.table.copy_(table.reshape(self.table.shape))
-
-    @torch.no_grad()
-    def adopt(self, other: "Usual") -> None:
-        """Take over the table of another network of the same data, which may keep another number of waves."""
-        if self.kept == other.kept:
-            self.table.copy_(other.table)
-        else:
-            self.fill(other.days())
 
     def own_macs(self, series: torch.Tensor, cells: torch.Tensor) -> int:
         """Products of the inverse transform, of the whole table whatever is asked of it."""
