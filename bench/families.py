@@ -1,10 +1,13 @@
 """How quick the families are: windows per second in training and forecasting, and what the training loop itself costs.
 
+`python bench/families.py [--small]` prints a Markdown table; --small: two families, one turn of a few steps.
+
 Generated hourly demand, 168 hours back and 24 ahead, one thread. A *step* is forward, loss, backward, clipping and
 optimiser on a batch that lies ready; the *loop* is what `training.fit` takes per step, its looks at validation left
 out and told apart. All numbers of a family are taken side by side, in turns; ratios are medians over turns.
 """
 
+import argparse
 import statistics
 import time
 from unittest.mock import patch
@@ -18,38 +21,40 @@ DATA, BATCH, TURNS = "sample-traffic", 256, 5
 SPAN, FEW, MANY = 1.0, 30, 600  # seconds that a training of so many steps should take
 FORECAST = 2048  # windows per call of a forecast
 WANTED = 3000  # forecast windows per second and core that a default network has to reach
+SMALL = ("nlinear", "profile_mlp")  # one that reads nothing but the window, one that reads all there is
 SLOWEST, SHOWN = 2, 6  # families profiled, and their operations shown
 
 
-def main() -> None:
+def main(small: bool) -> None:
     torch.set_num_threads(1)
+    names, turns, span = (SMALL, 1, 0.01) if small else (models.names(), TURNS, SPAN)
     data = windows.prepare(load(DATA))
     print(f"{DATA}: L {data.L}, H {data.H}, batch {BATCH}, {torch.__version__}, one thread\n")
     print("| family | width | forecast windows/s | training windows/s | step ms | loop ÷ step | of it validation |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     pace = {}
-    for name in models.names():
-        pace[name] = family(name, data)
+    for name in names:
+        pace[name] = family(name, data, turns, span)
     slow = [name for name in pace if pace[name] < WANTED]
     print(f"\nBelow {WANTED} forecast windows/s: {', '.join(slow) or 'none'}")
-    for name in sorted(pace, key=pace.get)[:SLOWEST]:
+    for name in sorted(pace, key=pace.get)[: 0 if small else SLOWEST]:
         profile(name, data)
 
 
-def family(name: str, data) -> float:
+def family(name: str, data, turns: int, span: float) -> float:
     """Prints the line of a family at its largest width; returns forecast windows per second."""
     width = max(models.module(name).WIDTHS)
     model = models.build(name, width, data)
     batch = _batch(model, data, BATCH)
-    steps = int(min(MANY, max(FEW, SPAN / _seconds(_stepper(model, batch)))))
+    steps = int(min(MANY, max(FEW, span / _seconds(_stepper(model, batch)))))
     budget = training.Budget(steps, BATCH)
-    x, z, *_ = _batch(model, data, FORECAST)
+    window, _ = _batch(model, data, FORECAST)
     forecast, step, loop, whole, kept = [], [], [], [], dict(model.state_dict())
     no_look = lambda *_: (1.0, 0, kept, [])  # noqa: E731
-    for _ in range(TURNS):
+    for _ in range(turns):
         model.eval()
         with torch.inference_mode():
-            forecast.append(_seconds(lambda: model(x, z)))
+            forecast.append(_seconds(lambda: model(*window)))
         model.train()
         step.append(_seconds(_stepper(model, batch), steps) / steps)
         with patch.object(training.loop, "_look", no_look):
@@ -83,16 +88,16 @@ def _batch(model, data, size: int):
     series = torch.randint(data.C, (size,), generator=draw)
     origins = torch.from_numpy(data.origins("train"))
     at = origins[torch.randint(len(origins), (size,), generator=draw)]
-    return *view.inputs(series, at, model.n_known > 0), *view.targets(series, at)
+    return view.inputs(series, at, model.reads), view.targets(series, at)
 
 
 def _stepper(model, batch):
-    x, z, y, seen = batch
+    window, (y, seen) = batch
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        gap = (model(x, z) - y).abs()
+        gap = (model(*window) - y).abs()
         loss = gap.mean() if seen is None else (gap * seen).sum() / seen.sum().clamp(min=1)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -110,4 +115,6 @@ def _seconds(call, times: int = 1) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="two families, one turn of a few steps")
+    main(parser.parse_args().small)

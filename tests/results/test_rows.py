@@ -34,8 +34,9 @@ def test_columns_are_those_of_the_contract_in_its_order():
                                     "control", "selected", "row_id", "parent_id", "dense_id", "L", "H"]
     assert results.COLUMNS[60:] == ["runtime_version", "error", "run", "route", "teacher_id", "copy_of", "precision",
                                     "train_steps", "val_wape_ordinary", "val_wape_holidays", "test_wape_ordinary",
-                                    "test_wape_holidays"]  # later ones are appended
-    assert len(results.COLUMNS) == len(set(results.COLUMNS)) == 72
+                                    "test_wape_holidays", "val_wape_totals", "test_wape_totals", "val_wape_log",
+                                    "test_wape_log"]  # later ones are appended
+    assert len(results.COLUMNS) == len(set(results.COLUMNS)) == 76
     assert results.TEXT | results.INTEGERS <= set(results.COLUMNS) and not results.TEXT & results.INTEGERS
 
 

@@ -41,6 +41,7 @@ def test_every_error_by_hand():
     found = errors.errors(data, "test", flat(data, 11, 85), dense=flat(data, 12, 85))
     expected = {
         "test_wape": ABS / SIZE,
+        "test_wape_totals": ((0 + 1 + 5) + (20 + 0 + 20)) / SIZE,  # what errs up and down cancels within a window
         "test_bias": -6 / SIZE,
         "test_mae_scaled": (8 / 2 + 50 / 4) / 10,
         "test_mse_scaled": ((1 + 1 + 1 + 25) / 4 + (225 + 25 + 25 + 25 + 25 + 225) / 16) / 10,
@@ -145,6 +146,8 @@ def test_logarithms_are_undone_before_errors_are_counted():
     assert found["test_mase"] == pytest.approx(((8 / 4) / 2 + (50 / 6) / 2) / 2)
     gaps = [(np.log(11) - np.log([10, 12, 12, 16])) / 0.5, (np.log(85) - np.log([100, 90, 90, 80, 80, 70])) / 2]
     assert found["test_mae_scaled"] == pytest.approx(sum(np.abs(gap).sum() for gap in gaps) / 10)  # stays scaled
+    logs = np.log([10, 12, 12, 16, 100, 90, 90, 80, 80, 70])
+    assert found["test_wape_log"] == pytest.approx(np.abs(np.log([11] * 4 + [85] * 6) - logs).sum() / logs.sum())
     assert errors.losses(data, "test", yhat).abs_err.sum() == pytest.approx(ABS)
     kept = errors.forecasts(data, "test", yhat)
     assert kept.yhat[0] == pytest.approx(11) and kept.y[0] == pytest.approx(raw[8, 0])

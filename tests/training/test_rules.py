@@ -228,11 +228,11 @@ def test_a_student_learns_from_a_teacher_that_reads_what_it_does_not(teacher, re
     assert np.isfinite(fit.log.val_loss).all()
 
 
-def test_the_usual_week_is_not_trained_by_any_rule():
+def test_a_fixed_week_is_not_trained_by_any_rule():
     """Also not by weight decay, nor by the rounding of an average."""
     data = dataset()
-    model = models.build("nbeats@own", 4, data, 0)
+    model = models.build("profile_mlp@fixed", 4, data, 0)
     before = model.usual.table.clone()
-    rule = FakeQuantise({"blocks.0.first.weight": Uniform(4)})
+    rule = FakeQuantise({"first.weight": Uniform(4)})
     training.fit(model, data, Budget(12, 16, lr=0.05), 0, rule, Average(0.9))
     assert torch.equal(model.usual.table, before) and not model.usual.table.requires_grad

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -116,9 +117,10 @@ def test_a_part_without_any_target_is_an_error(part):
 @pytest.mark.parametrize("family", models.names())
 def test_one_seed_gives_the_same_bits_another_does_not(family):
     data = dataset()
-    (a, first), (b, again), (c, _) = (trained(data, seed=seed, family=family) for seed in (3, 3, 4))
-    assert torch.equal(weights(a), weights(b)) and not torch.equal(weights(a), weights(c))
+    (a, first), (b, again), (_, other) = (trained(data, seed=seed, family=family) for seed in (3, 3, 4))
+    assert torch.equal(weights(a), weights(b))
     pd.testing.assert_frame_equal(first.log, again.log)
+    assert not first.log.equals(other.log)  # the weights may be the same: the first ones, where nothing better was found
 
 
 def test_training_learns():
@@ -329,3 +331,12 @@ def test_two_processes_write_the_same_bytes(tmp_path):
     assert other.wait(120) == 0
     files = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
     assert files[0] == files[1] and len(files[0]) == len(set(files[0].values())) == 6
+
+
+# ---- the bench
+
+def test_the_bench_runs_small():
+    bench = Path(__file__).parents[2] / "bench" / "families.py"
+    told = subprocess.run([sys.executable, str(bench), "--small"], capture_output=True, text=True, check=True).stdout
+    lines = [line.split(" | ") for line in told.splitlines() if line.startswith(("| nlinear", "| profile_mlp"))]
+    assert len(lines) == 2 and all(int(line[2].replace(",", "")) > 0 for line in lines)

@@ -22,6 +22,7 @@ data_source data_sha256 code_sha256 commit dirty lock_sha256 device cpu runtime_
 run
 route teacher_id copy_of precision train_steps
 val_wape_ordinary val_wape_holidays test_wape_ordinary test_wape_holidays
+val_wape_totals test_wape_totals val_wape_log test_wape_log
 """.split()
 TEXT = frozenset("""
 study dataset model technique level variant role control row_id parent_id dense_id artefact format runtime data_source

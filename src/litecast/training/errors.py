@@ -6,16 +6,17 @@ import pandas as pd
 from litecast.data import calendar
 from litecast.models.classical.naive import seasonal_naive
 
-ERRORS = ("mse_scaled", "mae_scaled", "wape", "mase", "bias", "drift", "skill")
+ERRORS = ("mse_scaled", "mae_scaled", "wape", "wape_totals", "mase", "bias", "drift", "skill")
 
 
 def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -> dict[str, float]:
     """The columns `<part>_<error>` of a result row, for forecasts (N, H, C) in scaled units.
 
-    wape = sum|e| / sum|y|, pooled, also of the steps on ordinary days and on public holidays by themselves; mase = mean
-    over series of MAE / in-sample seasonal-naive MAE (Hyndman & Koehler 2006); bias = sum(yhat - y) / sum|y|;
-    drift = sum|yhat - dense| / sum|y|; skill = 1 - WAPE / WAPE of the seasonal naive, which is the random walk where
-    the data has no season. All in the data's own unit, a logarithm undone, but for mse_scaled and mae_scaled. What is
+    wape = sum|e| / sum|y|, pooled, also of the steps on ordinary days and on public holidays by themselves, of totals
+    over the horizon (what is stocked is a total), and of logarithms where these are forecast; mase = mean over series
+    of MAE / in-sample seasonal-naive MAE (Hyndman & Koehler 2006); bias = sum(yhat - y) / sum|y|; drift =
+    sum|yhat - dense| / sum|y|; skill = 1 - WAPE / WAPE of the seasonal naive, which is the random walk where the data
+    has no season. All in the data's own unit, a logarithm undone, but for wape_log, mse_scaled and mae_scaled. What is
     not defined (all targets are zero, no holiday in the part) is NaN.
     """
     gap, truth, seen = _gap(data, part, yhat)
@@ -26,10 +27,14 @@ def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -
         "mse_scaled": np.square(scaled).sum() / seen.sum(),
         "mae_scaled": np.abs(scaled).sum() / seen.sum(),
         "wape": _share(error.sum(), size),
+        "wape_totals": _share(np.abs(gap.sum(1)).sum(), size),
         "mase": _mase(data, gap, seen),
         "bias": _share(gap.sum(), size),
         "skill": 1 - _share(error.sum(), np.abs(reference).sum()),
     }
+    if data.header.transform == "log":
+        logs = np.where(seen, np.abs(data.unscale(target)), 0.0)
+        values["wape_log"] = _share(np.abs(scaled * data.std).sum(), logs.sum())
     off = _holidays(data, part)
     for name, days in (("ordinary", ~off), ("holidays", off)) if off.any() else ():
         values[f"wape_{name}"] = _share(error[days].sum(), truth[days].sum())
