@@ -552,10 +552,13 @@ def _card(stored: dict, scaler: bytes, config) -> Card:
 # ---- times
 
 def _span(times, card: Card):
-    """Times that are read and the next H, a step apart; business days follow a trading day (holidays are not known)."""
+    """Times that are read and the next H, a step apart; a trading day is followed by weekdays that are no holiday of
+    the file."""
     if card.frequency == "trading-day":
         fits = times.is_monotonic_increasing and times.is_unique
-        future = pd.bdate_range(times[-1] + pd.Timedelta("1D"), periods=card.H)
+        closed = calendar.unpacked(card.holidays).to_numpy().astype("datetime64[D]")
+        last = times[-1:].to_numpy().astype("datetime64[D]")
+        future = pd.DatetimeIndex(np.busday_offset(last, np.arange(card.H) + 1, roll="backward", holidays=closed))
     else:
         step = "7D" if card.frequency == "W" else card.frequency
         grid = pd.date_range(times[0], periods=len(times) + card.H, freq=step)
