@@ -343,6 +343,15 @@ def test_the_reference_is_made_of_finished_files_opened_again(study, monkeypatch
         ensemble.candidates(STUDY, "elsewhere")
 
 
+def test_what_training_on_changed(study):
+    (line,) = ensemble.longer(STUDY, "made-up").to_dict("records")
+    dense, extra = study.dense.row, study.extra.row
+    assert (line["train_steps"], line["train_steps_longer"]) == (dense["train_steps"], extra["train_steps"])
+    assert line["train_steps_longer"] - line["train_steps"] == PARAMETERS["extra_steps"]
+    assert line["change"] == pytest.approx(extra["val_wape"] / dense["val_wape"] - 1)
+    assert ensemble.longer(STUDY, "elsewhere").empty
+
+
 def test_costs_of_a_mean_are_not_known_where_one_of_them_is_not(study):
     trees = study.dense.row | {"row_id": "trees", "macs": float("nan"), "bytes": 5}
     run = results.Run.open("reference", "trees", "made-up")

@@ -6,6 +6,7 @@ The second is the reference of the dataset: as good as can be, at the bytes of a
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from litecast import paths, results, runtimes
 from litecast.errors import RunError, StudyError
@@ -65,6 +66,16 @@ def missing(study: str, dataset: str) -> list[str]:
     needs = [need for run in made.runs if run.stage.endswith("_reference") and run.keys["dataset"] == dataset
              for need in run.needs]  # fmt: skip
     return [need for need in needs if plan.state(made, made.run(need))[0] != "done"]
+
+
+def longer(study: str, dataset: str) -> pd.DataFrame:
+    """Dense networks beside the same trained on, a line each: change is that of the validation WAPE."""
+    rows = results.collect(study)
+    rows = rows[rows.dataset == dataset]
+    dense, more = (rows[results.is_dense(rows, control)] for control in ("", results.LONGER))
+    both = dense.merge(more, on=["model", "seed"], suffixes=("", "_longer"))
+    both["change"] = both.val_wape_longer / both.val_wape - 1
+    return both[["model", "seed", "train_steps", "train_steps_longer", "val_wape", "val_wape_longer", "change"]]
 
 
 def opened(study: str, data, row: dict, *parts: str) -> Measured:
