@@ -95,22 +95,20 @@ def named(row: dict) -> str:
 
 def greedy(data, pool: Sequence[Measured], most: int = 8) -> list[Measured]:
     """Members in the order in which they join: each time the one whose mean with all before has the lowest validation
-    WAPE, while that falls; at most so many. Test is never looked at (Caruana et al. 2004).
+    WAPE, up to the lowest of all; at most so many. Test is never looked at (Caruana et al. 2004).
 
     No file joins twice: what is built stays a plain mean, whose weights are fitted to nothing, of as many files as it
     says. Of equal errors the first in the pool joins.
     """
     truth = data.truth(data.origins("val"))
-    joined, left, total, best = [], list(pool), 0.0, np.inf
+    joined, left, total, reached = [], list(pool), 0.0, []
     while left and len(joined) < most:
         means = ((total + one.yhat["val"]) / (len(joined) + 1) for one in left)
         errors = [np.nansum(np.abs(data.raw(mean) - truth)) for mean in means]
-        if min(errors) >= best:
-            break
-        best = min(errors)
+        reached.append(min(errors))
         joined.append(left.pop(int(np.argmin(errors))))
         total = total + joined[-1].yhat["val"]
-    return joined
+    return joined[: int(np.argmin(reached)) + 1] if joined else []
 
 
 def reference(run, data, joined: list[Measured]) -> dict:
