@@ -1,14 +1,17 @@
-"""The figure of README.md: error against file size on Seoul traffic, from the default study (`make report` first)."""
+"""The figure of README.md, which is that of the report's first page, of the default study (`make report` first)."""
 
-from litecast import paths, results
+from litecast import paths
 from litecast.figures import fronts, style
+from litecast.report import facts, pages
+from litecast.report.facts import tables
 
-STUDY, DATASET = "default", "seoul-traffic"
+STUDY = "default"
 
 
 def main() -> None:
-    rows = results.collect(STUDY)
-    figure = fronts.error_against(results.own(rows), x="bytes", dataset=DATASET)
+    style.use()
+    made = facts.read(STUDY)
+    figure = fronts.trade(made.files, pages.rings(tables.answer(made)), made.main)
     target = paths.ROOT / "docs" / "error-against-bytes.svg"
     target.write_text(style.svg(figure), encoding="utf-8")
     print(f"{target.relative_to(paths.ROOT)}: {target.stat().st_size / 1000:.0f} kB")

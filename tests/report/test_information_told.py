@@ -38,7 +38,7 @@ def test_page_1_says_that_the_best_is_a_mean_of_so_many_files(made):
     assert "the smallest forecaster within 2 % of the best forecaster of any size takes **60 kB**: mean of 2" in said
     shown = words.written("answer", tables.answer(made))
     assert list(shown.file[3:]) == ["mean of 2 files"] * 3 and list(shown.kB[3:]) == ["60"] * 3
-    rings = map(plain, pages._rings(tables.answer(made)).values())
+    rings = map(plain, pages.rings(tables.answer(made)).values())
     assert "64 kB, within 2 % of best, any size: mean of 2 files" in rings
     figure = fronts.trade(made.files, {}, "sample-traffic")
     assert "reference" in [text.get_text() for text in figure.axes[0].texts]

@@ -328,7 +328,7 @@ def test_a_recommended_file_is_named_as_what_it_is(reports):
     assert recommended(facts.read("made"))["4 kB"] == "scratch control of lstm, channel pruning 90 % (l1-int8)"
     said = plain(told(made, "answer"))
     assert "no file comes within 2 % of the best forecaster of any size. Best of any size: mean of 3 files of" in said
-    rings = pages._rings(tables.answer(made))
+    rings = pages.rings(tables.answer(made))
     assert [plain(text) for text in rings.values()] == [
         "1 kB: seasonal naive", "4 kB, 16 kB: lstm", "64 kB: boosting", "any size: mean of 3 files"]
     assert paragraphs.findings(made)["recommended"] == {

@@ -40,12 +40,12 @@ def answer(made: Facts) -> Iterator[Shown | Markdown]:
     yield told(made, "answer")
     lines = tables.answer(made)
     if len(lines):
-        draw = partial(fronts.trade, made.files, _rings(lines), made.main, _linked)
+        draw = partial(fronts.trade, made.files, rings(lines), made.main, _linked)
         yield figure(draw(), words.phrase("captions", "trade", dataset=made.main), narrow=draw(width=NARROW))
         yield table(made, "answer")
 
 
-def _rings(lines: pd.DataFrame) -> dict[str, str]:
+def rings(lines: pd.DataFrame) -> dict[str, str]:
     """row_id -> the budgets whose file it is, in words."""
     named = lines[lines.instead == ""].groupby("row_id", sort=False)
     return {name: words.phrase("labels", "ring", budgets=list(mine.budget), **mine.iloc[0].drop("budget"))
