@@ -135,13 +135,13 @@ def test_a_window_is_normalised_and_the_calendar_looked_at_as_the_page_says(name
         cells = draw.integers(0, model.config.cells, (1, 54))
         assert list(plain_reader.looks(config)) == looks
         known = z[0, 48:][looks].ravel()
-        table = None if model.usual is None else model.usual.table.numpy()
+        table = None if model.usual is None else model.usual.table.detach().numpy()
         week = None if table is None else plain_reader.usual(config, table, place, cells[0])
         past, scale, ahead = plain_reader.frame(config, x[0, :, 0], week)
         number = None if place is None else torch.tensor([place])
         with torch.inference_mode():
             row = torch.from_numpy(((x[0, :, 0] - past) / scale).astype(np.float32))[None]
-            out = model.net(row, torch.from_numpy(known)[None])[0].numpy()
+            out = model.net(row, torch.from_numpy(known)[None])[0].detach().numpy()
             found = model(torch.from_numpy(x), torch.from_numpy(z), number, torch.from_numpy(cells))[0, :, 0].numpy()
         np.testing.assert_allclose(found, out * scale + ahead, rtol=1e-4, atol=1e-5)
 
@@ -155,7 +155,7 @@ def test_the_usual_week_is_read_as_the_page_says(told, waves):
         number = torch.tensor([3 if place is None else place])
         with torch.inference_mode():
             wanted = model.usual(number, torch.from_numpy(cells)[None])[0].numpy()
-        found = plain_reader.usual(config, model.usual.table.numpy(), place, cells)
+        found = plain_reader.usual(config, model.usual.table.detach().numpy(), place, cells)
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
