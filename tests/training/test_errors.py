@@ -53,6 +53,11 @@ def test_every_error_by_hand():
     assert {name.removeprefix("test_") for name in found} == set(errors.ERRORS)
 
 
+def test_totals_are_sums_over_the_horizon_of_one_series():
+    found = errors.errors(dataset(), "test", flat(dataset(), 11, 80))  # b: -20 -10 | -10 0 | 0 +10; over series it is 46
+    assert found["test_wape_totals"] == pytest.approx((6 + 30 + 10 + 10) / SIZE)
+
+
 def test_the_seasonal_naive_has_no_skill_and_nothing_drifts_from_itself():
     data = dataset()
     own = seasonal_naive(data, "test")

@@ -15,7 +15,7 @@ from litecast.results import statistics
 from litecast.results.choice import is_dense, is_valid, own
 
 # What a word is about, by the field of a config that it sets; what sets no other than these is about the calendar.
-ABOUT = {"table": "week", "embedded": "series", "scale": "scale"}
+ABOUT = {"table": "week", "embedded": "series", "scale": "scale", "trained": "training"}
 TOLD = ("week", "series")  # what is information about the series, not its calendar or scale
 MEASURED = ["val_wape", "test_wape", "bytes"]
 TESTED = ["delta", "low", "high", "p_holm", "blocks", "verdict"]
@@ -43,7 +43,7 @@ def means(name: str) -> str:
 
 
 def about(word: str) -> str:
-    """'week', 'series', 'calendar' or 'scale'."""
+    """'week', 'series', 'scale', 'training' or 'calendar'."""
     return next((ABOUT[field] for field in words().get(word, ({},))[0] if field in ABOUT), "calendar")
 
 
