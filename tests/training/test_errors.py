@@ -54,7 +54,7 @@ def test_every_error_by_hand():
 
 
 def test_totals_are_sums_over_the_horizon_of_one_series():
-    found = errors.errors(dataset(), "test", flat(dataset(), 11, 80))  # b: -20 -10 | -10 0 | 0 +10; over series it is 46
+    found = errors.errors(dataset(), "test", flat(dataset(), 11, 80))  # b: -20 -10 | -10 0 | 0 +10; over series: 46
     assert found["test_wape_totals"] == pytest.approx((6 + 30 + 10 + 10) / SIZE)
 
 
