@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litecast import modelfile, models
-from litecast.compress import Task
+from litecast.compress import Task, matrices
 from litecast.compress import magnitude_pruning as pruning
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
@@ -41,8 +41,8 @@ def zeros(masks):
 @given(level=st.floats(0, 1), variant=st.sampled_from(["global", "layer", "random"]))
 def test_exactly_the_share_of_the_level_goes(level, variant):
     model = models.module("lstm").Model(models.module("lstm").Config.of_width(5, L=24, H=6))
-    masks, sizes = pruning.keep(model, level, variant, 0), {n: w.numel() for n, w in pruning.prunable(model).items()}
-    assert {n: mask.shape for n, mask in masks.items()} == {n: w.shape for n, w in pruning.prunable(model).items()}
+    masks, sizes = pruning.keep(model, level, variant, 0), {n: w.numel() for n, w in matrices.of(model).items()}
+    assert {n: mask.shape for n, mask in masks.items()} == {n: w.shape for n, w in matrices.of(model).items()}
     if variant == "layer":
         assert {n: zeros({n: mask}) for n, mask in masks.items()} == {n: round(level * k) for n, k in sizes.items()}
     else:
@@ -52,7 +52,7 @@ def test_exactly_the_share_of_the_level_goes(level, variant):
 @pytest.mark.parametrize("family", models.names())
 def test_the_smallest_weights_go_over_the_whole_network_or_in_each_layer(data, family):
     model = network(data, family)
-    weights = pruning.prunable(model)
+    weights = matrices.of(model)
     masks = pruning.keep(model, 0.8, "global", 0)
     gone = torch.cat([weights[n].abs()[~mask] for n, mask in masks.items()])
     kept = torch.cat([weights[n].abs()[mask] for n, mask in masks.items()])
@@ -64,7 +64,7 @@ def test_the_smallest_weights_go_over_the_whole_network_or_in_each_layer(data, f
 
 @pytest.mark.parametrize("family", models.names())
 def test_biases_norms_and_positions_stay(data, family):
-    names = set(pruning.prunable(network(data, family)))
+    names = set(matrices.of(network(data, family)))
     rest = dict(network(data, family).named_parameters()).keys() - names
     assert all("weight" in n and "norm" not in n for n in names)
     assert all("bias" in n or "norm" in n or "position" in n or n == "usual.table" for n in rest)
@@ -92,7 +92,7 @@ def test_a_random_choice_is_seeded_and_knows_nothing_of_the_weights(data):
     for seed in range(3):
         fresh = network(data, seed=seed)
         for name, mask in pruning.keep(fresh, 0.5, "random", seed).items():
-            values = pruning.prunable(fresh)[name].flatten()
+            values = matrices.of(fresh)[name].flatten()
             assert abs(np.corrcoef(mask.flatten(), values)[0, 1]) < 4 / len(values) ** 0.5
             assert abs(np.corrcoef(mask.flatten(), values.abs())[0, 1]) < 4 / len(values) ** 0.5
 
@@ -102,7 +102,7 @@ def test_levels_are_nested_when_each_starts_from_the_one_before(data, variant):
     model, gone = network(data), {}
     for level in (0.3, 0.6, 0.9):
         made = compress(model, level, variant, data)
-        now = {n: w == 0 for n, w in pruning.prunable(made.model).items()}
+        now = {n: w == 0 for n, w in matrices.of(made.model).items()}
         assert all(now[n][before].all() for n, before in gone.items())
         total = sum(mask.numel() for mask in now.values())
         wanted = sum(round(level * m.numel()) for m in now.values()) if variant == "layer" else round(level * total)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from litecast import compress, models, training
-from litecast.compress import Task, channel_pruning, magnitude_pruning
+from litecast.compress import Task, channel_pruning, magnitude_pruning, matrices
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.training import Budget, cost
@@ -47,9 +47,9 @@ def test_zeros_stay_zero_and_the_other_weights_are_new(data, dense):
     small = made.model
     model, _ = compress.scratch(small, made.masks, data, BUDGET, 20 * step(small), 20 * step(small), 0)
     pairs = dict(model.named_parameters())
-    zeros = sum(int((p == 0).sum()) for p in magnitude_pruning.prunable(small).values())
-    assert zeros == round(0.8 * sum(p.numel() for p in magnitude_pruning.prunable(dense).values()))
-    for name, old in magnitude_pruning.prunable(small).items():
+    zeros = sum(int((p == 0).sum()) for p in matrices.of(small).values())
+    assert zeros == round(0.8 * sum(p.numel() for p in matrices.of(dense).values()))
+    for name, old in matrices.of(small).items():
         assert torch.equal(pairs[name] == 0, old == 0)
         for known in (old, dense.get_parameter(name)):
             assert not torch.isin(pairs[name][old != 0], known).any()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litecast import compress, modelfile, models, paths, results, training
-from litecast.compress import channel_pruning, distillation, int8, magnitude_pruning
+from litecast.compress import channel_pruning, distillation, int8, magnitude_pruning, matrices
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.errors import RunError, StudyError, TooFewWindows
@@ -204,7 +204,7 @@ def test_masks_are_recorded_not_inferred(study):
     again = compression.Compression(magnitude_pruning, PARAMETERS)
     again.sweep()
     for key, step in made.made.items():
-        assert step.masks and set(step.masks) == set(magnitude_pruning.prunable(step.model))
+        assert step.masks and set(step.masks) == set(matrices.of(step.model))
         for name, mask in step.masks.items():
             weight = step.model.state_dict()[name]
             assert mask.dtype == torch.bool and (weight[~mask] == 0).all()

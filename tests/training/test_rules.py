@@ -6,8 +6,9 @@ import torch
 from test_training import BUDGET, dataset, weights
 
 from litecast import models, training
+from litecast.compress.quantisers import Uniform
 from litecast.models import base
-from litecast.training import Average, Budget, Distil, FakeQuantise, Mask, Penalty, Rule, Schedule, Spent, Uniform, cost
+from litecast.training import Average, Budget, Distil, FakeQuantise, Mask, Penalty, Rule, Schedule, Spent, cost
 
 
 def trained(*rules, family="nbeats", budget=BUDGET, seed=0):

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from litecast import training
-from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, clone, storages
+from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, clone, matrices, storages
 
 NEEDS = ("dense",)
 FITS = ()
@@ -42,20 +42,14 @@ def compress(task: Task) -> Compressed:
 
 def keep(model, level: float, variant: str, seed: int) -> dict[str, torch.Tensor]:
     """Parameter name -> bool mask; exactly round(level * n) weights are False over all masks ('layer': in each)."""
-    weights = prunable(model)
+    found = matrices.of(model)
     draw = torch.Generator().manual_seed(RANDOM_CHOICE_SEED + seed)
-    scores = {n: torch.rand(w.shape, generator=draw) if variant == "random" else w.abs() for n, w in weights.items()}
+    scores = {n: torch.rand(w.shape, generator=draw) if variant == "random" else w.abs() for n, w in found.items()}
     if variant == "layer":
         return {name: _largest(score.flatten(), level).reshape(score.shape) for name, score in scores.items()}
     mask = _largest(torch.cat([score.flatten() for score in scores.values()]), level)
     parts = mask.split([score.numel() for score in scores.values()])
     return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
-
-
-def prunable(model) -> dict[str, torch.Tensor]:
-    """The weight matrices and kernels; biases, norms and positions are few and stay, the usual week is no weight."""
-    stays = ("position", "usual.table")
-    return {n: p.detach() for n, p in model.named_parameters() if p.ndim >= 2 and not any(word in n for word in stays)}
 
 
 def _largest(score: torch.Tensor, level: float) -> torch.Tensor:

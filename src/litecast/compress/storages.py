@@ -27,16 +27,21 @@ def export(model, name: str, sparse: bool = False) -> Export:
 
 
 def specs(name: str, sparse: bool = False) -> dict[str, dict]:
-    """Codecs of a storage; in a sparse one everything but matrices and kernels stays a float."""
+    """Codecs of a storage; in a sparse one everything but matrices and kernels stays a float.
+
+    The usual week keeps eight bits where weights have fewer: it is added to the forecast as it is.
+    """
     if name in ("float32", "float16"):
         values = {"codec": name}
     elif name in {f"int{bits}" for bits in range(2, 9)}:
         values = {"codec": "intn", "bits": int(name[3:])}
     else:
         raise ModelFileError(f"storage {name!r} is unknown: float32, float16, int2 ... int8")
-    rest = {"codec": "float32" if name == "float32" else "float16"}
-    sparsely = {"*norm*": rest, "*weight*": {"codec": "sparse", "values": values}, "usual.table": values, "*": rest}
-    return sparsely if sparse else {"*": values}
+    rest, week = {"codec": "float32" if name == "float32" else "float16"}, values
+    if values.get("bits", 8) < 8:
+        week = {"codec": "intn", "bits": 8}
+    sparsely = {"*norm*": rest, "*weight*": {"codec": "sparse", "values": values}, "usual.table": week, "*": rest}
+    return sparsely if sparse else {"*": values} if week is values else {"usual.table": week, "*": values}
 
 
 def hold(model, codecs: Mapping[str, dict], held: Mapping[str, Quantised] | None = None) -> dict[str, Quantised]:

@@ -65,7 +65,7 @@ class FakeQuantise(Rule):
     """Quantisation-aware training: the forward pass computes with quantised values, gradients pass straight through
     (Bengio et al. 2013; Jacob et al. 2018).
 
-    weights: parameter -> quantiser, a module that maps the tensor to its quantised values, such as `Uniform`; its own
+    weights: parameter -> quantiser, a module that maps the tensor to its quantised values, such as `compress.quantisers.Uniform`; its own
     parameters (learned steps) are trained along. activations: layer -> quantiser of what enters it. At the end the
     model holds the quantised weights; what activations went through stays with the rule (`activations`).
     """
@@ -93,47 +93,8 @@ class FakeQuantise(Rule):
             hook.remove()
 
     def parameters(self):
-        return [p for q in (*self.quantisers.values(), *self.activations.values()) for p in q.parameters()]
-
-
-class Uniform(nn.Module):
-    """Symmetric integers of `bits` with a step per tensor, or per row (axis 0): values = step * code.
-
-    learned: the step is trained, its gradient scaled by 1 / sqrt(n * largest code) (LSQ: Esser et al., ICLR 2020);
-    else it follows the largest magnitude. `codes` and `steps` say what the values are made of, exactly.
-    """
-
-    def __init__(self, bits: int, axis: int | None = None, learned: bool = False):
-        super().__init__()
-        self.top, self.axis, self.learned = 2 ** (bits - 1) - 1, axis, learned
-        self.step: nn.Parameter | None = None
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        steps = self._steps(values)
-        scaled = (values / steps).clamp(-self.top, self.top)
-        return (scaled + (scaled.round() - scaled).detach()) * steps  # exactly the rounded one, straight through
-
-    @torch.no_grad()
-    def codes(self, values: torch.Tensor) -> torch.Tensor:
-        """Integers of the tensor's shape, -top … top."""
-        return (values / self._steps(values)).clamp(-self.top, self.top).round().to(torch.int32)
-
-    @torch.no_grad()
-    def steps(self, values: torch.Tensor) -> torch.Tensor:
-        """Steps (K,): one, or one per row."""
-        return self._steps(values).flatten()
-
-    def _steps(self, values: torch.Tensor) -> torch.Tensor:
-        by_row = self.axis == 0 and values.ndim > 1
-        rows = values.detach().abs().reshape(len(values) if by_row else 1, -1)
-        shape = [len(rows), *[1] * (values.ndim - 1)] if values.ndim else []
-        if not self.learned:
-            return rows.amax(1).clamp(min=1e-12).reshape(shape) / self.top
-        if self.step is None:  # as in the paper: twice the mean magnitude over the root of the largest code
-            self.step = nn.Parameter((2 * rows.mean(1) / self.top**0.5).clamp(min=1e-12).reshape(shape))
-        step = self.step.abs()
-        scaled = step * (values.numel() / step.numel() * self.top) ** -0.5
-        return step.detach() + (scaled - scaled.detach())  # the step itself, with a smaller gradient
+        every = [p for q in (*self.quantisers.values(), *self.activations.values()) for p in q.parameters()]
+        return list(dict.fromkeys(every))  # a table that layers share is trained once
 
 
 class Distil(Rule):
