@@ -65,8 +65,8 @@ class FakeQuantise(Rule):
     """Quantisation-aware training: the forward pass computes with quantised values, gradients pass straight through
     (Bengio et al. 2013; Jacob et al. 2018).
 
-    weights: parameter -> quantiser, a module that maps the tensor to its quantised values, such as `compress.quantisers.Uniform`; its own
-    parameters (learned steps) are trained along. activations: layer -> quantiser of what enters it. At the end the
+    weights: parameter -> quantiser, a module that maps the tensor to its quantised values (compress/quantisers); its
+    own parameters (learned steps) are trained along. activations: layer -> quantiser of what enters it. At the end the
     model holds the quantised weights; what activations went through stays with the rule (`activations`).
     """
 
