@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from litecast.models import base
-from litecast.models.usual import types, with_unseen
+from litecast.models.usual import looked_up, types, with_unseen
 
 KIND = "compact"
 CAN = ("width", "identity")
@@ -57,13 +57,13 @@ class Lags(nn.Module):
         start, length = c.L - c.days * c.patch, c.days * c.patch
         padded = nn.functional.pad(rows[:, start:], (1, 1))
         near = [padded[:, i : i + length].reshape(-1, 1, c.days, c.patch) for i in range(NEAR)]
-        past = torch.stack(near, 3).flatten(2, 3)  # (N, 1, days * NEAR, patch)
-        kinds = nn.functional.pad(types(c, cells), (0, self.ahead * c.patch - c.H))
+        kinds = nn.functional.pad(looked_up(types, c, cells), (0, self.ahead * c.patch - c.H))
         alike = (kinds[:, start : c.L].reshape(-1, 1, c.days, c.patch)
                  == kinds[:, c.L :].reshape(-1, self.ahead, 1, c.patch))  # (N, ahead, days, patch)
-        any_day, same = self.weight.chunk(2, 1)
-        weights = any_day[:, :, None] + same[:, :, None] * alike.repeat_interleave(NEAR, 2)
-        return (past * weights).sum(2).flatten(1)[:, : c.H]
+        any_day, same = self.weight.reshape(self.ahead, 2, c.days, NEAR, 1).unbind(1)
+        said = sum(past * any_day[:, :, i] for i, past in enumerate(near))
+        said = said + alike * sum(past * same[:, :, i] for i, past in enumerate(near))
+        return said.sum(2).flatten(1)[:, : c.H]
 
     def own_macs(self, rows: torch.Tensor, cells: torch.Tensor) -> int:
         return len(rows) * self.weight.numel() * self.config.patch

@@ -1,6 +1,7 @@
 """What a forecaster may know of a series beforehand: its usual week as a table, and which series it is."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -30,7 +31,7 @@ class Usual(nn.Module):
         c = self.config
         table = self.days().flatten(1)
         rows = with_unseen(table)[series] if self.series > 1 else table[torch.zeros_like(series)]
-        return rows.gather(1, types(c, cells) * c.steps + cells % c.steps)
+        return rows.gather(1, looked_up(places, c, cells))
 
     def days(self) -> torch.Tensor:
         """The table as values, (C or 1, types, steps)."""
@@ -55,6 +56,23 @@ def types(config, cells: torch.Tensor) -> torch.Tensor:
     day = cells // config.steps
     kind, weekday = day // config.weekdays, day % config.weekdays
     return torch.where(kind > 0, config.weekdays + kind - 1, weekday) if config.types > config.weekdays else weekday
+
+
+def places(config, cells: torch.Tensor) -> torch.Tensor:
+    """Where in a flattened usual week (types * steps) a cell lies."""
+    return types(config, cells) * config.steps + cells % config.steps
+
+
+def looked_up(what: Callable, config, cells: torch.Tensor) -> torch.Tensor:
+    """`types` or `places` of cells, from a list of all there are: divisions of integers took half of the small nets'
+    time. A graph that is exported computes them, or it would carry the list."""
+    return what(config, cells) if torch.onnx.is_in_onnx_export() else _listed(what, config, cells.device)[cells]
+
+
+@lru_cache(maxsize=64)
+def _listed(what: Callable, config, device: torch.device) -> torch.Tensor:
+    with torch.inference_mode(False):  # the first call may come from an evaluation, the next from training
+        return what(config, torch.arange(config.cells, device=device))
 
 
 def with_unseen(rows: torch.Tensor) -> torch.Tensor:
