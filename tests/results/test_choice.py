@@ -117,6 +117,7 @@ def test_headline_by_hand():
         line("width", "8", 0.11, 3_900, role="dense", test_wape=0.12),
         line("y", "1", 0.5, 400, test_wape=0.01), free(0.104, 0.105), free(0.2, 0.2, model="naive"),
         line("classical", "", 0.01, 900, role="control", control="oracle", test_wape=0.01),
+        line("classical", "", 0.01, 800, role="dense", variant="weather", test_wape=0.01) | {"model": "boosting"},
         line("ensemble", "2", 0.0985, None, role="ensemble", test_wape=0.108),
         line("dense", "1", 0.9, 10, role="dense", val_skill=-1, test_wape=0.3) | {"dataset": "prices"},
         free(0.3, 0.4, dataset="prices"),
@@ -372,6 +373,7 @@ def test_members_are_dense_networks_and_what_else_has_a_file_the_best_first():
         line("dense", "8", 0.11, role="control", control="extra_epochs", artefact="c"),
         line("classical", "", 0.09, role="dense", artefact="d") | {"model": "boosting"},
         line("classical", "", 0.01, role="dense") | {"model": "arima"},  # no file
+        line("classical", "", 0.01, role="dense", artefact="w", variant="weather") | {"model": "boosting"},
         line("classical", "", 0.01, role="control", control="oracle", artefact="e") | {"model": "boosting"},
         line("x", "0.5", 0.01, artefact="f"), line("width", "8", 0.01, role="dense", artefact="g"),
         line("dense", "8", 0.01, role="dense", artefact="h", seed=2, error="diverged"),

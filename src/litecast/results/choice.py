@@ -38,12 +38,17 @@ def is_valid(rows: pd.DataFrame) -> pd.Series:
     return (rows.error == "") & rows.val_wape.notna() & (rows.technique != PUBLISHED)
 
 
+def reads_weather(rows: pd.DataFrame) -> pd.Series:
+    """Trees that read the weather of the last hours: shown, but in no choice, since nobody hands it to `forecast`."""
+    return (rows.technique == "classical") & (rows.variant == "weather")
+
+
 def members(rows: pd.DataFrame) -> pd.DataFrame:
     """Files that the reference may average, the best on validation first: dense networks of all seeds, trained longer
     too, and what is fitted without a network and has a file. Of techniques and widths none: it is what they are held
     against."""
     may = is_valid(rows) & (is_dense(rows) | is_dense(rows, LONGER)) & (rows.artefact != "")
-    return own(rows[may]).sort_values(["val_wape", "bytes", "row_id"], ignore_index=True)
+    return own(rows[may & ~reads_weather(rows)]).sort_values(["val_wape", "bytes", "row_id"], ignore_index=True)
 
 
 def family(model: str) -> str:
@@ -162,8 +167,8 @@ def in_one_runtime(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 def candidates(rows: pd.DataFrame) -> pd.DataFrame:
     """What a choice of size may take, means over seeds: every file whatever made it, controls too, free forecasts at 0
     bytes, means of several files at the bytes of all of them, and forecasters without a file (ARIMA). Not: copies,
-    published tables, what knows the future."""
-    lines = means(own(rows[rows.control != ORACLE]))
+    published tables, what knows the future or reads the weather."""
+    lines = means(own(rows[(rows.control != ORACLE) & ~reads_weather(rows)]))
     lines = lines.sort_values("technique", key=lambda names: names != "dense", kind="stable")
     again = (lines.artefact != "") & lines.duplicated(["dataset", "artefact"])  # dense is one of the widths, too
     return lines[~again].reset_index(drop=True)
