@@ -436,6 +436,9 @@ def test_costs_add_up_along_a_route_and_what_is_not_known_stays_so():
 
 def test_what_we_saw_is_what_the_report_selects(study):
     for technique, made in study.made.items():
+        forgets = made.forgets().data
+        assert list(forgets.index) == ["dense", "0.5", "0.75"] and forgets.drift["dense"] == 0
+        assert forgets["all"]["0.75"] == pytest.approx(made.hardest.row["test_wape"])
         told, rows = made.saw(), pd.DataFrame([study.dense.row, study.extra.row, *made.run.rows])
         rows = results.typed(rows)
         best = rows[results.select(rows) & (rows.role == "compressed")].row_id

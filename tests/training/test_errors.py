@@ -53,6 +53,13 @@ def test_every_error_by_hand():
     assert {name.removeprefix("test_") for name in found} == set(errors.ERRORS)
 
 
+def test_situations_by_hand():
+    found = errors.situations(dataset(), "test", flat(dataset(), 11, 85))
+    assert found == pytest.approx({
+        "all": ABS / SIZE, "worst series": 8 / 50, "first step": (2 + 25) / (22 + 270), "last step": (6 + 25) / (28 + 240),
+        "highest tenth": (5 + 15) / (16 + 100), "totals": 46 / SIZE, "bias": -6 / SIZE}, rel=1e-6)
+
+
 def test_totals_are_sums_over_the_horizon_of_one_series():
     found = errors.errors(dataset(), "test", flat(dataset(), 11, 80))  # b: -20 -10 | -10 0 | 0 +10; over series: 46
     assert found["test_wape_totals"] == pytest.approx((6 + 30 + 10 + 10) / SIZE)

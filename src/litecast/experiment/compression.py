@@ -17,6 +17,7 @@ from litecast.experiment.measure import Measured, reopen, spent, store
 from litecast.experiment.progress import bar
 from litecast.experiment.work import Work
 from litecast.figures import fronts, sweeps
+from litecast.training import errors
 
 
 class Compression(Work):
@@ -139,6 +140,18 @@ class Compression(Work):
         rows.index = rows.level.where(rows.role != "dense", "dense").rename("level")  # a width is no level
         cost = rows[["train_s", "compress_s", "bytes", "macs"]].assign(train_gmacs=rows.train_macs / 1e9)
         yield cost.style.format(precision=1, na_rep="")
+
+    def forgets(self):
+        """Table: errors on test of dense and of each level of the first variant, situation by situation; redder =
+        worse than dense by more."""
+        levels = [level for variant, level in self.made if variant == self.variants[0]]
+        made = {"dense": self.dense} | {f"{level:g}": self.made[self.variants[0], level] for level in levels}
+        found = {name: errors.situations(self.data, "test", one.yhat["test"])
+                 | {"drift": one.row.get("test_drift") or 0.0} for name, one in made.items()}
+        table = pd.DataFrame(found).T.rename_axis("level")
+        worse = table / table.loc["dense"] - 1
+        worse[["bias", "drift"]] = table[["bias", "drift"]].abs().sub(abs(table.loc["dense", ["bias", "drift"]]))
+        return table.style.format("{:.2%}", na_rep="").background_gradient("Reds", axis=None, gmap=worse, vmin=0, vmax=0.2)
 
     def saw(self) -> str:
         """What we saw, by the rule by which the report selects; the run is finished."""

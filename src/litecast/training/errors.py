@@ -55,6 +55,27 @@ def _holidays(data, part: str) -> np.ndarray:
     return calendar.holidays(data.times, data.header.country)[steps]
 
 
+def situations(data, part: str, yhat: np.ndarray) -> dict[str, float]:
+    """Situation -> WAPE of forecasts (N, H, C) there, own unit: where a mean over all steps hides what was forgotten.
+
+    On ordinary days and public holidays, at the tenth of largest values of each series, of the series with the largest
+    WAPE, at the first and the last step ahead, of totals over the horizon; and the bias. What a part lacks is absent.
+    """
+    gap, truth, seen = _gap(data, part, yhat)
+    error, size, told = np.abs(gap), np.where(seen, np.abs(truth), 0.0), errors(data, part, yhat)
+    top = truth >= np.nanquantile(truth, 0.9, axis=(0, 1))
+    named = {"all": "wape", "ordinary days": "wape_ordinary", "holidays": "wape_holidays"}
+    last = {"totals": "wape_totals", "bias": "bias"}
+    return {
+        **{name: told[f"{part}_{error}"] for name, error in named.items() if f"{part}_{error}" in told},
+        "highest tenth": _share(error[top].sum(), size[top].sum()),
+        "worst series": float(np.nanmax(list(map(_share, error.sum((0, 1)), size.sum((0, 1)))))),
+        "first step": _share(error[:, 0].sum(), size[:, 0].sum()),
+        "last step": _share(error[:, -1].sum(), size[:, -1].sum()),
+        **{name: told[f"{part}_{error}"] for name, error in last.items()},
+    }
+
+
 def losses(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
     """One row per series and origin: abs_err, sq_err, abs_y, sums over the observed steps of the horizon, own unit."""
     gap, truth, seen = _gap(data, part, yhat)
