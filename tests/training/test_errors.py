@@ -56,7 +56,8 @@ def test_every_error_by_hand():
 def test_situations_by_hand():
     found = errors.situations(dataset(), "test", flat(dataset(), 11, 85))
     assert found == pytest.approx({
-        "all": ABS / SIZE, "worst series": 8 / 50, "first step": (2 + 25) / (22 + 270), "last step": (6 + 25) / (28 + 240),
+        "all": ABS / SIZE, "worst series": 8 / 50,
+        "first step": (2 + 25) / (22 + 270), "last step": (6 + 25) / (28 + 240),
         "highest tenth": (5 + 15) / (16 + 100), "totals": 46 / SIZE, "bias": -6 / SIZE}, rel=1e-6)
 
 

@@ -151,7 +151,8 @@ class Compression(Work):
         table = pd.DataFrame(found).T.rename_axis("level")
         worse = table / table.loc["dense"] - 1
         worse[["bias", "drift"]] = table[["bias", "drift"]].abs().sub(abs(table.loc["dense", ["bias", "drift"]]))
-        return table.style.format("{:.2%}", na_rep="").background_gradient("Reds", axis=None, gmap=worse, vmin=0, vmax=0.2)
+        shown = table.style.format("{:.2%}", na_rep="")
+        return shown.background_gradient("Reds", axis=None, gmap=worse, vmin=0, vmax=0.2)
 
     def saw(self) -> str:
         """What we saw, by the rule by which the report selects; the run is finished."""
