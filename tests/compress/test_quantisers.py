@@ -1,9 +1,10 @@
 """Quantisers of a codebook: values, summed gradients, a fixed zero, codes that move, and one table for several."""
 
 import numpy as np
+import pytest
 import torch
 
-from litecast.compress.quantisers import Codebook, Uniform, nearest
+from litecast.compress.quantisers import Codebook, LowRank, Unbounded, Uniform, nearest
 from litecast.training import FakeQuantise
 
 CODES = torch.tensor([[0, 1], [2, 1]])
@@ -51,3 +52,46 @@ def test_a_shared_table_is_trained_once():
 def test_integers_are_held_as_they_are_computed():
     values, q = torch.randn(4, 5, generator=torch.Generator().manual_seed(0)), Uniform(4, axis=0)
     assert np.allclose(q.held(values).values(), q(values).numpy(), atol=1e-7)
+
+
+# ---- learnt steps, and tables of low rank
+
+def test_codes_of_any_size_are_the_nearest_and_the_step_learns():
+    values = torch.tensor([0.1, -0.26, 3.0], requires_grad=True)
+    q = Unbounded(values, first=0.1)
+    out = q(values)
+    assert torch.allclose(out, torch.tensor([0.1, -0.3, 3.0]), atol=1e-6)
+    out.sum().backward()
+    assert torch.allclose(values.grad, torch.ones(3))  # straight through
+    # d(step * round(w / step)) / d log step, with a straight round: value - w
+    assert q.log_step.grad.item() == pytest.approx(float(out.sum() - values.sum()), abs=1e-5)
+    held = q.held(values.detach())
+    assert held.codes.tolist() == [1, -3, 30] and held.scale[0] == np.float16(0.1)
+
+
+def table(rows, rank, shape=(3, 8)):
+    draw = np.random.default_rng(0)
+    return torch.from_numpy(draw.normal(size=(rows, rank)) @ draw.normal(size=(rank, shape[0] * shape[1]))).float()
+
+
+def test_a_table_of_low_rank_is_held_as_it_is_computed():
+    values = table(6, 2).reshape(18, 8)
+    q = LowRank(values, (6, 3, 8), 4, first=0.01)
+    held = q.held(values)
+    assert held.left.shape == (6, 2) and held.right.shape == (6, 8), "patterns of no weight are left out"
+    gap = np.abs(held.values() - q(values).detach().numpy()).max()
+    assert gap < 2e-3 * np.abs(held.values()).max(), "but for the steps, which are float16"
+    assert np.abs(held.values() - values.numpy()).max() < 0.2
+
+
+def test_patterns_are_kept_by_their_cosines():
+    """A pattern that is flat over days and hours is one number."""
+    q = LowRank(torch.ones(4, 24), (4, 3, 8), 4)
+    left, right = q.scaled(torch.ones(4, 24))
+    assert (right.abs() > 1e-3).sum() == 1 and right.abs().argmax() == 0
+    assert (left[:, 0].std() < 1e-4) and q.held(torch.ones(4, 24)).right.codes.any(1).sum() == 1
+
+
+def test_a_table_of_nothing_keeps_one_pattern():
+    held = LowRank(torch.zeros(4, 24), (4, 3, 8), 2).held(torch.zeros(4, 24))
+    assert held.left.shape == (4, 1) and not held.values().any()

@@ -19,7 +19,7 @@ from litecast.errors import ModelFileError
 
 from . import _bits
 from ._groups import Place, describe
-from .quantised import Quantised
+from .quantised import Product, Quantised
 
 NESTED = 4  # codecs in one another; more would be a file's nonsense
 
@@ -30,17 +30,17 @@ def names() -> list[str]:
     return list(catalogue.members("codecs", "HOLDS"))
 
 
-def encode(held: Quantised | np.ndarray, spec: Mapping, groups: dict | None = None) -> tuple[bytes, dict]:
+def encode(held: Quantised | Product | np.ndarray, spec: Mapping, groups: dict | None = None) -> tuple[bytes, dict]:
     """Stream and meta with "codec" of a tensor, by a spec such as {"codec": "intn", "bits": 4}.
 
     held: codes, or an array taken as plain floats. groups: for codecs that nest, those of the whole tensor. Raises
     ModelFileError on an unknown codec or option and on what the codec cannot hold.
     """
-    held = held if isinstance(held, Quantised) else Quantised(held)
+    held = held if isinstance(held, Quantised | Product) else Quantised(held)
     groups = describe(held) if groups is None else groups
     name, module = _found(spec)
     options = {key: value for key, value in spec.items() if key != "codec"}
-    if module.HOLDS and getattr(held, module.HOLDS) is None:
+    if module.HOLDS and getattr(held, module.HOLDS, None) is None:
         raise ModelFileError(f"codec {name} only packs codes with a {module.HOLDS}: quantise the tensor first")
     if module.HOLDS and not np.isfinite(held.values()).all():
         raise ModelFileError(f"codec {name}: values must be finite; the model has diverged, or needs codec float32")

@@ -1,8 +1,10 @@
 """What quantisation decided: codes and what they stand for. Codecs pack it, exactly; only whoever made it rounds."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.fft import idctn
 
 from litecast.errors import ModelFileError
 
@@ -99,3 +101,33 @@ class Quantised:
         kept, counts = np.unique(group, return_counts=True)
         parts = (None if part is None else part[kept] for part in (self.scale, self.zero, self.negative))
         return Quantised(codes, *parts, counts=counts)
+
+    def shaped(self, shape: tuple[int, ...]) -> "Quantised":
+        """The same in another shape, of as many elements; not with a table of rows."""
+        return replace(self, codes=self.codes.reshape(shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A tensor of `shape` as left (R, K) @ right (K, M), R * M elements; see codecs/product.
+
+    cosines: (A, B), then right, in its shape (K * A, B), is the cosine transform of A x B = M values a row.
+    """
+
+    left: Quantised
+    right: Quantised
+    shape: tuple[int, ...]
+    cosines: tuple[int, ...] = ()
+
+    dim, shared, scale, table = 1, None, None, None  # what else is asked of codes
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def values(self) -> np.ndarray:
+        """The tensor itself, float32, as every decoder makes it."""
+        left, right = (part.values().astype(np.float64) for part in (self.left, self.right))
+        if self.cosines:
+            right = idctn(right.reshape(-1, *self.cosines), axes=(1, 2), norm="ortho")
+        return (left @ right.reshape(left.shape[1], -1)).astype(np.float32).reshape(self.shape)

@@ -3,10 +3,15 @@
 What is trained is what is stored: `held` says the same values as codes with scales or a table.
 """
 
+
 import torch
 from torch import nn
 
-from litecast.codecs import Quantised
+from litecast.codecs import Product, Quantised
+from litecast.compress import storages
+from litecast.models.usual import waves
+
+FIRST, TINY = 0.25, 1e-4  # first step of `Unbounded`, in standard deviations; no step starts smaller
 
 
 class Uniform(nn.Module):
@@ -87,3 +92,68 @@ def nearest(values: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     ordered, place = table.sort()
     borders = (ordered[1:] + ordered[:-1]) / 2
     return place[torch.bucketize(values, borders)]
+
+
+class Unbounded(nn.Module):
+    """Integers of any size times one learnt step."""
+
+    def __init__(self, values: torch.Tensor, first: float | None = None):
+        """first: the step to begin with; default a quarter of the values' standard deviation."""
+        super().__init__()
+        spread = values.detach().std() if values.numel() > 1 else values.detach().abs().mean()
+        step = (FIRST * spread).clamp(min=TINY) if first is None else torch.tensor(first)
+        self.log_step = nn.Parameter(step.log())
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        [scaled] = self.scaled(values)
+        return (scaled + (scaled.round() - scaled).detach()) * self.log_step.exp()
+
+    def scaled(self, values: torch.Tensor) -> list[torch.Tensor]:
+        """The codes before they are rounded: what a price can be put on."""
+        return [values / self.log_step.exp()]
+
+    @torch.no_grad()
+    def held(self, values: torch.Tensor) -> Quantised:
+        """The tensor as it is stored, its step in float16 where that is fine enough."""
+        [scaled] = self.scaled(values)
+        step = storages.stored(self.log_step.exp().cpu().numpy().reshape(1))
+        return Quantised(scaled.round().to(torch.int32).cpu().numpy(), step)
+
+
+class LowRank(nn.Module):
+    """A table of R rows of A x B values as numbers of each row times a few patterns, these by their cosines.
+
+    Both factors are trained in place of the table, in `Unbounded` steps; they start from its singular vectors. A price
+    on bits empties what is not worth its place, so the rank needs no choice.
+    """
+
+    def __init__(self, table: torch.Tensor, shape: tuple[int, int, int], rank: int, first: float = 0.1):
+        """table: of R * A * B values; shape: (R, A, B); rank: patterns at most; first: steps to begin with, of numbers
+        that are about 1 for each row."""
+        super().__init__()
+        rows, self.cosines = shape[0], tuple(shape[1:])
+        u, s, v = torch.linalg.svd(table.detach().reshape(rows, -1), full_matrices=False)
+        kept, size = min(rank, len(s)), rows**0.5
+        patterns = (s[:kept, None] * v[:kept] / size).reshape(kept, *self.cosines)
+        self.left = nn.Parameter(u[:, :kept] * size)
+        self.right = nn.Parameter(torch.einsum("kab,xa,yb->kxy", patterns, *self._waves(table.device)))
+        self.steps = nn.ModuleList([Unbounded(self.left, first), Unbounded(self.right, first)])
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        left, right = (steps(factor) for steps, factor in zip(self.steps, (self.left, self.right), strict=True))
+        patterns = torch.einsum("kxy,xa,yb->kab", right, *self._waves(right.device))
+        return (left @ patterns.flatten(1)).reshape(values.shape)
+
+    def scaled(self, values: torch.Tensor) -> list[torch.Tensor]:
+        return [*self.steps[0].scaled(self.left), *self.steps[1].scaled(self.right)]
+
+    def held(self, values: torch.Tensor) -> Product:
+        """The table as it is stored; patterns that are empty, or that no row has, are left out."""
+        left, right = self.steps[0].held(self.left), self.steps[1].held(self.right)
+        used = left.codes.any(0) & right.codes.any((1, 2))
+        used[0] = True  # a product has one at least
+        rows, patterns = Quantised(left.codes[:, used], left.scale), right.codes[used].reshape(-1, self.cosines[1])
+        return Product(rows, Quantised(patterns, right.scale), tuple(values.shape), self.cosines)
+
+    def _waves(self, device) -> list[torch.Tensor]:
+        return [waves(n, n, device) for n in self.cosines]

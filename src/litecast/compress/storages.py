@@ -77,13 +77,14 @@ def rounded(array: np.ndarray, bits: int, axis: int | None = 0) -> Quantised:
     rows = array.shape[0] if axis == 0 and array.ndim > 1 else 1
     weights = array.astype(np.float64).reshape(min(rows, array.size), -1) if array.size else np.zeros((0, 1))
     top = 2 ** (bits - 1) - 1
-    steps = _stored(np.abs(weights).max(1) / top)
+    steps = stored(np.abs(weights).max(1) / top)
     codes = np.divide(weights, steps[:, None], out=np.zeros_like(weights), where=steps[:, None] > 0)
     codes = np.clip(np.rint(codes), -top, top).astype(np.int8)
     return Quantised(codes.reshape(array.shape), steps)
 
 
-def _stored(steps: np.ndarray) -> np.ndarray:
+def stored(steps: np.ndarray) -> np.ndarray:
+    """Steps (K,), float32, as a file holds them: float16, unless that moves one by more than 2**-10 of itself."""
     with np.errstate(over="ignore"):
         short = steps.astype(np.float16)
     return (short if np.all(np.abs(short - steps) <= steps * 2.0**-10) else steps).astype(np.float32)

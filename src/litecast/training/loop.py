@@ -100,6 +100,8 @@ def _look(model, windows: Windows, val, loss: str, rules, also, step: int) -> tu
             stack.enter_context(rule.looking(model))
         with torch.inference_mode():
             value = _error(model, windows, *val, loss, rules).item()
+            for rule in rules:
+                value = rule.judged(value)
         kept = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     model.train()
     return value, step, kept, [parameter.detach().clone() for parameter in also]

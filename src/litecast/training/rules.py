@@ -33,6 +33,10 @@ class Rule:
         """Around a look at validation: whatever holds inside is judged, and kept if it is the best so far."""
         return nullcontext()
 
+    def judged(self, loss: float) -> float:
+        """What a look is judged by, from its validation loss; what a rule trades the error for belongs to it."""
+        return loss
+
     def finish(self, model: nn.Module) -> None:
         """At the end, the best weights in place: what the model is to be used with."""
 
