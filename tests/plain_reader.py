@@ -53,13 +53,15 @@ def decode(stream: bytes, meta: dict, shape: list[int], place: np.ndarray, table
         return np.frombuffer(stream, "<f4" if codec == "float32" else "<f2").astype(np.float32)
     if codec == "sparse":
         return sparse(stream, meta, shape, place, tables)
-    if codec == "codebook":
+    if codec == "codebook" or "entries" in meta:
         return codebook(stream, meta, count, tables)
     found, member = np.unique(groups(meta, shape, place), return_inverse=True)  # groups that have an element
     scale, negative, zero, rest = scales(stream, meta, len(found))
     if codec == "intn":
         offset = meta.get("offset", 0 if "zero" in meta else 2 ** (meta["bits"] - 1) - 1)
         codes = unpack(rest, meta["bits"], count) - offset
+    elif codec in CODERS:
+        codes = signed(CODERS[codec](rest, count))
     else:
         codes = digits(rest, 3, 5)[:count] - 1 if codec == "ternary" else 2 * digits(rest, 2, 8)[:count] - 1
     codes = codes - zero[member]
@@ -67,22 +69,31 @@ def decode(stream: bytes, meta: dict, shape: list[int], place: np.ndarray, table
 
 
 def sparse(stream: bytes, meta: dict, shape: list[int], place: np.ndarray, tables: dict) -> np.ndarray:
-    if "gap" not in meta:
+    out, count, coder = np.zeros(len(place), np.float32), len(place), CODERS.get(meta.get("coder"))
+    if not stream:
+        return out
+    bits, stream = stream[0], stream[1:]
+    if bits == 1:
         return decode(stream, meta["values"], shape, place, tables)
-    count, bits = len(place), meta["gap"]
-    if bits == 0:
-        used = -(-count // 8)
-        where = np.flatnonzero(unpack(stream[:used], 1, count))
-    else:
-        used, where, at = -(-meta["codes"] * bits // 8), [], 0
-        for code in unpack(stream[:used], bits, meta["codes"]):
-            at += int(code)
-            if code < 2**bits - 1:  # else that many zeros and no value
-                where.append(at)
-                at += 1
-    out = np.zeros(count, np.float32)
+    codes, stream = digits_of_7(stream) if bits else (count, stream)
+    used, stream = digits_of_7(stream) if coder else (-(-codes * max(bits, 1) // 8), stream)
+    found = coder(stream[:used], codes) if coder else unpack(stream[:used], bits or 1, codes)
+    where, at = [*np.flatnonzero(found)] if bits == 0 else [], 0
+    for code in found if bits else ():
+        at += int(code)
+        if code < 2**bits - 1:  # else that many zeros and no value
+            where.append(at)
+            at += 1
     out[where] = decode(stream[used:], meta["values"], shape, place[where], tables)
     return out
+
+
+def digits_of_7(stream: bytes) -> tuple[int, bytes]:
+    low, rest = stream[0] & 127, stream[1:]
+    if stream[0] < 128:
+        return low, rest
+    high, rest = digits_of_7(rest)
+    return low + 128 * high, rest
 
 
 def codebook(stream: bytes, meta: dict, count: int, tables: dict) -> np.ndarray:
@@ -92,8 +103,75 @@ def codebook(stream: bytes, meta: dict, count: int, tables: dict) -> np.ndarray:
     else:
         used = entries * dim * meta.get("table", 2)
         table = np.frombuffer(stream[:used], f"<f{meta.get('table', 2)}").astype(np.float32).reshape(entries, dim)
+    if meta["codec"] in CODERS:
+        return table[CODERS[meta["codec"]](stream[used:], count // dim)].ravel()
     bits = max(1, (entries - 1).bit_length())
     return table[unpack(stream[used:], bits, count // dim)].ravel()
+
+
+BITS = [0] * 32 + [3 + quarter // 4 for quarter in range(44)]  # extra bits of each token
+BASE = [*range(32), *((4 + quarter % 4) << 3 + quarter // 4 for quarter in range(44))]  # its lowest number
+
+
+def entropy(stream: bytes, count: int) -> np.ndarray:
+    tokens, told = (stream[0] & 127, stream[0] >> 7) if stream else (0, 0)
+    rest, row = stream[3 if told else 1 :], int.from_bytes(stream[1:3], "little") if told else 0
+    counts, first = np.zeros((9 if told else 1, tokens), np.int64), np.array([16, 8, 8, *[4] * tokens][:tokens])
+    state, at, until, codes, numbers = 0, 0, 0, [], []
+    for i in range(count if tokens > 1 else 0):
+        if i == until:
+            every, until = shares(16 * counts.sum(0) + first), i + max(1, i // 8)
+            table = [shares(32 * every + (own << 14)) for own in counts] if told else [every]
+        beside = (codes[i - 1] if i else 0) + (codes[i - row] if 0 < row <= i else 0)
+        context = told * (2 * min(abs(beside).bit_length(), 4) - (beside > 0))
+        ends = np.cumsum(table[context])
+        while state < 2**23 and at < len(rest):
+            state, at = 256 * state + rest[at], at + 1
+        token = int(np.searchsorted(ends, state % 2**14, side="right"))
+        share = int(table[context][token])
+        state = share * (state >> 14) + state % 2**14 - int(ends[token]) + share
+        counts[context, token] += 1
+        codes.append(int(signed(np.array(token))))
+        while BITS[token] and state < 2**23 and at < len(rest):
+            state, at = 256 * state + rest[at], at + 1
+        numbers.append(BASE[token] + state % 2 ** BITS[token])
+        state >>= BITS[token]
+    return np.array(numbers if tokens > 1 else [0] * count, int)
+
+
+def shares(weights: np.ndarray) -> np.ndarray:
+    found = weights * (2**14 - len(weights)) // weights.sum() + 1
+    found[weights.argmax()] += 2**14 - found.sum()
+    return found
+
+
+def huffman(stream: bytes, count: int) -> np.ndarray:
+    if not count:
+        return np.zeros(0, int)
+    tokens, width = stream[:2]
+    used = 2 + -(-tokens * width // 8)
+    lengths, codes, code = unpack(stream[2:used], width, tokens) if width else [0], {}, 0
+    for length in range(1, max(lengths) + 1):
+        for token in np.flatnonzero(np.equal(lengths, length)):
+            codes[length, code] = int(token)
+            code += 1
+        code *= 2
+    text, at, numbers = "".join(f"{octet:08b}" for octet in stream[used:]), 0, []
+    for _ in range(count):
+        length = 0
+        while width and (length, int("0" + text[at : at + length], 2)) not in codes:
+            length += 1
+        token = codes[length, int(text[at : at + length], 2)] if width else tokens - 1
+        at += length + BITS[token]
+        numbers.append(BASE[token] + int("0" + text[at - BITS[token] : at], 2))
+    return np.array(numbers)
+
+
+CODERS = {"entropy": entropy, "huffman": huffman}
+
+
+def signed(numbers: np.ndarray) -> np.ndarray:
+    return np.where(numbers % 2, (numbers + 1) // 2, -(numbers // 2))
 
 
 def groups(meta: dict, shape: list[int], place: np.ndarray) -> np.ndarray:

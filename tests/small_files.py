@@ -85,8 +85,8 @@ def _parts(path) -> tuple[dict, bytes]:
     return content, body[4 + length :]
 
 
-def sparse(values: dict) -> dict:
-    return {"codec": "sparse", "values": values}
+def sparse(values: dict, **more) -> dict:
+    return {"codec": "sparse", "values": values} | more
 
 
 def held(kind: str, values: np.ndarray, seed: int = 0) -> tuple[Quantised | None, dict]:
@@ -98,7 +98,8 @@ def held(kind: str, values: np.ndarray, seed: int = 0) -> tuple[Quantised | None
     few[: len(few) // 2] = 0  # whole rows of zeros: sparse writes no scale for them
     fine = draw.random(shape[0]).astype(np.float32)
     pairs = draw.integers(0, 7, (*shape[:-1], shape[-1] // 2)) if shape[-1] % 2 == 0 else None
-    intn = {"codec": "intn", "bits": 4}
+    intn, entropy, huffman = {"codec": "intn", "bits": 4}, {"codec": "entropy"}, {"codec": "huffman"}
+    wide = draw.integers(-9, 10, shape) * np.where(draw.random(shape) < 0.1, 3000, 1)
     kinds = {
         "float32": lambda: (None, {"codec": "float32"}),
         "float16": lambda: (Quantised(values.astype(np.float16)), {"codec": "float16"}),
@@ -121,13 +122,24 @@ def held(kind: str, values: np.ndarray, seed: int = 0) -> tuple[Quantised | None
         "sparse dense": lambda: (Quantised(draw.integers(1, 8, shape), 0.5), sparse(intn)),
         "sparse sparse ternary": lambda: (Quantised(np.sign(few), 0.7), sparse(sparse({"codec": "ternary"}))),
         "sparse codebook": lambda: (Quantised(few + 3, table=np.arange(-3, 4) / 3), sparse({"codec": "codebook"})),
+        "entropy": lambda: (Quantised(few, fine, counts=rows), entropy),
+        "entropy wide": lambda: (Quantised(wide, 0.3, draw.integers(0, 32), negative=0.2), entropy),
+        "entropy week": lambda: (Quantised(np.cumsum(draw.integers(-1, 2, shape), -1), 0.5), entropy | {"bits": 12}),
+        "entropy table": lambda: (Quantised(few + 3, table=np.arange(-3, 4) / 3), entropy),
+        "entropy shared": lambda: (Quantised(draw.integers(0, 4, shape), table=BOOK, shared="book"), entropy),
+        "huffman": lambda: (Quantised(wide, np.ones(len(runs)) / 8, counts=runs), huffman),
+        "huffman constant": lambda: (Quantised(np.full(shape, 5), 0.3), huffman),
+        "sparse huffman": lambda: (Quantised(few + 3, table=np.arange(-3, 4) / 3), sparse(huffman, coder="huffman")),
+        "sparse entropy": lambda: (Quantised(few, fine, counts=rows), sparse(entropy, coder="entropy")),
     }
     return kinds[kind]()
 
 
 KINDS = ("float32", "float16", "intn rows", "intn runs", "intn zero points", "intn offset", "codebook",
          "codebook shared", "codebook rows", "ternary", "binary", "sparse float32", "sparse intn", "sparse runs",
-         "sparse bitmap", "sparse dense", "sparse sparse ternary", "sparse codebook")  # fmt: skip
+         "sparse bitmap", "sparse dense", "sparse sparse ternary", "sparse codebook",
+         "entropy", "entropy wide", "entropy week", "entropy table", "entropy shared", "huffman", "huffman constant",
+         "sparse huffman", "sparse entropy")  # fmt: skip
 
 
 def all_held(model, kind: str) -> tuple[dict[str, dict], dict[str, Quantised]]:

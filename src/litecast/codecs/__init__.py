@@ -36,9 +36,10 @@ def encode(held: Quantised | Product | np.ndarray, spec: Mapping, groups: dict |
     held: codes, or an array taken as plain floats. groups: for codecs that nest, those of the whole tensor. Raises
     ModelFileError on an unknown codec or option and on what the codec cannot hold.
     """
-    held = held if isinstance(held, Quantised | Product) else Quantised(held)
-    groups = describe(held) if groups is None else groups
     name, module = _found(spec)
+    if isinstance(held, np.ndarray) or isinstance(held, Product) and module.HOLDS != "left":
+        held = Quantised(held if isinstance(held, np.ndarray) else held.values())  # floats, to all other codecs
+    groups = describe(held) if groups is None else groups
     options = {key: value for key, value in spec.items() if key != "codec"}
     if module.HOLDS and getattr(held, module.HOLDS, None) is None:
         raise ModelFileError(f"codec {name} only packs codes with a {module.HOLDS}: quantise the tensor first")
@@ -74,6 +75,18 @@ def unpack(stream: bytes, meta: dict, place: Place, tables: Mapping[str, np.ndar
     return module.decode(stream, meta, place, tables)
 
 
+def coder(name):
+    """The codec of this name that packs any whole numbers: `pack(numbers, columns)`, `unpack(stream, count)`."""
+    found = _found({"codec": name})[1]
+    if not hasattr(found, "pack"):
+        raise ModelFileError(f"codec {name} does not code whole numbers: {', '.join(coders())} do")
+    return found
+
+
+def coders() -> list[str]:
+    return [name for name in names() if hasattr(importlib.import_module(f"{__name__}.{name}"), "pack")]
+
+
 def plain(array: np.ndarray) -> dict:
     """Spec of the shortest codec that holds plain floats exactly."""
     return {"codec": "float16" if _bits.halves(array) else "float32"}
@@ -88,7 +101,7 @@ def precision(meta: Mapping) -> str:
         return precision(meta["values"])
     if "bits" in meta:
         return f"int{meta['bits']}"
-    return f"{meta['codec']} {meta['entries']}" if "entries" in meta else meta["codec"]
+    return f"codebook {meta['entries']}" if "entries" in meta else meta["codec"]
 
 
 def _found(spec) -> tuple:

@@ -23,6 +23,19 @@ def packed_bytes(count: int, bits: int) -> int:
     return (count * bits + 7) // 8
 
 
+def digits(number: int) -> bytes:
+    """A whole number in digits of 7 bits, lowest first; the high bit of a byte says that another follows."""
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + digits(number >> 7)
+
+
+def digit(stream: bytes) -> tuple[int, bytes]:
+    """The number that a stream starts with, below 2**35, and the rest of the stream."""
+    end = next((at for at, octet in enumerate(stream[:5]) if octet < 128), None)
+    if end is None:
+        raise ModelFileError("a number without an end; the file is damaged")
+    return sum((octet & 127) << 7 * at for at, octet in enumerate(stream[: end + 1])), stream[end + 1 :]
+
+
 def halves(values: np.ndarray) -> bool:
     """Is every value a float16, exactly?"""
     with np.errstate(over="ignore"):

@@ -17,21 +17,37 @@ ENTRIES, DIM = 2**16, 2**12
 
 
 def encode(held: Quantised, groups: dict) -> tuple[bytes, dict]:
-    codes, table, head, meta = held.codes.ravel(), held.table, b"", {}
-    if held.shared is None:
-        used, codes = np.unique(codes, return_inverse=True)
-        table = table[used]
-        head, meta = _bits.floats(table, "table")
-    if len(table) > ENTRIES or not 1 <= held.dim <= DIM:
-        raise ModelFileError(f"a table has at most {ENTRIES} entries of 1..{DIM} values")
-    meta |= {"dim": held.dim} if table.ndim == 2 else {}
-    meta |= {} if held.shared is None else {"shared": held.shared}
-    return head + _bits.pack(codes, _bits_of(len(table))), {"entries": len(table)} | meta
+    codes, head, meta = table(held)
+    return head + _bits.pack(codes, _bits_of(meta["entries"])), meta
 
 
 def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
+    rest, count, found = read(stream, meta, place, tables)
+    return Quantised(_bits.unpack(rest, _bits_of(len(found)), count), table=found)
+
+
+def table(held: Quantised, ranked: bool = False) -> tuple[np.ndarray, bytes, dict]:
+    """Indices (N,), the bytes of the table that they are of, and the meta of both.
+
+    ranked: the entries of an own table in the order of their frequency, for coders.
+    """
+    codes, entries, head, meta = held.codes.ravel(), held.table, b"", {}
+    if held.shared is None:
+        used, codes, counts = np.unique(codes, return_inverse=True, return_counts=True)
+        order = np.argsort(-counts, kind="stable") if ranked else np.arange(len(used))
+        entries, codes = entries[used[order]], np.argsort(order)[codes]
+        head, meta = _bits.floats(entries, "table")
+    if len(entries) > ENTRIES or not 1 <= held.dim <= DIM:
+        raise ModelFileError(f"a table has at most {ENTRIES} entries of 1..{DIM} values")
+    meta |= {"dim": held.dim} if entries.ndim == 2 else {}
+    meta |= {} if held.shared is None else {"shared": held.shared}
+    return codes, head, {"entries": len(entries)} | meta
+
+
+def read(stream: bytes, meta: dict, place, tables) -> tuple[bytes, int, np.ndarray]:
+    """The indices' part of a stream, how many there are, and their table."""
     entries, dim = _bits.integer(meta, "entries", 0, ENTRIES), _bits.integer(meta, "dim", 1, DIM, absent=1)
-    width, bits = _bits.integer(meta, "table", 4, 4, absent=2), _bits_of(entries)
+    width = _bits.integer(meta, "table", 4, 4, absent=2)
     shape, shared = (entries, dim) if "dim" in meta else (entries,), meta.get("shared")
     count, rest = divmod(place.size, dim)
     if rest:
@@ -39,9 +55,8 @@ def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
     if "shared" in meta and (not isinstance(shared, str) or shared not in tables or tables[shared].shape != shape):
         raise ModelFileError(f"the file has no table {str(shared)[:40]!r} of shape {shape}")
     used = 0 if "shared" in meta else entries * dim * width
-    codes = _bits.unpack(stream[used:], bits, count)
-    table = tables[shared] if "shared" in meta else _bits.numbers(stream[:used], f"<f{width}", entries * dim)
-    return Quantised(codes, table=table.reshape(shape))
+    found = tables[shared] if "shared" in meta else _bits.numbers(stream[:used], f"<f{width}", entries * dim)
+    return stream[used:], count, found.reshape(shape)
 
 
 def _bits_of(entries: int) -> int:

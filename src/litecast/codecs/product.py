@@ -29,6 +29,8 @@ def encode(held: Product, groups: dict, values: dict) -> tuple[bytes, dict]:
 def decode(stream: bytes, meta: dict, place, tables) -> Product:
     rows, rank = (_bits.integer(meta, key, 1, LARGEST) for key in ("rows", "rank"))
     at, cosines = _bits.integer(meta, "at", 0, len(stream)), meta.get("cosines", [])
+    if not isinstance(cosines, list):
+        raise ModelFileError(f"cosines {str(cosines)[:40]} are not two numbers; the file is damaged")
     if place.where is not None or place.size % rows or not isinstance(meta.get("left"), dict) or "left" in meta["left"]:
         raise ModelFileError(f"a product of {rows} rows does not fit its place; the file is damaged")
     width = place.size // rows

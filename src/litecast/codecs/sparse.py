@@ -1,11 +1,15 @@
 """Weights of which many are exactly zero: where the others stand, and these through any other codec.
 
-Stream: positions, then values. Positions are the smallest of
+Stream: positions, then values; nothing at all where all are zero. Positions are the smallest of
   gap codes   of 2..16 bits: zeros since the last weight; the largest code skips that many zeros and has no value
               (the fillers of Han et al., Deep Compression, 2016, without storing a zero for each);
-  a bitmap    one bit a weight ("gap": 0);
-  nothing     all weights stored, where zeros are too few to pay (no "gap").
+  a bitmap    one bit a weight;
+  nothing     all weights stored, where zeros are too few to pay,
+packed, or by a coder ("coder": "huffman", "entropy"). First stand u8 the bits of a gap code, 0 for a bitmap, 1 for
+nothing; of gap codes their number; and of what is coded its bytes, both in 7-bit digits, lowest first.
 """
+
+from types import ModuleType
 
 import numpy as np
 
@@ -16,56 +20,85 @@ from . import _bits
 from .quantised import Quantised
 
 HOLDS = ""
-META = ("gap", "codes", "values")
+META = ("coder", "values")
+ALL = 1  # stands where the bits of a gap code would: there are no positions
 
 
-def encode(held: Quantised, groups: dict, values: dict) -> tuple[bytes, dict]:
-    """values: spec of the codec of the values, any. Raises ModelFileError as that codec does."""
-    where = held.nonzero()
+def encode(held: Quantised, groups: dict, values: dict, coder: str | None = None) -> tuple[bytes, dict]:
+    """values: spec of the codec of the values, any; coder: of positions. Raises ModelFileError as that codec does."""
+    by, where = _coder(coder), held.nonzero()
+    how = {} if coder is None else {"coder": coder}
     stream, meta = codecs.encode(held.take(where), values, groups)
-    positions, how = _positions(where, held.size)
-    sparse = positions + stream, how | {"values": meta}
+    columns = held.size // held.shape[0] if len(held.shape) > 1 and held.size else 0
+    sparse = _positions(where, held.size, columns, by) + stream if len(where) else b"", how | {"values": meta}
     try:
         dense, meta = codecs.encode(held, values, groups)
     except ModelFileError:  # a codec that has no code for zero
         return sparse
-    return (dense, {"values": meta}) if len(dense) <= len(sparse[0]) else sparse
+    return (bytes([ALL]) + dense, how | {"values": meta}) if len(dense) < len(sparse[0]) else sparse
 
 
 def decode(stream: bytes, meta: dict, place, tables) -> Quantised:
-    if "gap" not in meta:
-        return codecs.unpack(stream, meta.get("values"), place, tables)
-    where, used = _where(stream, meta, place.size)
-    kept = codecs.unpack(stream[used:], meta.get("values"), place.at(where), tables)
+    by = _coder(meta.get("coder"))
+    if stream[:1] == bytes([ALL]):
+        return codecs.unpack(stream[1:], meta.get("values"), place, tables)
+    where, rest = _where(stream, place.size, by) if stream else (np.zeros(0, np.int32), b"")
+    kept = codecs.unpack(rest, meta.get("values"), place.at(where), tables)
     flat = np.zeros(place.size, np.float32)
     flat[where] = kept.values()
     return Quantised(flat)
 
 
-def _positions(where: np.ndarray, count: int) -> tuple[bytes, dict]:
-    """Bytes of the positions `where` (ascending) among `count` weights, and how they are to be read."""
+def _coder(name) -> ModuleType | None:
+    return None if name is None else codecs.coder(name)
+
+
+def _positions(where: np.ndarray, count: int, columns: int, coder) -> bytes:
+    """The positions `where` (ascending, one at least) among `count` weights."""
     gaps = np.diff(where, prepend=-1) - 1
-    codes = {bits: len(gaps) + int((gaps // (2**bits - 1)).sum()) for bits in range(2, 17)}
-    bits = min(codes, key=lambda bits: _bits.packed_bytes(codes[bits], bits))
-    if _bits.packed_bytes(codes[bits], bits) >= _bits.packed_bytes(count, 1):
-        return _bits.pack(np.bincount(where, minlength=count), 1), {"gap": 0}
+    size = _packed if coder is None else _coded
+    bits = min(range(2, 17), key=lambda bits: size(_fill(gaps, bits), bits))
+    codes, bitmap = _fill(gaps, bits), np.bincount(where, minlength=count)
+    if coder is None:
+        packed, ones = _bits.pack(codes, bits), _bits.pack(bitmap, 1)
+    else:
+        packed, ones = (_bits.digits(len(part)) + part for part in (coder.pack(codes), coder.pack(bitmap, columns)))
+    packed = bytes([bits]) + _bits.digits(len(codes)) + packed
+    return packed if len(packed) <= len(ones) else b"\0" + ones
+
+
+def _fill(gaps: np.ndarray, bits: int) -> np.ndarray:
+    """Gap codes of so many bits."""
     skip = 2**bits - 1
-    stream = np.full(codes[bits], skip)
+    stream = np.full(len(gaps) + int((gaps // skip).sum()), skip)
     stream[np.cumsum(gaps // skip + 1) - 1] = gaps % skip  # each weight's code follows its skips
-    return _bits.pack(stream, bits), {"gap": bits, "codes": codes[bits]}
+    return stream
 
 
-def _where(stream: bytes, meta: dict, count: int) -> tuple[np.ndarray, int]:
-    """Positions (ascending, int32) at the head of the stream, and the number of bytes they take."""
-    bits = _bits.integer(meta, "gap", 0, 16)
-    # A code moves at least one weight ahead, so more codes than weights is a lie told to make us allocate.
-    codes = _bits.integer(meta, "codes", 0, count) if bits else count
-    used = _bits.packed_bytes(codes, bits or 1)
-    steps = _bits.unpack(stream[:used], bits or 1, codes)
+def _packed(codes: np.ndarray, bits: int) -> float:
+    return _bits.packed_bytes(len(codes), bits)
+
+
+def _coded(codes: np.ndarray, bits: int) -> float:
+    """About as many bytes as a coder takes: the entropy of the codes, and half a byte for each that there is."""
+    return (codecs.entropy.bits(codes) + 4 * len(np.unique(codes))) / 8
+
+
+def _where(stream: bytes, count: int, coder) -> tuple[np.ndarray, bytes]:
+    """Positions (ascending, int32) at the head of the stream, and what follows them."""
+    bits, stream = stream[0], stream[1:]
+    if bits > 16:
+        raise ModelFileError("positions are of an unknown width; the file is damaged")
+    codes, stream = _bits.digit(stream) if bits else (count, stream)
+    if codes > count:  # a code moves at least one weight ahead: more of them are a lie told to make us allocate
+        raise ModelFileError(f"{codes} gaps among {count} weights; the file is damaged")
+    used, stream = _bits.digit(stream) if coder else (_bits.packed_bytes(codes, bits or 1), stream)
+    part, rest = stream[:used], stream[used:]
+    steps = coder.unpack(part, codes) if coder else _bits.unpack(part, bits or 1, codes)
     if not bits:
-        return np.flatnonzero(steps).astype(np.int32), used
+        return np.flatnonzero(steps).astype(np.int32), rest
     valued = steps != 2**bits - 1
     where = (np.cumsum(steps + valued, dtype=np.int64) - 1)[valued]
-    if bits == 1 or len(where) and where[-1] >= count:
-        raise ModelFileError("positions are of an unknown width, or past the end of the tensor; the file is damaged")
-    return where.astype(np.int32), used
+    if len(where) and where[-1] >= count:
+        raise ModelFileError("positions past the end of the tensor; the file is damaged")
+    return where.astype(np.int32), rest
