@@ -22,8 +22,8 @@ from litecast.modelfile import Card
 from litecast.runtimes import latency, onnxruntime
 
 NETS = {"resnet1d": 256, "mobilenet_v1": 256, "nbeats": 512, "patchtst": 128}  # family -> width
-WEIGHTS = {"to 64": {}, "to 127": {"reduce_range": False},
-           "unsigned": {"reduce_range": False, "weight_type": QuantType.QUInt8}}  # fmt: skip
+WIDE = {"reduce_range": False}
+WEIGHTS = {"to 64": {}, "to 127": WIDE, "unsigned": WIDE | {"weight_type": QuantType.QUInt8}}
 
 
 def main() -> None:
@@ -56,8 +56,8 @@ def row(model, family: str, width: int, data) -> None:
         calls = {name: onnxruntime.call(opened) for name, opened in {"float32": before, **files}.items()}
         p50, origins = latency.interleave(calls, runs=1000).latency_ms_p50, data.origins("val")
         expected = onnxruntime.predict(before, data, origins)
-        cells = [f"{p50['float32'] / p50[name]:.2f} | {_moved(onnxruntime.predict(opened, data, origins), expected):.1%}"
-                 for name, opened in files.items()]  # fmt: skip
+        moved = {name: _moved(onnxruntime.predict(opened, data, origins), expected) for name, opened in files.items()}
+        cells = [f"{p50['float32'] / p50[name]:.2f} | {moved[name]:.1%}" for name in files]
     print(f"| {family} | {width} | {p50['float32']:.2f} | {' | '.join(cells)} |", flush=True)
 
 
