@@ -1,8 +1,8 @@
 """What int8 is worth in ONNX Runtime on this processor: `python bench/int8.py` prints a Markdown table.
 
-Untrained wide networks, one thread, one window of one series, all files of a network in turns: p50 of float32, how many
-times quicker each int8 file is, and how far its forecasts lie from those of float32. Weights: codes to 64 (ours), to
-127, and unsigned. To 127 overflows where the processor has no VNNI (flags of /proc/cpuinfo): there the distance shows it.
+Untrained wide networks, one thread, one window of one series, all files of a network in turns: p50 of float32, how
+many times quicker each int8 file is, and how far its forecasts lie from those of float32. Weights: codes to 64 (ours),
+to 127, and unsigned. To 127 overflows where the processor has no VNNI (flags of /proc/cpuinfo): the distance shows it.
 """
 
 import tempfile
