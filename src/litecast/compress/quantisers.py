@@ -186,6 +186,61 @@ class LowRank(nn.Module):
         return [waves(n, n, device) for n in self.cosines]
 
 
+class Binary(nn.Module):
+    """Signs times the mean magnitude of their row (axis 0): the best such approximation (Rastegari et al., "XNOR-Net",
+    ECCV 2016).
+
+    The gradient of a sign passes straight through where |value| <= 1; that of the mean is exact, as in the authors'
+    program (the paper's formula keeps only a weight's own share of it).
+    """
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        size = values.flatten(1).abs().mean(1)
+        size = size + (short(size.detach()) - size.detach())
+        inside = values.clamp(-1, 1)
+        signs = _signs(values) + (inside - inside.detach())
+        return signs * size.reshape(-1, *[1] * (values.ndim - 1))
+
+    @torch.no_grad()
+    def held(self, values: torch.Tensor) -> Quantised:
+        """The tensor as it is stored."""
+        return Quantised(_signs(values).to(torch.int8).numpy(), short(values.flatten(1).abs().mean(1)).numpy())
+
+
+class Ternary(nn.Module):
+    """-n, 0 or p: what exceeds `edge` times the largest magnitude is one of two trained scales of the tensor, the rest
+    zero (TTQ: Zhu et al., "Trained ternary quantization", ICLR 2017).
+
+    The gradient of p is the sum of those where it stands, of -n likewise; a weight's own is times p, 1 or n. Scales
+    start as the mean magnitudes of what they stand for; their logarithms are trained, see `Uniform`.
+    """
+
+    def __init__(self, edge: float = 0.05):
+        super().__init__()
+        self.edge, self.log_pair, self.codes = edge, None, None
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        edge = self.edge * values.detach().abs().max()
+        up, down = values > edge, values < -edge
+        if self.log_pair is None:
+            sides = [(values.detach().abs() * side).sum() / side.sum().clamp(min=1) for side in (up, down)]
+            self.log_pair = nn.Parameter(_positive(torch.stack(sides)).log())
+        self.codes = up.to(torch.int8) - down.to(torch.int8)
+        more, less = learned_step(self.log_pair, 1)
+        own = values * torch.where(up, more, torch.where(down, less, 1.0)).detach()
+        return torch.where(up, more, torch.where(down, -less, 0.0)) + (own - own.detach())
+
+    @torch.no_grad()
+    def held(self, values: torch.Tensor) -> Quantised:
+        """The tensor as it is stored: the codes that were computed last."""
+        more, less = learned_step(self.log_pair, 1).cpu().numpy()
+        return Quantised(self.codes.cpu().numpy(), [more], negative=[less])
+
+
+def _signs(values: torch.Tensor) -> torch.Tensor:
+    return torch.where(values >= 0, 1.0, -1.0)
+
+
 def learned_step(log_step: torch.Tensor, size: float) -> torch.Tensor:
     """The step, a float16 number, with its gradient over sqrt(size) (Esser et al., ICLR 2020, section 2.2)."""
     step = log_step.exp()
