@@ -16,7 +16,7 @@ from litecast.models import wrappers
 NEEDS = ("dense",)
 FITS = ("units", "convolutions")
 LEVELS = (0.5, 0.75, 1.0)
-LEVEL = "share of the inner layers' weights in 1 or 1.6 bits"
+LEVEL = "share of the inner weights in 1 or 1.6 bits"
 VARIANTS = ("ttq", "bwn", "xnor")
 CONTROLS = {"ends": "the first and the last layer in as few bits, too, retrained as long"}
 STORAGES = {"packed": "torch"}
