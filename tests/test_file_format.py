@@ -184,6 +184,21 @@ def test_activations_are_rounded_as_the_page_says(path):
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("family, layer, axes", [("lstm", "lstm", (-1,)), ("resnet1d", "blocks.0.first", (-2, -1))])
+def test_activations_of_one_bit_are_as_the_page_says(path, family, layer, axes):
+    model = network(family)
+    wrappers.attach(model, {layer: {"bits": 1}})
+    save(path, model, "float32", card_of(model))
+    said, _, _ = plain_reader.read(path.read_bytes(), DICTIONARY)
+    assert said["activations"] == {layer: {"bits": 1}}
+    x = np.random.default_rng(0).normal(3, 2, (5, 4, 6)).astype(np.float32)
+    (hook,) = model.get_submodule(layer)._forward_pre_hooks.values()
+    (found,) = hook(model.get_submodule(layer), (torch.from_numpy(x),))
+    mean = x.astype(np.float64).mean(axes, keepdims=True)
+    size = np.abs(x - mean).mean(axes, keepdims=True)
+    np.testing.assert_allclose(found, np.where(x >= mean, mean + size, mean - size), rtol=1e-5)
+
+
 def test_the_dictionary_is_the_codes_byte_for_byte():
     assert DICTIONARY == modelfile.COMMON
     assert hashlib.sha256(DICTIONARY).hexdigest() in PAGE

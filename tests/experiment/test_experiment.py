@@ -499,6 +499,14 @@ def test_looking_is_counted_and_sees_validation_only(study):
     data = prepare(frame())
     data = replace(data, y=np.where(data.parts["test"][:, None], -1e3, data.y))
     assert look.Look(data)(study.dense.model) == found
+    seen, few = look.Look(study.data), study.data.origins("val")
+    yhat = training.predict(study.dense.model, study.data, few)
+    assert seen.error(study.dense.model) == errors.wape(study.data, few, yhat) == pytest.approx(found.val_wape)
+    assert seen.spent.macs == found.macs * len(few) * 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(look, "LOOK_WINDOWS", len(few))
+        every_other = errors.wape(study.data, few[::2], yhat[::2])
+        assert seen.error(study.dense.model) == pytest.approx(every_other, rel=1e-6) != pytest.approx(found.val_wape)
     assert 0 < seen.milliseconds(study.dense.model) < 1000
 
 

@@ -478,3 +478,12 @@ def test_many_panels_still_fit_on_a_page(models):
     rows = rows.assign(val_wape=rows.test_wape, bytes=4 * rows.params, selected=1.0, level="1")
     figure = fronts.error_against(rows)
     assert len(figure.axes) > models and figure.get_figheight() <= style.TALLEST
+
+
+def test_sensitivity_has_a_row_per_layer_and_a_number_per_cell():
+    found = pd.DataFrame({"layer": ["b"] * 3 + ["a"] * 3, "weights": [8] * 3 + [2] * 3, "bits": [8, 4, 2] * 2,
+                          "val_wape": [0.1, 0.101, 0.12, 0.1, 0.1, 0.0999]})
+    (axes,) = sweeps.sensitivity(found.assign(added=found.val_wape - 0.1)).axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["b (8)", "a (2)"], "in the order of the network"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["8", "4", "2"]
+    assert [text.get_text() for text in axes.texts] == ["+0.00", "+1.00", "+20.00", "+0.00", "+0.00", "-0.10"]

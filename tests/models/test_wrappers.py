@@ -95,3 +95,30 @@ def test_layers_that_are_not_there_are_refused():
     for name in ("tail", ""):
         with pytest.raises(ValueError, match="no layer"):
             wrappers.attach(network(), {name: UNSIGNED})
+
+
+def test_one_bit_is_the_side_of_the_mean_and_its_gradient_that_of_a_band():
+    x = torch.tensor([[0.0, 1.0, 2.0, 9.0], [5.0, 5.0, 5.0, 5.0]], requires_grad=True)
+    out = seen(torch.nn.Linear(4, 1), {"bits": 1}, x)
+    assert out.tolist() == [[0.0, 0.0, 0.0, 6.0], [5.0] * 4]  # mean 3, mean distance 3
+    out.sum().backward()
+    assert x.grad[0].tolist() == [1, 1, 1, 0], "within 1.25 mean distances"
+
+
+def test_a_convolution_has_one_mean_and_a_linear_layer_one_of_each_row():
+    x = torch.arange(12.0).reshape(1, 3, 4)
+    assert seen(torch.nn.Conv1d(3, 1, 1), {"bits": 1}, x).unique().tolist() == [2.5, 8.5]
+    assert seen(torch.nn.Linear(4, 1), {"bits": 1}, x).tolist() == [[[r + 0.5] * 2 + [r + 2.5] * 2 for r in (0, 4, 8)]]
+
+
+def test_one_bit_is_described_rebuilt_and_replaced():
+    model = network()
+    wrappers.attach(model, {"lstm": {"bits": 1}, "head.out": UNSIGNED})
+    wrappers.attach(model, {"head.out": {"bits": 1}})
+    assert wrappers.attached(model) == {"lstm": {"bits": 1}, "head.out": {"bits": 1}}
+    again = models.rebuild(models.describe(model)).eval()
+    again.load_state_dict(model.state_dict())
+    x, z = torch.randn(2, 48, 1), torch.randn(2, 54, 6)
+    assert torch.equal(again(x, z), model(x, z))
+    wrappers.detach(model.lstm)
+    assert wrappers.attached(model) == {"head.out": {"bits": 1}}

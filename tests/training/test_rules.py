@@ -9,6 +9,7 @@ from litecast import models, training
 from litecast.compress.quantisers import Uniform
 from litecast.models import base
 from litecast.training import Average, Budget, Distil, FakeQuantise, Mask, Penalty, Rule, Schedule, Spent, cost
+from litecast.training.rules import QuantiseGradients
 
 
 def trained(*rules, family="nbeats", budget=BUDGET, seed=0):
@@ -148,14 +149,14 @@ def test_the_gradient_of_a_learned_step_is_that_of_the_paper():
     values = torch.tensor([[0.9, -0.26, 0.04, 2.0]])
     q = Uniform(3, learned=True)
     q(values)  # the step follows from the weights once
-    assert q.step.item() == pytest.approx(2 * values.abs().mean().item() / 3**0.5)
+    assert q.steps(values).item() == pytest.approx(2.0 / 3, rel=0.05), "that of least squared error"
     with torch.no_grad():
-        q.step.fill_(0.5)
+        q.log_step.fill_(np.log(0.5))
     q(values).sum().backward()
     ratio = values / 0.5
     inside = (ratio.round() - ratio)[ratio.abs() <= 3].sum()
     expected = (inside + 3 * (ratio > 3).sum()) / (values.numel() * 3) ** 0.5
-    assert q.step.grad.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert q.log_step.grad.item() == pytest.approx(0.5 * expected.item(), rel=1e-5), "of a logarithm"
 
 
 @pytest.mark.parametrize("family", ["nbeats", "lstm", "gru", "patchtst", "resnet1d"])
@@ -237,3 +238,33 @@ def test_a_fixed_week_is_not_trained_by_any_rule():
     rule = FakeQuantise({"first.weight": Uniform(4)})
     training.fit(model, data, Budget(12, 16, lr=0.05), 0, rule, Average(0.9))
     assert torch.equal(model.usual.table, before) and not model.usual.table.requires_grad
+
+
+# ---- gradients in few bits
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_quantised_gradient_is_on_the_grid_and_right_on_average(bits):
+    gradient = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    rule = QuantiseGradients(bits)
+    rule.prepare(torch.nn.Linear(1, 1))
+    step = gradient.abs().max() / (2 ** (bits - 1) - 1)
+    draws = torch.stack([rule.rounded(gradient) for _ in range(4000)]).double()
+    codes = draws / step.double()
+    torch.testing.assert_close(codes, codes.round(), atol=1e-4, rtol=0)
+    assert (draws - gradient).abs().max() < step * 1.0001, "one of the two levels around it"
+    share = (gradient.double() / step).frac().abs()
+    error = (step * (share * (1 - share) / len(draws)).sqrt()).double()  # standard error of a mean of two levels
+    assert ((draws.mean(0) - gradient).abs() <= 5 * error + 1e-6).all()
+    assert torch.equal(rule.rounded(torch.zeros(3)), torch.zeros(3))
+
+
+def test_training_sees_the_quantised_gradients_and_hooks_are_gone_after():
+    data, rule = dataset(), QuantiseGradients(2, seed=3)
+    model = models.build("lstm", 4, data, 0)
+    seen, rounded = [], rule.rounded
+    rule.rounded = lambda gradient: seen.append(rounded(gradient)) or seen[-1]
+    training.fit(model, data, Budget(2, 16), 0, rule)
+    assert len(seen) == 2 * len(list(model.parameters())) and all(len(g.abs().unique()) <= 2 for g in seen)
+    count = len(seen)
+    model(*base.example(model.config, 3)).sum().backward()
+    assert len(seen) == count

@@ -17,7 +17,18 @@ def of(model) -> dict[str, torch.Tensor]:
 
 
 def coded(model, held: Mapping[str, Quantised], spec: Mapping, claims: str) -> Export:
-    """The model file that holds these parameters' codes by one codec, all else in float16, the usual week in int8."""
-    codecs = {name: dict(spec) for name in held} | {"usual.table": {"codec": "intn", "bits": 8}}
+    """The model file that holds these parameters' codes by one codec, all else in float16, the usual week in int8.
+
+    spec: of that codec; or parameter -> its own.
+    """
+    codecs = {name: dict(spec.get(name, spec)) for name in held} | {"usual.table": {"codec": "intn", "bits": 8}}
     codecs |= {"*": {"codec": "float16"}}
     return Export(codecs, storages.hold(model, codecs, held), claims=claims)
+
+
+@torch.no_grad()
+def put(model, held: Mapping[str, Quantised]) -> None:
+    """The network takes exactly these values; with those of an Export it is its file, bit for bit."""
+    for name, tensor in model.state_dict().items():
+        if name in held:
+            tensor.copy_(torch.from_numpy(held[name].values()))

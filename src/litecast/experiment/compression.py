@@ -124,7 +124,8 @@ class Compression(Work):
     @property
     def table(self) -> pd.DataFrame:
         """The rows of this run under that of the dense network."""
-        return results.typed(pd.DataFrame([self.dense.row, *self.run.rows]))
+        rows = [row for row in self.run.rows if row["row_id"] != self.dense.row["row_id"]]  # there, if trained here
+        return results.typed(pd.DataFrame([self.dense.row, *rows]))
 
     def pictures(self) -> Iterator:
         """Error by level, error against bytes, and what each level took: each with a sentence before it."""

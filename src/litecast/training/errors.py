@@ -87,9 +87,19 @@ def losses(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def wape(data, origins: np.ndarray, yhat: np.ndarray) -> float:
+    """sum|e| / sum|y| of forecasts (N, H, C), scaled units, for any N origins; NaN where all targets are zero."""
+    gap, truth, seen = _of(data, origins, yhat)
+    return float(_share(np.abs(gap).sum(), np.where(seen, np.abs(truth), 0.0).sum()))
+
+
 def _gap(data, part: str, yhat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return _of(data, data.origins(part), yhat)
+
+
+def _of(data, origins: np.ndarray, yhat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Forecast less target (0 where that is missing), target, and whether it was observed: (N, H, C), own unit."""
-    truth = data.truth(data.origins(part))
+    truth = data.truth(origins)
     seen = np.isfinite(truth)
     return np.where(seen, data.raw(yhat) - truth, 0.0), truth, seen
 

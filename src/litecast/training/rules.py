@@ -82,6 +82,8 @@ class FakeQuantise(Rule):
             model.get_submodule(name).register_forward_pre_hook(lambda _, inputs, q=q: (q(inputs[0]), *inputs[1:]))
             for name, q in self.activations.items()
         ]
+        for quantiser in self.activations.values():
+            quantiser.to(next(model.parameters()).device)
         for name, quantiser in self.quantisers.items():
             weight = model.get_parameter(name).detach()
             quantiser.to(weight.device)(weight)  # sets what follows from the weights
@@ -95,6 +97,8 @@ class FakeQuantise(Rule):
             model.get_parameter(name).copy_(values)
         for hook in self._hooks:
             hook.remove()
+        for quantiser in (*self.quantisers.values(), *self.activations.values()):
+            quantiser.to("cpu")
 
     def parameters(self):
         every = [p for q in (*self.quantisers.values(), *self.activations.values()) for p in q.parameters()]
@@ -187,3 +191,30 @@ class Schedule(Rule):
 
     def after_step(self, share):
         self.set(self.start + (self.end - self.start) * self.shape(share))
+
+
+class QuantiseGradients(Rule):
+    """Gradients of the weights in `bits`: what data-parallel training sends, and what it keeps until the step.
+
+    A scale per tensor, its largest magnitude, and 2**bits - 1 levels around zero, rounded up or down by chance such
+    that the mean is the gradient itself (QSGD: Alistarh et al., NeurIPS 2017; DoReFa-Net: Zhou et al. 2016). The
+    gradients of activations, which flow through the backward pass, stay as they are.
+    """
+
+    def __init__(self, bits: int, seed: int = 0):
+        self.top, self.seed = 2 ** (bits - 1) - 1, seed
+
+    def prepare(self, model):
+        on = next(model.parameters()).device
+        self._draw = torch.Generator(on).manual_seed(self.seed)
+        self._hooks = [p.register_hook(self.rounded) for p in model.parameters() if p.requires_grad]
+
+    def rounded(self, gradient: torch.Tensor) -> torch.Tensor:
+        """A draw of the quantised gradient, of the same shape; its expectation is the gradient."""
+        step = gradient.abs().max() / self.top
+        chance = torch.rand(gradient.shape, generator=self._draw, device=gradient.device)
+        return torch.where(step > 0, torch.floor(gradient / step + chance) * step, gradient)
+
+    def finish(self, model):
+        for hook in self._hooks:
+            hook.remove()
