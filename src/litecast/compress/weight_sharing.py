@@ -23,25 +23,26 @@ NEEDS = ("dense",)
 FITS = ()
 LEVELS = (4, 8, 16, 32, 64, 256)
 LEVEL = "entries of a codebook"
-VARIANTS = ("kmeans", "density", "random", "exact", "mixture", "soft", "product", "exact-shared", "soft-shared")
+VARIANTS = ("kmeans", "density", "random", "exact", "mixture", "soft", "product",
+            "exact-shared", "soft-shared", "product-shared")  # fmt: skip
 CONTROLS = {}
 STORAGES = {"codebook": "torch"}
 CHAIN = False
 LOOK = 6
 NOTE = "Weights are looked up before they are multiplied: its gain is in storage only."
 
-SHARED = "weights"  # name of the one table of a network
+SHARED = "weights"  # name of the one table of a network; of rows "weights 2"
 TOGETHER = (2, 3)  # weights in a row that one code of product quantisation stands for: the first that divides a row
 TABLE_SHARE = 0.5  # of the bytes of its codes: what the table of product quantisation may take at most
 ZERO = 0.5  # fixed mixing weight of the component at zero
-TAU = 0.01  # weight of the mean negative log-likelihood of a weight beside the loss, scaled units
+TAU = 0.1  # weight of the mean negative log-likelihood of a weight beside the loss, scaled units
 FLOOR = 0.02  # of the spread of the weights: no component gets narrower (in the paper a Gamma prior on the precision)
 
 
 def compress(task: Task) -> Compressed:
     """Share the numbers of codebooks with `task.level` entries among the weights, then train these numbers again.
 
-    variant: how the codebook is found, a table for each matrix, or 'exact-shared', 'soft-shared': one for all. Every
+    variant: how the codebook is found, a table for each matrix; one that ends in '-shared' has one for all. Every
     variant is trained for `budget.again()` in all; 'soft' trains half of it with the mixture. What is zero stays zero,
     which takes one of the entries, and is stored sparsely; 'product' knows no zeros. Matrices whose codes and table
     would take as much as float16 stay in float16. Raises ModelFileError on weights that are not finite.
@@ -57,8 +58,7 @@ def compress(task: Task) -> Compressed:
     start = {name: task.start.get_parameter(name).detach() for name in books}
     found = {name: book(start[name]).detach().clone() for name, book in books.items()}
     fit = training.fit(model, task.data, budget, task.seed, training.FakeQuantise(books))
-    table = SHARED if task.variant.endswith("-shared") else None
-    held = {name: _stored(book, table) for name, book in books.items()}
+    held = {name: _stored(book, task.variant.endswith("-shared")) for name, book in books.items()}
     masks = {name: found[name] != 0 for name, book in books.items() if book.zero}
     spec = {"codec": "codebook"}
     spec = {"codec": "sparse", "values": spec} if masks else spec
@@ -77,19 +77,22 @@ def shared(model, entries: int, variant: str, seed: int) -> dict[str, quantisers
     """
     books, method = {}, variant.partition("-")[0]
     for weights in _groups(model, entries, variant):
-        if method == "product":
-            books |= {name: _product(weight, entries, seed) for name, weight in weights.items()}
+        if method == "product" and _together(next(iter(weights.values()))) > 1:
+            books |= _product(weights, entries, variant, seed)
         else:
             values = torch.cat([weight.flatten() for weight in weights.values()])
-            books |= _parts(weights, *_found(values, entries, method, seed))
+            books |= _parts(weights, *_found(values, entries, "exact" if method == "product" else method, seed))
     return books
 
 
 def _groups(model, entries: int, variant: str) -> list[dict[str, torch.Tensor]]:
     """Parameter -> weights of those that have a table in common; without those that float16 holds in fewer bytes."""
-    found = matrices.of(model)
+    found, product = matrices.of(model), variant.startswith("product")
+    for weight in found.values():
+        storages.half(weight.numpy())  # refuses what is not finite
     if variant.endswith("-shared"):
-        return [found]
+        dims = {name: _together(w) if product else 1 for name, w in found.items()}
+        return [{name: w for name, w in found.items() if dims[name] == dim} for dim in sorted(set(dims.values()))]
     return [{name: w} for name, w in found.items() if _bytes(w.numel(), entries) < 2 * w.numel()]
 
 
@@ -100,7 +103,6 @@ def _bytes(count: int, entries: int, dim: int = 1) -> float:
 
 def _found(values: torch.Tensor, entries: int, method: str, seed: int) -> tuple[torch.Tensor, torch.Tensor, bool]:
     """Codes (N,) and float16 table of values (N,), and whether the table begins with a zero that has to stay."""
-    storages.half(values.numpy())
     kept = values != 0
     zero, alive = not bool(kept.all()), values[kept].numpy()
     codes, table = torch.zeros(len(values), dtype=torch.int64), np.zeros(0)
@@ -120,20 +122,27 @@ def _parts(weights: Mapping[str, torch.Tensor], codes: torch.Tensor, table: torc
             for (name, weight), part in zip(weights.items(), parts, strict=True)}
 
 
-def _product(weight: torch.Tensor, entries: int, seed: int) -> quantisers.Codebook:
-    """Neighbours in a row of a weight (its inputs, taps last) by one code; the table is halved until it takes no more
-    than TABLE_SHARE of the bytes of the codes."""
-    length = weight[0].numel()
-    dim = next((dim for dim in TOGETHER if length % dim == 0), 1)
-    if dim == 1:
-        return _parts({"": weight}, *_found(weight.flatten(), entries, "kmeans", seed))[""]
-    while entries > 2 and 2 * entries * dim > TABLE_SHARE * (_bytes(weight.numel(), entries, dim) - 2 * entries * dim):
+def _together(weight: torch.Tensor) -> int:
+    """Neighbours in a row of a weight (its inputs, taps last) that one code stands for; 1 where none divides a row."""
+    return next((dim for dim in TOGETHER if weight[0].numel() % dim == 0), 1)
+
+
+def _product(weights: Mapping[str, torch.Tensor], entries: int, variant: str, seed: int) -> dict:
+    """Codebooks of rows; an own table is halved until it takes no more than TABLE_SHARE of the bytes of its codes."""
+    dim = _together(next(iter(weights.values())))
+    rows = torch.cat([weight.reshape(-1, dim) for weight in weights.values()])
+    while entries > 2 and variant == "product" and _heavy(rows.numel(), entries, dim):
         entries //= 2
-    storages.half(weight.numpy())
-    rows = weight.reshape(-1, dim)
-    table = _half(codebooks.rows(rows.numpy(), entries, seed))
-    codes = torch.cdist(rows, table, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
-    return quantisers.Codebook(codes.reshape(len(weight), -1), table)
+    table = nn.Parameter(_half(codebooks.rows(rows.numpy(), entries, seed)))
+    codes = torch.cdist(rows, table.detach(), compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
+    parts = codes.split([weight.numel() // dim for weight in weights.values()])
+    return {name: quantisers.Codebook(part.view(len(weight), -1), table)
+            for (name, weight), part in zip(weights.items(), parts, strict=True)}
+
+
+def _heavy(count: int, entries: int, dim: int) -> bool:
+    table = 2 * entries * dim
+    return table > TABLE_SHARE * (_bytes(count, entries, dim) - table)
 
 
 def _half(table: np.ndarray) -> torch.Tensor:
@@ -141,9 +150,10 @@ def _half(table: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(storages.half(np.asarray(table)).values().copy())
 
 
-def _stored(book: quantisers.Codebook, table: str | None) -> Quantised:
-    held = book.held(table)
-    return Quantised(held.codes, table=storages.half(held.table).values(), shared=held.shared)
+def _stored(book: quantisers.Codebook, together: bool) -> Quantised:
+    held = book.held()
+    name = (SHARED if held.dim == 1 else f"{SHARED} {held.dim}") if together else None
+    return Quantised(held.codes, table=storages.half(held.table).values(), shared=name)
 
 
 def _story(start: Mapping, found: Mapping, held: Mapping[str, Quantised], spec: Mapping) -> pd.DataFrame:
@@ -166,26 +176,27 @@ def _story(start: Mapping, found: Mapping, held: Mapping[str, Quantised], spec: 
 
 class Mixture(nn.Module):
     """Prior of weights (N,): entries - 1 Gaussians whose means, widths and shares are trained, and one at zero with
-    the fixed share ZERO. Means start evenly spaced over the range of the weights, as in Ullrich et al."""
+    the fixed share ZERO. Means start where a K-means from quantiles ends: a retraining is too short
+    to get away from evenly spaced ones (Ullrich et al.)."""
 
     def __init__(self, weights: torch.Tensor, entries: int):
         super().__init__()
-        low, high = float(weights.min()), float(weights.max())
-        self.means = nn.Parameter(torch.linspace(low, high, entries - 1))
-        self.widths = nn.Parameter(torch.full([entries], math.log((high - low) / entries + 1e-12)))  # logarithms
-        self.shares = nn.Parameter(torch.zeros(entries - 1))  # logits
-        self.register_buffer("floor", (FLOOR * weights.std() + 1e-12).log())
+        spread = float(weights.std(correction=0)) + 1e-12
+        self.means = nn.Parameter(torch.from_numpy(codebooks.density(weights.numpy(), entries - 1)).float())
+        self.widths = nn.Parameter(torch.full([1 + len(self.means)], math.log(spread / entries)))  # logarithms
+        self.shares = nn.Parameter(torch.zeros(len(self.means)))  # logits
+        self.floor = math.log(FLOOR * spread)
 
     @property
     def table(self) -> torch.Tensor:
-        """Means (entries,), zero first."""
+        """Zero, then the means, (entries,) or fewer."""
         return torch.cat([self.means.new_zeros(1), self.means])
 
     def parts(self, weights: torch.Tensor) -> torch.Tensor:
         """log(share * density) of each component, (N, entries)."""
         shares = math.log(1 - ZERO) + self.shares.log_softmax(0)
         shares = torch.cat([shares.new_full([1], math.log(ZERO)), shares])
-        widths = self.widths.maximum(self.floor)
+        widths = self.widths.clamp(min=self.floor)
         gaps = (weights[:, None] - self.table) / widths.exp()
         return shares - widths - 0.5 * math.log(2 * math.pi) - 0.5 * gaps.square()
 
