@@ -89,9 +89,9 @@ class Codebook(nn.Module):
     """Values of a table by fixed codes; the table is trained, the gradients of all weights of a code summed (Han et
     al., "Deep compression", ICLR 2016).
 
-    codes: int64, the weight's shape. table (N,): values; a Parameter given to several is shared by them. zero: the
-    first entry is 0 and stays. moves: codes are those of the nearest values of the trained weight, to which the
-    gradient passes straight through.
+    codes: int64, the weight's shape. table (N,): values; a Parameter given to several is shared by them; or (N, D):
+    rows of D neighbours, which take D times fewer codes (product quantisation). zero: the first entry is 0 and stays.
+    moves: codes are those of the nearest values of the trained weight, to which the gradient passes straight through.
     """
 
     def __init__(self, codes: torch.Tensor, table: torch.Tensor, zero: bool = False, moves: bool = False):
@@ -103,7 +103,7 @@ class Codebook(nn.Module):
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         if self.moves:
             self.codes = nearest(values.detach(), self._table().detach())
-        chosen = self._table()[self.codes]
+        chosen = self._table()[self.codes].view_as(values)
         return chosen + (values - values.detach()) if self.moves else chosen
 
     def held(self, shared: str | None = None) -> Quantised:

@@ -58,5 +58,5 @@ def executed(opened: modelfile.Loaded, claims: str = "") -> Executed:
     """Whatever the weights are held in, they are decoded to float32 before anything is multiplied."""
     claims = claims or "float32"
     sizes = [(math.prod(tensor["shape"]), codecs.precision(tensor)) for tensor in opened.tensors.values()]
-    held = sum(size for size, precision in sizes if precision == claims)
+    held = sum(size for size, precision in sizes if claims in (precision, precision.split()[0]))  # 'codebook 15'
     return Executed("float32", held / sum(size for size, _ in sizes), float(claims == "float32"))
