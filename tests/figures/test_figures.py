@@ -350,6 +350,13 @@ def test_level_curve_says_what_a_level_is():
     assert sweeps.level_curve(pd.concat([table, chain])).axes[0].get_xlabel() == "level"
 
 
+def test_level_curve_names_the_variants_of_a_single_technique():
+    table = rows()
+    table = table[(table.role != "compressed") | (table.technique == "magnitude_pruning")].assign(variant="global")
+    told = [text.get_text() for text in sweeps.level_curve(table).legends[0].get_texts()]
+    assert told == ["global", "dense"]
+
+
 def test_splits_fill_the_span():
     parts = pd.DataFrame([("a", "train", 0, 0.7), ("a", "val", 0.7, 0.8), ("a", "test", 0.8, 1)],
                          columns=["dataset", "part", "start", "end"])

@@ -81,7 +81,7 @@ def _packed(codes: np.ndarray, bits: int) -> float:
 
 def _coded(codes: np.ndarray, bits: int) -> float:
     """About as many bytes as a coder takes: the entropy of the codes, and half a byte for each that there is."""
-    return (codecs.entropy.bits(codes) + 4 * len(np.unique(codes))) / 8
+    return (codecs.coder("entropy").bits(codes) + 4 * len(np.unique(codes))) / 8
 
 
 def _where(stream: bytes, count: int, coder) -> tuple[np.ndarray, bytes]:

@@ -16,7 +16,8 @@ from litecast.results.rows import number, text
 def level_curve(rows: pd.DataFrame, part: str = "val") -> Figure:
     """WAPE by level, mean over seeds, a line per technique and variant and a panel per model; ringed = selected.
 
-    The first variant is a broad pale line, so that one on top of it is seen; the grey line is the dense network.
+    Of a single technique only its variants are named, of which there may be many. The first variant is a broad pale
+    line, so that one on top of it is seen; the grey line is the dense network.
     """
     rows = rows.assign(wape=number(rows, f"{part}_wape"), **{c: text(rows, c) for c in ("variant", "level")})
     dense = rows[is_dense(rows)].groupby("model").wape.mean()
@@ -24,7 +25,7 @@ def level_curve(rows: pd.DataFrame, part: str = "val") -> Figure:
     if rows.empty:
         return style.says("no compressed row yet")
     figure, panels = style.grid(sorted(set(rows.model)), 1.6, 2.4)
-    handles = {}
+    handles, alone = {}, rows.technique.nunique() == 1
     for model, ax in panels.items():
         mine = rows[rows.model == model]
         levels = sorted(set(mine.level), key=natural)
@@ -32,7 +33,7 @@ def level_curve(rows: pd.DataFrame, part: str = "val") -> Figure:
             colour, marker = look(technique)
             line = line.groupby("level")[["wape", "selected"]].mean().reindex(levels)
             broad = {"linewidth": 4, "alpha": 0.35} if n == 0 else {"linewidth": 1.1, "linestyle": (0, (2 + 2 * n, 2))}
-            name = called(f"{technique} {variant}").strip()
+            name = called(variant if variant and alone else f"{technique} {variant}").strip()
             handles[name], = ax.plot(range(len(levels)), line.wape, color=colour, marker=marker, label=name,
                                      markersize=5.5 if n == 0 else 3, **broad)
             at = np.flatnonzero(line.selected > 0)
