@@ -20,29 +20,42 @@ DAY = timedelta(1)
 DEFAULTS = {"country": None, "transform": "none", "holidays": None}
 
 
-def read(content: bytes, dictionary: bytes) -> tuple[dict, dict[str, np.ndarray], dict]:
-    """(description, tensors by name, card) of a file's bytes."""
+def read(content: bytes, dictionary: bytes, network) -> tuple[dict, dict[str, np.ndarray], dict]:
+    """(description, tensors by name, card) of a file's bytes. network: `model` of the description -> names and shapes
+    of its tensors, in order, which a reader of one family knows."""
     (crc,) = struct.unpack("<I", content[-4:])
     if crc != zlib.crc32(content[:-4]):
         raise ValueError("checksum")
     (header,) = struct.unpack("<Q", content[:8])
-    start, end = json.loads(content[8 : 8 + header])["body.3"]["data_offsets"]
-    body = content[8 + header + start : 8 + header + end]
-    (length,) = struct.unpack("<I", body[:4])
-    said = json.loads(zlib.decompressobj(-15, zdict=dictionary).decompress(body[4 : 4 + length]))
-    at, series = 4 + length, len(said["card"]["series"])
-    scaler = np.frombuffer(body, "<f4", 2 * series, at).reshape(2, series)
-    at += 8 * series
-    arrays: dict[str, np.ndarray] = {}
-    for name, shape, meta, size in said.get("tables", []) + said["tensors"]:
+    start, end = json.loads(content[8 : 8 + header])["lc4"]["data_offsets"]
+    length, body = digits_of_7(content[8 + header + start : 8 + header + end - 4])
+    said = json.loads(zlib.decompressobj(-15, zdict=dictionary).decompress(body[:length]))
+    mean, std, rest = scaler(body[length:], said)
+    tables, arrays = {}, {}
+    for name, shape, meta, size in said.get("tables", []):
+        found = decode(rest[:size], meta, shape, np.arange(math.prod(shape)), {})
+        tables[name], rest = found.reshape(shape), rest[size:]
+    pairs = zip(said["tensors"][::2], said["tensors"][1::2], strict=True)
+    for (name, shape), (which, size) in zip(network(said["model"]), pairs, strict=True):
         place = np.arange(math.prod(shape))  # flat positions that the stream holds
-        arrays[name] = decode(body[at : at + size], meta, shape, place, arrays).reshape(shape)
-        at += size
-    tables = {name for name, *_ in said.get("tables", [])}
+        arrays[name] = decode(rest[:size], said["codecs"][which], shape, place, tables).reshape(shape)
+        rest = rest[size:]
     config = said["model"]["config"]
     card = DEFAULTS | said["card"] | {key: config[key] for key in ("L", "H", "patch")}
-    card |= {"mean": scaler[0].astype(float).tolist(), "std": scaler[1].astype(float).tolist()}
-    return said, {name: array for name, array in arrays.items() if name not in tables}, card
+    return said, arrays, card | {"mean": mean.tolist(), "std": std.tolist()}
+
+
+def scaler(stream: bytes, said: dict) -> tuple[np.ndarray, np.ndarray, bytes]:
+    count = len(said["card"]["series"])
+    if "scaler" in said:
+        mean, std = np.frombuffer(stream, "<f4", 2 * count).astype(float).reshape(2, count)
+        return mean, std, stream[8 * count :]
+    std = (np.frombuffer(stream, "<u2", count).astype("<u4") << 16).view("<f4").astype(float)
+    numbers, stream = [], stream[2 * count :]
+    for _ in range(count):
+        number, stream = digits_of_7(stream)
+        numbers.append(number)
+    return signed(np.array(numbers)) * std / 16, std, stream
 
 
 # ---- codecs: stream -> float32 values of the elements at `place`, flat

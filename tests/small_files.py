@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from litecast import modelfile, models
-from litecast.codecs import Quantised
+from litecast.codecs import Quantised, _bits
 from litecast.compress import storages
 from litecast.data import daytypes
 from litecast.modelfile import Card
@@ -62,16 +62,18 @@ def description(path) -> dict:
 def change_scaler(path, place: int, factor: float) -> None:
     """Multiply one number of the scaler (means, then standard deviations)."""
     content, rest = _parts(path)
-    scaler = np.frombuffer(rest, "<f4", 2 * len(content["card"]["series"])).copy()
+    card = modelfile.load(path).card
+    used = len(modelfile._short(card) or bytes(8 * len(card.series)))
+    scaler = np.float32([*card.mean, *card.std])
     scaler[place] *= factor
-    rewrite(path, streams=scaler.tobytes() + rest[scaler.nbytes :])
+    rewrite(path, lambda content: content.update(scaler=4), streams=scaler.tobytes() + rest[used:])
 
 
 def rewrite(path, change=lambda content: None, streams=None, packed=None, tail=b""):
     """Write the file again with another description or streams and a correct checksum."""
     content, rest = _parts(path)
     change(content)
-    head = modelfile._pack(content) if packed is None else struct.pack("<I", len(packed)) + packed
+    head = modelfile._pack(content) if packed is None else _bits.digits(len(packed)) + packed
     modelfile._write(path, head + (rest if streams is None else streams) + tail)
     return path
 
@@ -80,9 +82,9 @@ def _parts(path) -> tuple[dict, bytes]:
     """The description, and the scaler and streams behind it."""
     raw = path.read_bytes()
     body = raw[8 + struct.unpack("<Q", raw[:8])[0] : -4]
-    (length,) = struct.unpack("<I", body[:4])
-    content = json.loads(zlib.decompressobj(-15, zdict=modelfile.COMMON).decompress(body[4 : 4 + length]))
-    return content, body[4 + length :]
+    length, rest = _bits.digit(body)
+    content = json.loads(zlib.decompressobj(-15, zdict=modelfile.COMMON).decompress(rest[:length]))
+    return content, rest[length:]
 
 
 def sparse(values: dict, **more) -> dict:

@@ -29,6 +29,11 @@ CALENDARS = [("15min", "KR", 6), ("30min", None, 5), ("h", "KR", 6), ("h", None,
              ("trading-day", None, 2), ("trading-day", "KR", 2), ("W", None, 2), ("MS", "KR", 2), ("step", None, 0)]
 
 
+def tensors_of(model: dict) -> list[tuple[str, list[int]]]:
+    """Names and shapes of a network's tensors, in order: what the family's file says."""
+    return [(name, list(tensor.shape)) for name, tensor in models.rebuild(model).state_dict().items()]
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "model.safetensors"
@@ -37,7 +42,7 @@ def path(tmp_path):
 def same(path):
     """The file as both readers have it, tensors and card being the same: (Loaded, the plain reader's card)."""
     loaded = modelfile.load(path)
-    said, tensors, card = plain_reader.read(path.read_bytes(), DICTIONARY)
+    said, tensors, card = plain_reader.read(path.read_bytes(), DICTIONARY, tensors_of)
     state = loaded.model.state_dict()
     assert list(tensors) == list(state)
     for name, tensor in state.items():
@@ -111,7 +116,7 @@ def test_inputs_and_forecast_are_made_of_raw_values_by_the_page(path, frequency,
     np.testing.assert_allclose(z, loaded.card.known(times[-54:]), rtol=0, atol=1e-7)
     assert z.shape == (54, known)
     times = times if frequency != "step" else times[:0]
-    said, tensors, _ = plain_reader.read(path.read_bytes(), DICTIONARY)
+    said, tensors, _ = plain_reader.read(path.read_bytes(), DICTIONARY, tensors_of)
     config, found = said["model"]["config"], np.empty((6, 2))
     cells = plain_reader.cells(card, list(times[-54:])) if len(times) else np.zeros(54, int)
     for c in range(2):  # the whole forecast without PyTorch: a linear map of what is unusual
@@ -176,7 +181,7 @@ def test_activations_are_rounded_as_the_page_says(path):
     model, quantiser = network("lstm"), {"head.out": {"bits": 4, "scale": 0.3, "zero": 5}}
     wrappers.attach(model, quantiser)
     save(path, model, "float32", card_of(model))
-    said, _, _ = plain_reader.read(path.read_bytes(), DICTIONARY)
+    said, _, _ = plain_reader.read(path.read_bytes(), DICTIONARY, tensors_of)
     assert said["activations"] == quantiser
     x = np.linspace(-9, 9, 41, dtype=np.float32)
     (found,) = wrappers.ActivationQuantiser(**quantiser["head.out"])(None, (torch.from_numpy(x),))
@@ -206,7 +211,7 @@ def test_the_dictionary_is_the_codes_byte_for_byte():
 
 def test_the_constants_of_the_page_are_the_codes():
     rows = re.findall(r"\| ([\d.]+) \| `([\w.]+)` \|", PAGE)
-    assert len(rows) == 16
+    assert len(rows) == 21
     for value, name in rows:
         module, _, constant = name.rpartition(".")
         assert float(value) == getattr(importlib.import_module(f"litecast.{module}"), constant), name
@@ -222,7 +227,7 @@ def test_the_page_names_every_codec_frequency_and_field_of_the_card():
     assert set(daytypes.special("h", "KR")) <= set(re.findall(r"\| \d ([\w ]+) \|", PAGE))
     assert set(daytypes.special("trading-day", "KR")) <= set(re.findall(r"\| \d ([\w ]+) \|", PAGE))
     assert set(_groups.META) <= set(re.findall(r'"(\w+)":', PAGE))
-    assert modelfile.BODY in words
+    assert modelfile.BODY in words and f'# The model file, format {modelfile.VERSION}' in PAGE
 
 
 def test_the_reader_is_short_and_knows_nothing_of_the_project():

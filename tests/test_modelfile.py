@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,9 +23,9 @@ from safetensors.numpy import save as container
 from small_files import HOLIDAYS, card_of, description, network, rewrite, save, save_held, series
 
 from litecast import audit, modelfile, models
-from litecast.codecs import Quantised
+from litecast.codecs import Quantised, _bits
 from litecast.compress import storages
-from litecast.data import calendar
+from litecast.data import calendar, windows
 from litecast.data.windows import fill
 from litecast.errors import DataError, ModelFileError
 from litecast.models import base, wrappers
@@ -93,12 +94,12 @@ def test_the_card_comes_back(path):
 def count(model, storage):
     """Bytes of weights and scales: matrices and kernels by row, then vectors. How many there are is counted by hand in
     test_cost and test_convolutional."""
-    matrices = [(p.shape[0], p[0].numel()) for p in model.parameters() if p.ndim > 1]
+    matrices = [(p.shape[0], p[0].numel(), "usual" in name) for name, p in model.named_parameters() if p.ndim > 1]
     vectors = [p.numel() for p in model.parameters() if p.ndim == 1]
     if storage in ("float32", "float16"):
-        return (4 if storage == "float32" else 2) * (sum(r * c for r, c in matrices) + sum(vectors))
+        return (4 if storage == "float32" else 2) * (sum(r * c for r, c, _ in matrices) + sum(vectors))
     bits = int(storage[3:])
-    return sum(-(-r * c * bits // 8) + 2 * r for r, c in matrices) + 2 * sum(vectors)
+    return sum(-(-r * c * (8 if week else bits) // 8) + 2 * r for r, c, week in matrices) + 2 * sum(vectors)
 
 
 @pytest.mark.parametrize("family", models.names())
@@ -109,10 +110,44 @@ def test_bytes_equal_the_hand_count_and_a_short_description(path, family, storag
     assert sum(tensor["bytes"] for tensor in loaded.tensors.values()) == weights
     raw = path.read_bytes()
     (header,) = struct.unpack("<Q", raw[:8])
-    (description,) = struct.unpack("<I", raw[8 + header : 12 + header])
-    scaler, crc = 8 * 2, 4
-    assert len(raw) == 8 + header + 4 + description + scaler + weights + crc
-    assert header <= 128 and description <= 240 + 5 * len(loaded.tensors)
+    length, rest = _bits.digit(raw[8 + header :])
+    scaler, crc = 8 * 2, 4  # float32: its mean is no whole number of sixteenths of its std
+    assert len(rest) == length + scaler + weights + crc
+    assert header <= 64 and length <= 175 + 3.5 * len(loaded.tensors)
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_a_short_scaler_takes_three_bytes_a_series_and_comes_back_exactly(path, transform):
+    draw = np.random.default_rng(0)
+    mean, std = windows.short(draw.normal(3, 2, 40), draw.gamma(1, 2, 40))
+    model = network("dlinear", channels=40)
+    card = card_of(model, 40, transform=transform, mean=mean.tolist(), std=std.tolist())
+    size = save(path, model, "int8", card)
+    back = modelfile.load(path).card
+    assert (back.mean, back.std) == (card.mean, card.std) and "scaler" not in description(path)
+    longer = replace(card, mean=[card.mean[0] * 1.001, *card.mean[1:]])
+    assert save(path, model, "int8", longer) - size >= 40 * 4.5
+    assert description(path)["scaler"] == 4
+    np.testing.assert_allclose(modelfile.load(path).card.mean, longer.mean, rtol=6e-8)
+
+
+@pytest.mark.parametrize("mean, std", [([0.0, 1e7], [1e-30, 1e30]), ([-5e6, 3e5], [1e-2, 1e3])])
+def test_scalers_of_any_size_come_back(path, mean, std):
+    model = network("dlinear")
+    for way in (windows.short, lambda *scaler: scaler):
+        card = card_of(model, **dict(zip(("mean", "std"), map(list, way(np.array(mean), np.array(std))), strict=True)))
+        save(path, model, "int8", card)
+        back = modelfile.load(path).card
+        np.testing.assert_allclose([back.mean, back.std], [card.mean, card.std], rtol=6e-8)
+
+
+def test_a_scaler_that_is_cut_off_is_refused(path):
+    model = network("dlinear")
+    save(path, model, "int8", card_of(model, mean=[0.0, 0.0], std=[1.0, 1.0]))
+    one, minus, infinite = b"\x80\x3f", b"\x80\xbf", b"\x80\x7f"
+    for octets in (bytes(6), one + one + b"\0", one + one + b"\0\xff", minus + one + bytes(2),
+                   infinite + one + bytes(2)):
+        refused(rewrite(path, streams=octets), "number without an end|scaler|streams|std|card")
 
 
 def test_saving_tells_the_bytes_on_disk_and_leaves_nothing_else(path):
@@ -381,10 +416,10 @@ def test_a_network_that_knows_another_calendar_or_other_series_is_refused(path, 
 
 
 @pytest.mark.parametrize("fields, word", [
-    ({"series": 3}, "usual.table"), ({"steps": 12}, "usual.table"), ({"steps": 0}, "usual.table|buil[dt]"),
+    ({"series": 3}, "knows 3 series"), ({"steps": 12}, "12 steps"), ({"steps": 0}, "0 steps|buil[dt]"),
     ({"waves": 3}, "usual.table"), ({"waves": -1}, "usual.table|buil[dt]"), ({"special": False}, "usual.table"),
-    ({"kinds": -7}, "usual.table|buil[dt]"), ({"table": "none"}, "usual.table"),
-    ({"series": 2**20, "weekdays": 2**20}, "usual.table"),
+    ({"kinds": -7}, "-7 kinds|buil[dt]"), ({"table": "none"}, "2 tensors, the file tells of 3"),
+    ({"series": 2**20, "weekdays": 2**20}, "weights|wide"),
 ])  # fmt: skip
 def test_descriptions_that_lie_about_the_usual_week_are_refused(path, fields, word):
     stored(path, network("nlinear@own"))
@@ -538,9 +573,9 @@ def test_nothing_is_unpickled(path):
 
 
 @pytest.mark.parametrize("name, word", [
-    ("body", "earlier litecast, in format 1, not 3: make it again"), ("body.2", "format 2.*make it again"),
-    ("body.4", "format 4, this litecast reads 3: update"), ("body.33", "format 33"), ("body.3", "no litecast model"),
-    ("body.x", "no litecast model"), ("bo", "no litecast model"),
+    ("body", "earlier litecast, in format 1, not 4: make it again"), ("body.2", "format 2.*make it again"),
+    ("body.3", "format 3.*make it again"), ("lc5", "format 5, this litecast reads 4: update"), ("lc44", "format 44"),
+    ("lc4", "no litecast model"), ("body.x", "no litecast model"), ("bo", "no litecast model"),
 ])  # fmt: skip
 def test_other_formats_are_refused_with_advice(path, name, word):
     """The format is told before anything is inflated: each has a dictionary of its own."""
@@ -558,27 +593,26 @@ EMPTY_SPARSE = {"codec": "sparse", "values": {"codec": "float32"}}
     (lambda c: c.update(activations={"trend": {"bits": 1, "scale": 0.1, "zero": 0}}), "bits"),
     (lambda c: c.update(activations={"trend": {"bits": 8, "scale": 0.1}}), "zero"),
     (lambda c: c.update(activations={"trend": 8}), "buil[dt]"), (lambda c: c.update(activations=[]), "activations"),
-    (lambda c: c.update(tables=[["trend.weight", [0], {"codec": "float32"}, 0]]), "same name"),
+    (lambda c: c.update(tables=2 * [["book", [0], {"codec": "float32"}, 0]]), "same name"),
     (lambda c: c.update(tables=[["book", [2**14, 2**14], EMPTY_SPARSE, 0]]), "table"),
     (lambda c: c.update(tables=[["book", [16], {"codec": "float32"}, 64]]), "streams"),
     (lambda c: c.update(tables=[["book", [16], {"codec": "float32"}, 0]]), "bytes"),
     (lambda c: c.update(tables={"book": 1}), "tables"),
-    (lambda c: c["tensors"][0][2].update(codec="golomb"), "golomb"),
+    (lambda c: c["codecs"][0].update(codec="golomb"), "golomb"),
     (lambda c: c["model"].update(family="tsmixer9"), "tsmixer9"),
     (lambda c: c["model"].update(family="base"), "base"),
     (lambda c: c["model"]["config"].update(surprise=1), "surprise"),
     (lambda c: c["model"]["config"].pop("L"), "buil[dt]"),
     (lambda c: c["model"]["config"].update(L=47), "trend.weight"),
     (lambda c: c["model"]["config"].update(H="6"), "buil[dt]"),
-    (lambda c: c["tensors"][0].__setitem__(0, "trend.weights"), "trend.weight"),
-    (lambda c: c["tensors"][1].__setitem__(0, "trend.weight"), "same name"),
-    (lambda c: c["tensors"][0].__setitem__(1, [48, 6]), "trend.weight"),
-    (lambda c: c["tensors"][0].__setitem__(1, [6, -48]), "tensors"),
-    (lambda c: c["tensors"][0].__setitem__(1, [6.0, 48]), "tensors"),
-    (lambda c: c["tensors"][0].__setitem__(3, -1), "tensors"),
-    (lambda c: c["tensors"][0].__setitem__(3, 10), "streams"),
-    (lambda c: c["tensors"].pop(), "streams"),
-    (lambda c: c["tensors"].append("x"), "tensors"),
+    (lambda c: c["tensors"].__setitem__(0, 9), "codecs"), (lambda c: c["tensors"].__setitem__(0, -1), "tensors"),
+    (lambda c: c["tensors"].__setitem__(0, 1.0), "tensors"), (lambda c: c["tensors"].__setitem__(0, [0]), "tensors"),
+    (lambda c: c["tensors"].__setitem__(1, -1), "tensors"), (lambda c: c["tensors"].__setitem__(1, 10), "streams"),
+    (lambda c: c["tensors"].pop(), "4 tensors, the file tells of 3.5"),
+    (lambda c: c.update(tensors=c["tensors"][2:]), "tells of 3"), (lambda c: c.update(codecs=[]), "in 0 codecs"),
+    (lambda c: c.update(codecs=c["codecs"] * 9), "in 18 codecs"),
+    (lambda c: c.update(codecs=["float32"]), "codecs"), (lambda c: c["tensors"].append("x"), "tensors"),
+    (lambda c: c.update(scaler=1), "scaler"), (lambda c: c.pop("scaler"), "streams|number|damaged"),
     (lambda c: c["card"].update(series=[]), "streams"),
     (lambda c: c["card"].update(series=[1, 2]), "series"),
     (lambda c: c["card"].update(season=0), "season"),
@@ -661,16 +695,18 @@ def test_bytes_behind_the_streams_are_refused(path):
 
 DEEP = dict(L=8, H=2, F=0, patch=2, anchor="mean", hidden=[[1, 1]] * 100_000)
 BOMBS = {
-    "huge shape": lambda c: c["tensors"][0].__setitem__(1, [2**14, 2**15]),
-    "many huge shapes": lambda c: [tensor.__setitem__(1, [2**13, 2**14]) for tensor in c["tensors"]],
-    "zeros without end": lambda c: c["tensors"][0].__setitem__(slice(1, 3), [[2**14, 2**14], EMPTY_SPARSE]),
+    "zeros without end": lambda c: (c["codecs"].append(EMPTY_SPARSE), c["tensors"].__setitem__(0, len(c["codecs"]) - 1),
+                                    c["model"]["config"].update(hidden=2**13, head=2**13)),
+    "codes without end": lambda c: (c["codecs"].append({"codec": "entropy"}), c["model"]["config"].update(hidden=2**13),
+                                    c["tensors"].__setitem__(slice(None, None, 2), [len(c["codecs"]) - 1] * 8)),
     "huge tables": lambda c: c.update(tables=[[str(i), [2**14, 2**13], EMPTY_SPARSE, 0] for i in range(2)]),
     "huge width": lambda c: c["model"]["config"].update(hidden=10**12),
     "wide": lambda c: c["model"]["config"].update(hidden=2**20, head=2**20),
     "long": lambda c: c["model"]["config"].update(L=2**20, H=2**20, patch=1),
     "deep": lambda c: c["model"].update(family="nbeats", config=DEEP),
     "many series": lambda c: c["card"].update(series=["s"] * 200_000),
-    "many empty tensors": lambda c: c.update(tensors=[[str(i), [0], {}, 0] for i in range(50_000)]),
+    "many empty tensors": lambda c: c.update(tensors=[0, 0] * 100_000),
+    "many codecs": lambda c: c.update(codecs=c["codecs"] * 10_000),
     "nested": lambda c: c["model"]["config"].update(hidden=json.loads("[" * 400 + "]" * 400)),
 }
 

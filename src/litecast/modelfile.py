@@ -1,11 +1,11 @@
 """The model file: one file that holds all a forecast needs, and nothing that can run code.
 
-docs/file-format.md is the whole specification. A safetensors file of two uint8 tensors. `body.3` (3: the format): u32
-length of the description, the description (compact JSON, deflated), the scaler (float32: C means, C standard
-deviations), then the streams of the tables that tensors share and of the tensors, in the order of the description.
-`crc`, the last four bytes: CRC-32 of all bytes before them. What is read is believed only after it was checked: size,
-checksum, header and format, description (inflated to at most 1 MiB), number of elements, length of each stream, and
-then that the network of the description has exactly these tensors; only then is anything decoded.
+docs/file-format.md is the whole specification. A safetensors file of one uint8 tensor, `lc4` (4: the format): length of
+the description, the description (compact JSON, deflated), the scaler, then the streams of the tables that tensors share
+and of the tensors, in the order of the network, whose names and shapes follow from the description; last a CRC-32 of
+all bytes before it. What is read is believed only after it was checked: size, checksum, header and format, description
+(inflated to at most 1 MiB), the network, built without memory for weights, number of elements, length of each stream;
+only then is anything decoded.
 """
 
 import itertools
@@ -17,47 +17,53 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import pydantic
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors.numpy import save as container
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from litecast import codecs, models
-from litecast.codecs import Quantised
-from litecast.data import calendar, daytypes, given
+from litecast.codecs import Quantised, _bits, _tokens
+from litecast.data import calendar, daytypes, given, windows
 from litecast.data.frame import FREQUENCIES, TRANSFORMS
 from litecast.data.windows import fill, to_raw, to_scaled
 from litecast.errors import DataError, ModelFileError
 from litecast.files import replacing
 from litecast.models.base import Forecaster
 
-VERSION = 3
-BODY = f"body.{VERSION}"  # the tensor that holds it all: which format a file has is known before anything is inflated
+VERSION = 4
+BODY = f"lc{VERSION}"  # the tensor that holds it all: which format a file has is known before anything is inflated
 FLOAT32 = {"codec": "float32"}
 FLOATS = {"float16", "float32"}  # codecs of shared tables: no longer than their streams
 ELEMENTS = 2**28  # weights of all tensors together: 1 GiB of float32
 DESCRIPTION = 2**20  # bytes of the inflated description
-HEADER = 4096  # bytes of a safetensors header; ours takes about 130
+HEADER = 4096  # bytes of a safetensors header; ours takes about 60
 WIDEST = 2**20  # no look-back, horizon or layer is wider
 LONGEST, TABLES = 16, 2**16  # bytes of a stream: for each weight, and for its tables
-# Text that descriptions have in common, known to both sides of the deflate: it saves about 170 bytes a file. Part of
-# the format: a change needs a new VERSION. The most frequent comes last, where references to it are shortest.
+# Text that descriptions have in common, known to both sides of the deflate: it saves about 250 bytes a file. Part of
+# the format: a change needs a new VERSION. First the days between Korea's holidays of 2022 to 2030; the most frequent
+# comes last, where references to it are shortest.
 COMMON = (
-    b'"vehicles/h""KRW""15min""D""W""MS""trading-day","season":7,"transform":"log""last""scale":"train","weekdays":5,'
-    b'"kinds":3,"table":"shared""waves":3,"hidden":0,"embedded":0["embedding.weight",["lags.weight",["means.weight",'
-    b'["trend.weight",["rest.weight",["lstm.weight_ih_l0",["blocks.0.first.weight",["layers.0.attention.out.weight",'
-    b'{"codec":"sparse","gap":4,"codes":,"values":{"codec":"intn","bits":4,"axis":0}},{"codec":"float32"},'
-    b'["head.hidden.weight",[24,168],{"codec":"intn","bits":8,"axis":0},],["head.hidden.bias",[24],{"codec":"float16"},'
-    b'48],["head.out.weight",["head.out.bias",[24],{"codec":"float16"},48]],"card":{"dataset":"","unit":"",'
-    b'"frequency":"h","season":168,"series":[""],"country":"KR","holidays":[2024,2027,0,1,1]}}'
-    b'{"model":{"family":"","config":{"L":168,"H":24,"F":6,'
-    b'"patch":24,"anchor":"mean","series":4,"weekdays":7,"kinds":5,"steps":24,"table":"own","hidden":16,"head":16}},'
-    b'"tensors":[["usual.table",['
+    b"30,1,1,27,8,57,3,24,5,70,25,1,1,1,21,6,1,76,7,20,1,1,1,36,65,22,2,8,70,44,1,1,2,1,6,77,7,39,1,1,1,18,40,25,1,9,"
+    b"22,70,32,1,1,13,2,6,77,7,26,1,1,1,30,2,63,1,28,3,70,49,2,1,1,1,1,77,7,46,1,1,11,1,60,4,19,1,9,3,41,29,2,38,1,1,"
+    b"7,2,4,77,7,36,1,1,1,20,61,2,2,8,24,41,2,27,1,29,1,1,17,1,5,2,75,2,5,25,1,1,33,42,19,1,3,32,41,29,48,1,1,1,4,77,"
+    b"7,42,1,1,15,61,4,2,13,1,16,41,29,37,1,1,1,9,6,77,7,32,1,1,1,24,26,35,4,1,3,28,6,35,29,27,1,1,20,6,77"
+    b'"KRW""15min""30min""W""MS""step""trading-day","season":7,"transform":"log""last""scale":"train","weekdays":5,'
+    b'"kinds":3,"table":"shared""waves":3,"embedded":0"activations":{"head.out":{"bits":8,"scale":0.0,"zero":128}}'
+    b'"tables":[["book",[16],{"codec":"float16"},32]]"float32"},"bits":8"scale":4"negative":1"zero":1"group":64'
+    b'{"codec":"binary"},{"codec":"ternary","axis":0},{"codec":"huffman","entries":16,"shared":"book"},'
+    b'{"codec":"sparse","coder":"huffman","values":{"codec":"codebook","entries":16}},{"codec":"entropy","axis":0},'
+    b'{"codec":"sparse","values":{"codec":"intn","bits":4,"axis":0}},{"codec":"intn","bits":4},'
+    b'"hidden":[[64,64],[64,64]],"head":16"trained":false,"unit":"vehicles/h","frequency":"D","season":7,"country":"US",'
+    b'}},"codecs":[{"codec":"intn","bits":8,"axis":0},{"codec":"intn","bits":4,"axis":0},{"codec":"float16"}],'
+    b'"tensors":[0,1,2,48,1,144,2,48],"card":{"dataset":"traffic","unit":"vehicles/h","frequency":"h","season":168,'
+    b'"series":["01","02"],"country":"KR","holidays":[2024,2029,0,39,1,1,1,18,'
+    b'{"model":{"family":"profile_mlp","config":{"L":168,"H":24,"F":6,"patch":24,"anchor":"mean","series":4,'
+    b'"weekdays":7,"kinds":5,"steps":24,"table":"own","trained":false,"hidden":8'
 )
 
 
@@ -66,7 +72,8 @@ class Card:
     """What a forecast needs beside the network. season, L, H, patch in steps; mean, std (C,) in transformed units.
 
     holidays: of the country, see `calendar.packed`; None where the calendar has no such column. The file keeps the
-    scaler as float32 (as `x` is, relative error 6e-8), and L, H, patch in the network's config.
+    scaler in three bytes a series where it is one of `data.windows.short`, else as float32 (as `x` is, relative error
+    6e-8), and L, H, patch in the network's config.
     """
 
     dataset: str
@@ -127,17 +134,30 @@ ELSEWHERE = {"L", "H", "patch", "mean", "std"}  # fields of the card that stand 
 Size = Annotated[int, Field(strict=True, ge=0, le=ELEMENTS)]
 Bytes = Annotated[int, Field(strict=True, ge=0)]
 Entry = tuple[str, Annotated[list[Size], Field(max_length=8)], dict, Bytes]  # name, shape, codec and meta, stream
+FLOAT_SCALER = 4  # what the description says of a scaler that is not short
 
 
 class _Content(BaseModel):
-    """The description. tables: that tensors share; activations: layer -> how its input is quantised; absent if none."""
+    """The description. codecs: metas; tensors: of each in the order of the network which of these, and bytes of its
+    stream; tables: that tensors share; activations: layer -> how its input is quantised; absent if none."""
 
     model_config = ConfigDict(extra="allow")
     model: dict
-    tensors: list[Entry]
+    codecs: list[dict]
+    tensors: list[Bytes]
     card: dict
     tables: list[Entry] = []
     activations: dict = {}
+    scaler: Literal[0, FLOAT_SCALER] = 0
+
+    def entries(self, model: Forecaster) -> list[tuple]:
+        """Name, shape, codec and meta, bytes of the network's tensors."""
+        state, which, sizes = model.state_dict(), self.tensors[::2], self.tensors[1::2]
+        if not len(state) == len(which) == len(sizes) or not max(which, default=-1) < len(self.codecs) <= len(which):
+            raise _damaged(f"its network has {len(state)} tensors, the file tells of {len(self.tensors) / 2:g}, in "
+                           f"{len(self.codecs)} codecs")
+        return [(name, list(tensor.shape), self.codecs[place], size)
+                for (name, tensor), place, size in zip(state.items(), which, sizes, strict=True)]
 
 
 class FromRows:
@@ -277,13 +297,18 @@ def save(path, model, codecs: Mapping[str, dict], card: Card, held: Mapping[str,
         raise ModelFileError(f"{path.name}: cannot store {', '.join(sorted(lost))}; register buffers as persistent")
     if held.keys() - state.keys():
         raise ModelFileError(f"{path.name}: the network has no {', '.join(sorted(held.keys() - state.keys()))}")
-    streams = [np.asarray([card.mean, card.std], "<f4").tobytes()]
+    scaler, streams = _short(card), []
     tables = [_entry(name, table, plain, table.shape, streams) for name, (table, plain) in _tables(held).items()]
     entries = [_entry(name, *_written(name, tensor, codecs, held), tensor.shape, streams)
                for name, tensor in state.items()]
-    network = models.describe(model)
-    extra = {"activations": network.pop("activations", None), "tables": tables}
-    content = {"model": network, "tensors": entries, "card": card.words(ELSEWHERE, model.reads)}
+    network, metas = models.describe(model), []
+    for *_, meta, _ in entries:
+        metas += [] if meta in metas else [meta]
+    extra = {"activations": network.pop("activations", None), "tables": tables, "scaler": FLOAT_SCALER * (not scaler)}
+    content = {"model": network, "codecs": metas, "tensors": [n for *_, meta, size in entries
+                                                              for n in (metas.index(meta), size)],
+               "card": card.words(ELSEWHERE, model.reads)}
+    streams = [scaler or np.asarray([card.mean, card.std], "<f4").tobytes(), *streams]
     _write(path, _pack(content | {key: value for key, value in extra.items() if value}) + b"".join(streams))
     return path.stat().st_size
 
@@ -309,22 +334,21 @@ def load(path) -> Loaded:
     path = Path(path)
     try:
         body = _body(path)
-        content, end = _description(body)
-        series = content.card.get("series")
-        at = end + 8 * (len(series) if isinstance(series, list) else 0)
-        _check_lengths(content.tables, content.tensors, len(body) - at)
+        content, at = _description(body)
         model = _rebuilt(content)
-        card = _card(content.card, body[end:at].tobytes(), model.config)
+        entries = content.entries(model)
+        card, at = _card(content, body, at, model.config)
+        _check_lengths(content.tables, entries, len(body) - at)
         _check_card(card, model)
         tables, at = _decoded(content.tables, {}, body, at)
-        arrays, at = _decoded(content.tensors, tables, body, at)
+        arrays, at = _decoded(entries, tables, body, at)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read as a model file: {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     model.load_state_dict({name: torch.from_numpy(a).to(kinds[name]) for name, a in arrays.items()}, assign=True)
-    tensors = {name: {"shape": tuple(shape), **meta, "bytes": size} for name, shape, meta, size in content.tensors}
+    tensors = {name: {"shape": tuple(shape), **meta, "bytes": size} for name, shape, meta, size in entries}
     return Loaded(model.eval(), card, path, tensors)
 
 
@@ -353,6 +377,16 @@ def _written(name: str, tensor: torch.Tensor, specs: Mapping, held: Mapping) -> 
     if not np.array_equal(array.astype(values.dtype), values):
         raise ModelFileError(f"{name}: integers beyond 2**24 cannot be stored")
     return array, FLOAT32
+
+
+def _short(card: Card) -> bytes | None:
+    """The scaler in three bytes a series: upper halves of the stds, then sixteenths of them that the means are; None
+    where it is none of `windows.short`."""
+    mean, std = np.asarray([card.mean, card.std])
+    if not np.array_equal(windows.short(mean, std), [mean, std]):
+        return None
+    numbers = _tokens.unsigned(np.rint(mean / std * windows.PART))
+    return (std.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes() + b"".join(map(_bits.digits, numbers.tolist()))
 
 
 def _entry(name: str, held: Quantised | np.ndarray, spec: dict, shape: tuple, streams: list) -> list:
@@ -400,11 +434,17 @@ def _pack(content: dict) -> bytes:
         raise ModelFileError(f"the description takes {len(text)} bytes, allowed {DESCRIPTION}: too many series")
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=COMMON)
     packed = deflate.compress(text) + deflate.flush()
-    return len(packed).to_bytes(4, "little") + packed
+    return _bits.digits(len(packed)) + packed
+
+
+def _header(length: int) -> dict:
+    """The safetensors header of one tensor of so many bytes."""
+    return {BODY: {"dtype": "U8", "shape": [length], "data_offsets": [0, length]}}
 
 
 def _write(path: Path, body: bytes) -> None:
-    content = container({BODY: np.frombuffer(body, np.uint8), "crc": np.zeros(4, np.uint8)})[:-4]
+    header = json.dumps(_header(len(body) + 4), separators=(",", ":")).encode()
+    content = len(header).to_bytes(8, "little") + header + body
     with replacing(path) as temporary:
         temporary.write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
 
@@ -430,24 +470,21 @@ def _body(path: Path) -> np.ndarray:
         raise ModelFileError("checksum does not fit: the file is damaged, cut off or no litecast model"
                              f"{kinds.get(data[:1].tobytes(), '')}; copy or make it again")
     start = 8 + _number(data[:8])
-    length = size - start - 4
-    wanted = {BODY: {"dtype": "U8", "shape": [length], "data_offsets": [0, length]},
-              "crc": {"dtype": "U8", "shape": [4], "data_offsets": [length, length + 4]}}
     try:
         header = json.loads(data[8 : min(start, HEADER)].tobytes())
     except (ValueError, RecursionError):
         header = None
-    if header != wanted:
+    if header != _header(size - start):
         raise ModelFileError(_other(header))
     return data[start:-4]
 
 
 def _other(header) -> str:
     """What a file with a header that is not ours may be."""
-    name = next((name for name in header if name.startswith("body")), "") if isinstance(header, dict) else ""
-    version = name.removeprefix("body").removeprefix(".") or "1"
+    name = next((name for name in header if name.startswith(("lc", "body"))), "") if isinstance(header, dict) else ""
+    version = name.removeprefix("lc").removeprefix("body").removeprefix(".") or "1"  # of old: body, body.2, body.3
     if not name or not version.isdecimal() or int(version) == VERSION:
-        return f"no litecast model: its header is not that of two tensors, {BODY} and crc"
+        return f"no litecast model: its header is not that of one tensor, {BODY}"
     if int(version) < VERSION:
         return f"made by an earlier litecast, in format {version}, not {VERSION}: make it again"
     return f"written in format {version}, this litecast reads {VERSION}: update litecast"
@@ -455,10 +492,12 @@ def _other(header) -> str:
 
 def _description(body: np.ndarray) -> tuple[_Content, int]:
     """The description, and where it ends in the body."""
-    end = 4 + _number(body[:4])
+    length, rest = _bits.digit(body[:5].tobytes())
+    start = min(5, len(body)) - len(rest)
+    end = start + length
     inflate = zlib.decompressobj(-15, zdict=COMMON)
     try:
-        text = inflate.decompress(body[4:end].tobytes(), DESCRIPTION)
+        text = inflate.decompress(body[start:end].tobytes(), DESCRIPTION)
         if not inflate.eof or inflate.unused_data or end > len(body):
             raise _damaged("the description is cut off, or longer than any network needs")
         content = _Content.model_validate(json.loads(text))
@@ -503,22 +542,17 @@ def _decoded(entries: list[tuple], tables: dict, body: np.ndarray, at: int) -> t
 
 def _rebuilt(content: _Content) -> Forecaster:
     """The network on the meta device: no memory for weights until its tensors are known to be those of the file."""
-    tensors, description = content.tensors, content.model
+    description = content.model
     if content.activations:
         description = description | {"activations": content.activations}
     try:
         _check_widths(description)
-        with torch.device("meta"), _at_most(16 * len(tensors) + 256):
+        with torch.device("meta"), _at_most(8 * len(content.tensors) + 256):
             model = models.rebuild(description)
     except ModelFileError:
         raise
     except Exception as error:  # whatever a nonsensical configuration breaks
         raise ModelFileError(f"its network cannot be built: {type(error).__name__} {str(error)[:200]}") from error
-    state = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    stored = {name: shape for name, shape, _, _ in tensors}
-    wrong = [name for name in state | stored if state.get(name) != stored.get(name)]
-    if wrong:
-        raise _damaged(f"its tensors do not fit its network: {', '.join(wrong)[:200]}")
     return model
 
 
@@ -541,12 +575,31 @@ def _at_most(layers: int):
     return register_module_module_registration_hook(hook)
 
 
-def _card(stored: dict, scaler: bytes, config) -> Card:
+def _card(content: _Content, body: np.ndarray, at: int, config) -> tuple[Card, int]:
+    """The card, its scaler from where it stands in the body, and where that ends."""
+    series = content.card.get("series")
+    count = len(series) if isinstance(series, list) else 0
     try:
-        mean, std = np.frombuffer(scaler, "<f4").reshape(2, -1).astype(float).tolist()
-        return Card(**stored, L=config.L, H=config.H, patch=config.patch, mean=mean, std=std)
-    except (TypeError, ValueError) as error:  # names that no card has, values of another type
+        if content.scaler:
+            end = at + 8 * count
+            mean, std = np.frombuffer(body[at:end].tobytes(), "<f4").reshape(2, count).astype(float)
+        else:
+            mean, std, end = _scaler(body[at : at + 7 * count].tobytes(), at, count)
+        made = Card(**content.card, L=config.L, H=config.H, patch=config.patch, mean=mean.tolist(), std=std.tolist())
+        return made, end
+    except (TypeError, ValueError, DataError) as error:  # names that no card has, values of another type
         raise _damaged(f"its card is wrong: {str(error)[:200]}") from None
+
+
+def _scaler(stream: bytes, at: int, count: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """mean and std (count,) of a short scaler at the head of a stream, which starts at `at`, and where it ends."""
+    std = (np.frombuffer(stream, "<u2", count).astype("<u4") << 16).view("<f4").astype(np.float64)
+    rest, numbers = stream[2 * count :], []
+    for _ in range(count):
+        number, rest = _bits.digit(rest)
+        numbers.append(number)
+    with np.errstate(invalid="ignore"):  # of an infinite std, which is refused with the card
+        return _tokens.signed(np.array(numbers, np.int64)) * std / windows.PART, std, at + len(stream) - len(rest)
 
 
 # ---- times

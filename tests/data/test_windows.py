@@ -204,10 +204,22 @@ def test_scaler_knows_train_only_and_undoes_itself():
     values[10:20, 0] = np.nan
     values[700:] += 500
     data = prepare(frame(values))
-    np.testing.assert_allclose(data.mean, np.nanmean(values[:700], axis=0))
-    np.testing.assert_allclose(data.std, np.nanstd(values[:700], axis=0))
+    mean, std = np.nanmean(values[:700], axis=0), np.nanstd(values[:700], axis=0)
+    np.testing.assert_allclose(data.published, std)
+    np.testing.assert_allclose(data.std, std, rtol=2**-8)
+    assert (np.abs(data.mean - mean) <= data.std / 32).all()
     np.testing.assert_allclose(data.unscale(data.scale(values)), values)
     np.testing.assert_allclose(data.x[30:], data.scale(values)[30:].astype(np.float32))
+
+
+def test_a_short_scaler_is_the_nearest_and_its_own():
+    draw = np.random.default_rng(0)
+    mean, std = draw.normal(0, 50, 1000), 10.0 ** draw.uniform(-8, 8, 1000)
+    near = windows.short(mean, std)
+    assert (np.abs(near[1] / std - 1) <= 2**-8).all() and (np.abs(near[0] - mean) <= near[1] / 32 * (1 + 1e-9)).all()
+    np.testing.assert_array_equal(windows.short(*near), near)
+    assert (near[1].astype(np.float32).view(np.uint32) % 2**16 == 0).all()  # bfloat16
+    np.testing.assert_array_equal(near[0] / near[1] * 16 % 1, 0)
 
 
 @pytest.mark.parametrize("kind", ["none", "log"])

@@ -148,6 +148,15 @@ def test_holidays_and_ordinary_days_by_hand():
     assert "test_wape_holidays" not in errors.errors(data, "test", flat(data, 11, 85))  # months are no days
 
 
+def test_scaled_errors_are_in_the_unit_of_published_tables():
+    """A dataset is scaled by a std of few digits; squares and magnitudes are told in that of train itself."""
+    data = dataset()
+    plain = errors.errors(data, "test", data.scaled(np.broadcast_to([11.0, 85.0], (3, 2, 2))))
+    data.exact, data.std = data.std, data.std * [1.003, 0.998]
+    found = errors.errors(data, "test", data.scaled(np.broadcast_to([11.0, 85.0], (3, 2, 2))))
+    assert found == pytest.approx(plain, rel=1e-12, nan_ok=True)
+
+
 def test_logarithms_are_undone_before_errors_are_counted():
     data = dataset()
     data.header = Header("hand", "items", "h", 2, 2, 2, transform="log")

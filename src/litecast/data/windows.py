@@ -37,6 +37,12 @@ class Dataset:
     observed: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (T, W) float32, scaled, filled
     observed_names: list[str] = field(default_factory=list)  # W: known only once it has happened, as the weather
     cells: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # (T,) of the usual week, see daytypes
+    exact: np.ndarray | None = None  # (C,) std before it was made short
+
+    @property
+    def published(self) -> np.ndarray:
+        """The std (C,) that scaled errors of published tables are in units of."""
+        return self.std if self.exact is None else self.exact
 
     @property
     def C(self) -> int:  # noqa: N802 (the letters of the design)
@@ -115,7 +121,8 @@ def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> D
     wide, dropped = usable(wide, header)
     y = wide.to_numpy(np.float64)
     parts = split(len(y), header.split, header.frequency, header.H)
-    mean, std = scaler(y, parts["train"])
+    fitted = scaler(y, parts["train"])
+    mean, std = short(*fitted)
     filled, counts = fill(y, header.season, header.L)
     x = np.nan_to_num((filled - mean) / std, nan=0.0).astype(np.float32)  # what has no past near is the mean
     times = wide.index if header.frequency != "step" else wide.index.to_numpy()
@@ -125,7 +132,7 @@ def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> D
     data = Dataset(header, times, names, y, x, z, mean, std, parts, dropped, counts,
                    *_observed(frame, wide.index, parts["train"]),
                    daytypes.cells(times, header.frequency, header.country,
-                                  calendar.free(times, header.frequency, header.country)))
+                                  calendar.free(times, header.frequency, header.country)), fitted[1])
     _check_windows(data)
     _check_moves(data)
     return data
@@ -192,6 +199,21 @@ def scaler(y: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     mean, std = np.nanmean(y[train], axis=0), np.nanstd(y[train], axis=0)
     return mean, np.where(std > 1e-9 * np.maximum(np.abs(mean), 1e-3), std, 1.0)
+
+
+NARROW = 2**16  # a std is the upper half of a float32
+PART = 16  # a mean is a whole number of sixteenths of its std
+
+
+def short(mean: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest scaler (C,) that a model file holds in three bytes a series: std to 0.4 %, mean to std / 32.
+
+    It is another unit, no error: models are trained and measured in it. Scaled errors of published tables are in
+    that of `scaler` still (`Dataset.published`).
+    """
+    words = np.asarray(std, "<f4").view(np.uint32).astype(np.int64) + NARROW // 2 - 1
+    near = (np.clip(words, NARROW, None) // NARROW * NARROW).astype(np.uint32).view(np.float32).astype(np.float64)
+    return np.rint(mean / near * PART) * near / PART, near
 
 
 def fill(values: np.ndarray, season: int, reach: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,10 +22,11 @@ def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -
     gap, truth, seen = _gap(data, part, yhat)
     target, truth = data.scale(data.targets(data.origins(part))), np.where(seen, np.abs(truth), 0.0)
     size, error, scaled = truth.sum(), np.abs(gap), np.where(seen, yhat - target, 0.0)
+    published = scaled * (data.std / data.published)  # in the unit of published tables
     reference, *_ = _gap(data, part, seasonal_naive(data, part))
     values = {
-        "mse_scaled": np.square(scaled).sum() / seen.sum(),
-        "mae_scaled": np.abs(scaled).sum() / seen.sum(),
+        "mse_scaled": np.square(published).sum() / seen.sum(),
+        "mae_scaled": np.abs(published).sum() / seen.sum(),
         "wape": _share(error.sum(), size),
         "wape_totals": _share(np.abs(gap.sum(1)).sum(), size),
         "mase": _mase(data, gap, seen),
