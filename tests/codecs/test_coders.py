@@ -1,6 +1,8 @@
 """Coders of whole numbers: by hand, against the textbook, and against the least that their counts allow."""
 
 import heapq
+import subprocess
+import sys
 
 import constriction
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from litecast import paths
 from litecast.codecs import _bits, _tokens, entropy, huffman
 from litecast.errors import ModelFileError
 
@@ -180,3 +183,12 @@ def test_any_stream_is_refused_or_read_at_once(coder, stream, count):
     except ModelFileError:
         return
     assert len(found) == min(count, 5000) and found.min(initial=0) >= 0 and found.max(initial=0) < 2**16
+
+
+def test_the_bench_runs_small():
+    bench = paths.ROOT / "bench" / "codecs.py"
+    told = subprocess.run([sys.executable, str(bench), "--small"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split("|") for line in told.splitlines() if "constriction" in line or "| entropy |" in line]
+    coded, peers = ([int(row[3]) for row in rows if word in row[2]] for word in ("entropy", "constriction"))
+    assert len(coded) == len(peers) == 8
+    assert all(own <= 1.01 * peer + 50 for own, peer in zip(coded, peers, strict=True))

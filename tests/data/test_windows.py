@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from litecast.data.frame import Header, from_wide
-from litecast.data.windows import MISSING_ALL, PARTS, facts, fill, prepare, split
+from litecast.data.windows import MISSING_ALL, PARTS, facts, fill, prepare, short, split
 from litecast.errors import DataError
 
 
@@ -215,9 +215,9 @@ def test_scaler_knows_train_only_and_undoes_itself():
 def test_a_short_scaler_is_the_nearest_and_its_own():
     draw = np.random.default_rng(0)
     mean, std = draw.normal(0, 50, 1000), 10.0 ** draw.uniform(-8, 8, 1000)
-    near = windows.short(mean, std)
+    near = short(mean, std)
     assert (np.abs(near[1] / std - 1) <= 2**-8).all() and (np.abs(near[0] - mean) <= near[1] / 32 * (1 + 1e-9)).all()
-    np.testing.assert_array_equal(windows.short(*near), near)
+    np.testing.assert_array_equal(short(*near), near)
     assert (near[1].astype(np.float32).view(np.uint32) % 2**16 == 0).all()  # bfloat16
     np.testing.assert_array_equal(near[0] / near[1] * 16 % 1, 0)
 

@@ -154,7 +154,8 @@ def test_scaled_errors_are_in_the_unit_of_published_tables():
     plain = errors.errors(data, "test", data.scaled(np.broadcast_to([11.0, 85.0], (3, 2, 2))))
     data.exact, data.std = data.std, data.std * [1.003, 0.998]
     found = errors.errors(data, "test", data.scaled(np.broadcast_to([11.0, 85.0], (3, 2, 2))))
-    assert found == pytest.approx(plain, rel=1e-12, nan_ok=True)
+    for name in ("test_mse_scaled", "test_mae_scaled"):
+        assert found[name] == pytest.approx(plain[name], rel=1e-12)
 
 
 def test_logarithms_are_undone_before_errors_are_counted():
