@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litecast import paths
+from litecast import codecs, paths
 from litecast.codecs import _bits, _tokens, entropy, huffman
 from litecast.errors import ModelFileError
 
@@ -150,6 +150,15 @@ def test_lengths_are_optimal_and_fill_the_tree(counts):
     assert sum(2.0 ** -int(bits) for bits in size if bits) == 1  # Kraft
 
 
+@pytest.mark.parametrize("coder", CODERS)
+def test_positions_are_coded_in_the_best_gap_codes(coder):
+    where = np.random.default_rng(0).random(20_000) < 0.07
+    spec = {"codec": "sparse", "coder": coder, "values": {"codec": "float16"}}
+    stream, _ = codecs.encode(where.astype(np.float32), spec)
+    gaps = np.diff(np.flatnonzero(where), prepend=-1) - 1
+    assert len(stream) - 2 * where.sum() <= min(len(CODERS[coder].pack(gaps)), len(CODERS[coder].pack(where * 1))) + 6
+
+
 @pytest.mark.parametrize("size", [100, 5000])
 def test_a_huffman_stream_is_as_long_as_its_code_and_lengths(size):
     numbers = _tokens.unsigned(laplace(size, 1))
@@ -191,4 +200,4 @@ def test_the_bench_runs_small():
     rows = [line.split("|") for line in told.splitlines() if "constriction" in line or "| entropy |" in line]
     coded, peers = ([int(row[3]) for row in rows if word in row[2]] for word in ("entropy", "constriction"))
     assert len(coded) == len(peers) == 8
-    assert all(own <= 1.01 * peer + 50 for own, peer in zip(coded, peers, strict=True))
+    assert all(own <= 1.01 * peer + 72 for own, peer in zip(coded, peers, strict=True))

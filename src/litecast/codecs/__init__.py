@@ -76,7 +76,8 @@ def unpack(stream: bytes, meta: dict, place: Place, tables: Mapping[str, np.ndar
 
 
 def coder(name):
-    """The codec of this name that packs any whole numbers: `pack(numbers, columns)`, `unpack(stream, count)`."""
+    """The codec of this name that packs any whole numbers: `pack(numbers, columns)`, `unpack(stream, count)`, and
+    `bits(numbers)`, about what they take."""
     found = _found({"codec": name})[1]
     if not hasattr(found, "pack"):
         raise ModelFileError(f"codec {name} does not code whole numbers: {', '.join(coders())} do")

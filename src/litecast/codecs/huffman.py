@@ -31,6 +31,13 @@ def lengths(counts: np.ndarray) -> np.ndarray:
     return found
 
 
+def bits(numbers: np.ndarray) -> int:
+    """Bits of the codes of whole numbers (N,), without the lengths that stand before them."""
+    tokens, _ = _tokens.split(numbers)
+    counts = np.bincount(tokens)
+    return int(lengths(counts) @ counts + _tokens.BITS[tokens].sum())
+
+
 def pack(numbers: np.ndarray, columns: int = 0) -> bytes:
     """Whole numbers (N,) up to 65535 as a stream; in which rows they stand does not matter."""
     if not len(numbers):

@@ -56,8 +56,7 @@ def _coder(name) -> ModuleType | None:
 def _positions(where: np.ndarray, count: int, columns: int, coder) -> bytes:
     """The positions `where` (ascending, one at least) among `count` weights."""
     gaps = np.diff(where, prepend=-1) - 1
-    size = _packed if coder is None else _coded
-    bits = min(range(2, 17), key=lambda bits: size(_fill(gaps, bits), bits))
+    bits = min(range(2, 17), key=lambda bits: _size(_fill(gaps, bits), bits, coder))
     codes, bitmap = _fill(gaps, bits), np.bincount(where, minlength=count)
     if coder is None:
         packed, ones = _bits.pack(codes, bits), _bits.pack(bitmap, 1)
@@ -75,13 +74,11 @@ def _fill(gaps: np.ndarray, bits: int) -> np.ndarray:
     return stream
 
 
-def _packed(codes: np.ndarray, bits: int) -> float:
-    return _bits.packed_bytes(len(codes), bits)
-
-
-def _coded(codes: np.ndarray, bits: int) -> float:
-    """About as many bytes as a coder takes: the entropy of the codes, and half a byte for each that there is."""
-    return (codecs.coder("entropy").bits(codes) + 4 * len(np.unique(codes))) / 8
+def _size(codes: np.ndarray, bits: int, coder) -> float:
+    """Bytes of gap codes; coded about as many: their bits, and half a byte for each that there is."""
+    if coder is None:
+        return _bits.packed_bytes(len(codes), bits)
+    return (coder.bits(codes) + 4 * len(np.unique(codes))) / 8
 
 
 def _where(stream: bytes, count: int, coder) -> tuple[np.ndarray, bytes]:
