@@ -66,6 +66,8 @@ def decode(stream: bytes, meta: dict, shape: list[int], place: np.ndarray, table
         return np.frombuffer(stream, "<f4" if codec == "float32" else "<f2").astype(np.float32)
     if codec == "sparse":
         return sparse(stream, meta, shape, place, tables)
+    if codec == "product":
+        return product(stream, meta, shape, tables)
     if codec == "codebook" or "entries" in meta:
         return codebook(stream, meta, count, tables)
     found, member = np.unique(groups(meta, shape, place), return_inverse=True)  # groups that have an element
@@ -99,6 +101,28 @@ def sparse(stream: bytes, meta: dict, shape: list[int], place: np.ndarray, table
             at += 1
     out[where] = decode(stream[used:], meta["values"], shape, place[where], tables)
     return out
+
+
+def product(stream: bytes, meta: dict, shape: list[int], tables: dict) -> np.ndarray:
+    numbers = []
+    for _ in range(4):
+        number, stream = digits_of_7(stream)
+        numbers.append(number)
+    rows, rank, high, used = numbers
+    width = math.prod(shape) // rows
+    form = [rank * high, width // high] if high else [rank, width]
+    left = decode(stream[:used], meta.get("left", meta["values"]), [rows, rank], np.arange(rows * rank), tables)
+    right = decode(stream[used:], meta["values"], form, np.arange(rank * width), tables).astype(float)
+    if high:
+        right = right.reshape(rank, high, width // high)
+        right = np.einsum("kxy,xa,yb->kab", right, cosines(high), cosines(width // high))
+    return (left.astype(float).reshape(rows, rank) @ right.reshape(rank, width)).astype(np.float32).ravel()
+
+
+def cosines(steps: int) -> np.ndarray:
+    """Row k: what coefficient k adds to each step."""
+    k, n = np.arange(steps)[:, None], np.arange(steps) + 0.5
+    return np.where(k > 0, math.sqrt(2 / steps), math.sqrt(1 / steps)) * np.cos(math.pi * k * n / steps)
 
 
 def digits_of_7(stream: bytes) -> tuple[int, bytes]:

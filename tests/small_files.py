@@ -1,6 +1,7 @@
 """Small networks and their files: in every storage and codec, and written again with another description."""
 
 import json
+import math
 import struct
 import zlib
 
@@ -9,7 +10,7 @@ import pandas as pd
 import torch
 
 from litecast import modelfile, models
-from litecast.codecs import Quantised, _bits
+from litecast.codecs import Product, Quantised, _bits
 from litecast.compress import storages
 from litecast.data import daytypes
 from litecast.modelfile import Card
@@ -132,12 +133,23 @@ def held(kind: str, values: np.ndarray, seed: int = 0) -> tuple[Quantised | None
         "huffman": lambda: (Quantised(wide, np.ones(len(runs)) / 8, counts=runs), huffman),
         "huffman constant": lambda: (Quantised(np.full(shape, 5), 0.3), huffman),
         "sparse huffman": lambda: (Quantised(few + 3, table=np.arange(-3, 4) / 3), sparse(huffman, coder="huffman")),
+        "product": lambda: (_product(draw, shape, ()), {"codec": "product", "values": entropy}),
+        "product cosines": lambda: (_product(draw, shape, (shape[-1], values[0].size // shape[-1])),
+                                    {"codec": "product", "values": entropy}),
         "sparse entropy": lambda: (Quantised(few, fine, counts=rows), sparse(entropy, coder="entropy")),
     }
     return kinds[kind]()
 
 
-KINDS = ("float32", "float16", "intn rows", "intn runs", "intn zero points", "intn offset", "codebook",
+def _product(draw, shape: tuple, cosines: tuple) -> Product:
+    """Rows of the tensor as two patterns; their scales are held in different widths, so that both metas are said."""
+    rows, width = shape[0], math.prod(shape[1:])
+    right = draw.integers(-4, 5, (2 * cosines[0], cosines[1]) if cosines else (2, width))
+    return Product(Quantised(draw.integers(-3, 4, (rows, 2)), 0.5), Quantised(right, 0.3), shape, cosines)
+
+
+KINDS = ("product", "product cosines",
+         "float32", "float16", "intn rows", "intn runs", "intn zero points", "intn offset", "codebook",
          "codebook shared", "codebook rows", "ternary", "binary", "sparse float32", "sparse intn", "sparse runs",
          "sparse bitmap", "sparse dense", "sparse sparse ternary", "sparse codebook",
          "entropy", "entropy wide", "entropy week", "entropy table", "entropy shared", "huffman", "huffman constant",

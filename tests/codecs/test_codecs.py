@@ -443,7 +443,7 @@ def test_a_product_by_hand():
 
 def test_to_other_codecs_a_product_is_floats_and_only_a_product_is_one():
     held = factors((2, 10))
-    assert codecs.encode(held, {"codec": "product", "values": ENTROPY})[1]["cosines"] == [2, 10]
+    assert codecs.encode(held, {"codec": "product", "values": ENTROPY})[0][:3] == bytes([3, 2, 2])
     same_bits(both(held, FLOAT32)[2], held.values())
     same_bits(both(held, sparse(FLOAT32))[2], held.values())
     for wrong, spec in ((held, ENTROPY), (weights(6, 10), {"codec": "product", "values": ENTROPY})):
@@ -451,12 +451,15 @@ def test_to_other_codecs_a_product_is_floats_and_only_a_product_is_one():
             codecs.encode(wrong, spec)
 
 
-@pytest.mark.parametrize("change", [{"rows": 7}, {"rank": 4}, {"cosines": [3, 10]}, {"cosines": [20]}, {"at": 10**6},
-                                    {"left": {"codec": "product"}}, {"left": None}, {"rows": 0}])
-def test_products_that_do_not_fit_their_place_are_refused(change):
+@pytest.mark.parametrize("place, number", [(0, 7), (0, 0), (1, 21), (1, 0), (2, 3), (3, 99)])
+def test_products_that_do_not_fit_their_place_are_refused(place, number):
+    """Rows, rank, rows of cosines, bytes of left."""
     stream, meta = codecs.encode(factors((2, 10)), {"codec": "product", "values": ENTROPY})
-    with pytest.raises(ModelFileError):
-        codecs.decode(stream, meta | change, (6, 10))
+    changed = bytearray(stream)
+    changed[place] = number
+    for wrong, said in ((bytes(changed), meta), (stream, meta | {"left": {"codec": "product", "values": ENTROPY}})):
+        with pytest.raises(ModelFileError):
+            codecs.decode(wrong, said, (6, 10))
 
 
 # ---- damage
@@ -495,7 +498,7 @@ JUNK = [None, True, False, 0, 1, -1, 2, 3, 4, 8, 16, 17, 2**31, 2**63, 1.0, 2.5,
         "rows", "lost", [], [0], ["book"], {}, {"codec": []}, FLOAT32, FLOAT32 | {"axis": 0}, sparse(FLOAT32), intn(4),
         {"codec": "codebook", "entries": 4, "shared": "book"}, *codecs.names()]  # fmt: skip
 KEYS = ("codec", "bits", "axis", "group", "zero", "negative", "offset", "scale", "coder", "values", "entries",
-        "dim", "table", "shared", "rows", "rank", "cosines", "at", "left", "more")  # fmt: skip
+        "dim", "table", "shared", "left", "more")  # fmt: skip
 
 
 def decodes_or_refuses(stream, meta, shape):
