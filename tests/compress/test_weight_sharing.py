@@ -172,12 +172,12 @@ def test_the_penalty_is_the_likelihood_of_the_paper_and_its_gradients_are_those_
     with torch.no_grad():
         mixture.shares.copy_(torch.tensor([0.3, -1, 0.2, 0.5]))
         mixture.widths.add_(torch.tensor([0.2, -0.1, 0.4, 0, 0.1]))
-    assert float(mixture(weights)) == pytest.approx(reference(mixture, weights), rel=1e-12)
+    assert mixture(weights).item() == pytest.approx(reference(mixture, weights), rel=1e-12)
     trained = [weights.requires_grad_(), *mixture.parameters()]
     assert torch.autograd.gradcheck(lambda *_: mixture(weights), trained, eps=1e-6, atol=1e-7)
     with torch.no_grad():
         mixture.widths[0] = -50  # a component that shrinks on a single weight would gain without end
-    assert float(mixture(weights)) == pytest.approx(reference(mixture, weights))
+    assert mixture(weights).item() == pytest.approx(reference(mixture, weights))
 
 
 def test_each_weight_takes_the_mean_of_its_most_responsible_component_and_that_is_what_is_judged(data):
