@@ -22,7 +22,7 @@ from litecast.compress.quantisers import LowRank, Unbounded
 NEEDS = ("dense",)
 FITS = ()
 LEVELS = (0.002, 0.005, 0.01, 0.02, 0.04)
-LEVEL = "price of one bit a weight, in units of the loss"
+LEVEL = "price of one bit a weight, as a share of a scaled unit"
 VARIANTS = ("factors", "values")
 CONTROLS = {"untrained": "the weights it started from, in the steps that were learnt, without the training"}
 STORAGES = {"entropy": "torch"}
