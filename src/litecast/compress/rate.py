@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from litecast import training
-from litecast.compress import Compressed, Export, Task, clone, storages
+from litecast.compress import Compressed, Export, Task, clone, matrices, storages
 from litecast.compress.quantisers import LowRank, Unbounded
 
 NEEDS = ("dense",)
@@ -51,9 +51,7 @@ def compress(task: Task) -> Compressed:
             steps = {key: value for key, value in quantiser.state_dict().items() if key.endswith("log_step")}
             quantiser.load_state_dict(first[name] | steps)
     held = {name: quantisers[name].held(parameter.detach()) for name, parameter in model.named_parameters()}
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(held[name].values()))
+    matrices.put(model, held)
     week = {"codec": "product", "values": CODED} if isinstance(quantisers.get("usual.table"), LowRank) else CODED
     codecs = {"usual.table": week, **{name: CODED for name in held if name != "usual.table"}}
     codecs |= {"*": {"codec": "float16"}}
