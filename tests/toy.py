@@ -125,4 +125,4 @@ def call(reports: Path, study: Path, *options: str) -> subprocess.CompletedProce
     """`python -m litecast.running.make` on a study file, its reports in a folder of their own."""
     environment = os.environ | {"LITECAST_REPORTS": str(reports), "PYTHONPATH": str(paths.PACKAGE.parent)}
     command = [sys.executable, "-m", "litecast.running.make", str(study), "--jobs", "2", *options]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=2700)
