@@ -13,7 +13,7 @@ from litecast.data import usual
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.errors import DataError, StudyError
-from litecast.models import base, information
+from litecast.models import base, information, profile_mlp
 from litecast.models.usual import Usual, types, waves
 from litecast.training import Budget
 
@@ -348,3 +348,16 @@ def test_every_network_that_a_study_may_name_can_be_built():
         model = models.build(name, models.module(name).WIDTHS[0], data)
         assert model.config.L == 48 and (model.usual is None) == (model.config.table == "none")
     assert set(models.names()) < set(catalogue.networks())
+
+
+@pytest.mark.parametrize("part, wanted", [(0, [1, 1, 0.5]), (1, [0, 1, 0])])
+def test_lags_of_any_day_and_of_days_of_the_same_type(part, wanted):
+    """One series of three days of two steps, the second of the type of the day ahead; what weights of each day say."""
+    config = profile_mlp.Config(L=6, H=2, patch=2, weekdays=2, steps=2, hidden=1)
+    lags = profile_mlp.Lags(config)
+    rows, cells = torch.tensor([[1.0, 1, 1, 1, 0.5, 0.5]]), torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3]])
+    for day, value in enumerate(wanted):
+        with torch.no_grad():
+            lags.weight.zero_()
+            lags.weight.view(2, 3, profile_mlp.NEAR)[part, day, 1] = 1  # the same step, not its neighbours
+        assert lags(rows, cells)[0].tolist() == [value, value]
