@@ -274,10 +274,12 @@ def test_files_are_timed_in_both_runtimes(union):
     int8 = rows[(rows.technique == "int8") & (rows.selected == 1) & (rows.seed == 0)]
     assert set(int8.runtime) == {"onnxruntime"} and (int8.latency_ms_p50 > 0).all() and (int8.copy_of == "").all()
     selected = rows[(rows.selected == 1) & (rows.format == "litecast") & (rows.seed == 0)]
-    dense = selected[selected.technique == "dense"].set_index(["dataset", "model"]).level
+    dense = selected[selected.technique == "dense"].set_index(["dataset", "model"]).macs
     of_dense = selected.set_index(["dataset", "model"]).index.map(dense).to_numpy()
-    same = (selected.technique == "width") & (selected.level == of_dense)  # the dense network in fewer bits
-    assert set(selected.row_id[~same]) <= set(parents.row_id) and not set(selected.row_id[same]) & set(parents.row_id)
+    same = (selected.technique != "dense") & (selected.macs == of_dense)  # the dense network in fewer bits
+    told = set(results.headline(rows).filter(regex="^(best|small|row_.*)$").to_numpy().ravel())
+    assert set(selected.row_id[~same]) <= set(parents.row_id)
+    assert same.any() and not (set(selected.row_id[same]) - told) & set(parents.row_id)
     # the same network in another runtime: the same forecasts
     both = copies.merge(rows, left_on="copy_of", right_on="row_id", suffixes=("", "_torch"))
     np.testing.assert_allclose(both.test_wape, both.test_wape_torch, rtol=1e-3)

@@ -32,8 +32,8 @@ def run():
 def table(*lines):
     shared = {"dataset": "made-up", "model": NAME, "runtime": "torch", "control": "", "selected": 0.0, "seed": 0.0,
               "artefact": "a file", "role": "compressed", "precision": "float32", "copy_of": "", "level": "",
-              "error": "", "val_wape": 0.5, "bytes": 10.0}
-    dense = {"technique": "dense", "variant": "float32", "role": "dense", "level": "8"}
+              "macs": 70.0, "error": "", "val_wape": 0.5, "bytes": 10.0}
+    dense = {"technique": "dense", "variant": "float32", "role": "dense", "level": "8", "macs": 100.0}
     lines = [shared | (dense if line.get("technique") == "dense" else {}) | line for line in lines]
     return results.typed(pd.DataFrame(lines)).assign(row_id=[str(i) for i in range(len(lines))])
 
@@ -46,17 +46,19 @@ def test_dense_and_what_was_selected_is_timed_once(data):
                  {"technique": "dense", "control": "extra_epochs"},
                  {"technique": "p", "variant": "int8", "runtime": "onnxruntime", "copy_of": "2", "selected": 1.0},
                  {"technique": "q", "variant": "int8", "model": "gru", "selected": 1.0},  # all models in one round
-                 {"technique": "width", "variant": "int8", "level": "8", "selected": 1.0},  # dense once more
+                 {"technique": "width", "variant": "int8", "level": "8", "macs": 100.0, "selected": 1.0},  # dense again
                  {"technique": "width", "variant": "int4", "level": "4", "selected": 1.0},
                  {"technique": "q", "variant": "int8", "runtime": "onnxruntime", "selected": 1.0, "precision": "int8"},
                  {"technique": "q", "variant": "", "artefact": "", "selected": 1.0},
                  {"technique": "width", "variant": "real", "level": "8", "runtime": "onnxruntime", "selected": 1.0,
-                  "precision": "int8"},
+                  "macs": 100.0, "precision": "int8"},
                  {"technique": "classical", "model": "boosting", "runtime": "sklearn", "role": "dense"},
                  {"technique": "classical", "model": "arima", "runtime": "", "artefact": "", "role": "dense"},
+                 {"technique": "q", "variant": "codes", "macs": 100.0, "selected": 1.0},  # decoded to as many products
+                 {"technique": "q", "model": "gru", "variant": "codes", "macs": 100.0, "selected": 1.0},  # of another
                  {"technique": "q", "dataset": "elsewhere", "selected": 1.0})  # fmt: skip
     rows.loc[rows.technique == "dense", "val_wape"] = 0.4  # the headline recommends dense
-    assert [row["row_id"] for row in timing.to_time(rows, data)] == ["1", "2", "4", "8", "10", "11", "13"]
+    assert [row["row_id"] for row in timing.to_time(rows, data)] == ["1", "2", "4", "8", "10", "11", "13", "17"]
     with pytest.raises(RunError, match="no finished network on made-up"):
         timing.to_time(rows[rows.dataset == "elsewhere"], data)
 
@@ -64,8 +66,8 @@ def test_dense_and_what_was_selected_is_timed_once(data):
 def test_what_the_headline_recommends_is_timed_whatever_it_is(data):
     rows = table({"technique": "dense", "bytes": 9e5}, {"technique": "p", "variant": "int8", "control": "random",
                  "role": "control", "val_wape": 0.1},
-                 {"technique": "width", "variant": "int8", "level": "8", "val_wape": 0.2, "bytes": 9.0},
-                 {"technique": "width", "variant": "int4", "level": "8", "val_wape": 0.9, "selected": 1.0},
+                 {"technique": "width", "variant": "int8", "macs": 100.0, "val_wape": 0.2, "bytes": 9.0},
+                 {"technique": "width", "variant": "int4", "macs": 100.0, "val_wape": 0.9, "selected": 1.0},
                  {"technique": "width", "level": "4", "control": "extra_epochs", "val_wape": 0.9})  # fmt: skip
     rows["artefact"] = [f"file {i}" for i in range(len(rows))]
     assert [row["row_id"] for row in timing.to_time(rows, data)] == ["0", "1"]  # the smallest near the best is 1

@@ -18,8 +18,9 @@ def to_time(rows: pd.DataFrame, data) -> list[dict]:
     """Rows whose files are timed: of all models of a dataset the dense network, every selected file and whatever the
     headline recommends, the first seed of each.
 
-    Copies are made again beside their original. A dense network stored in fewer bits is decoded to the same network: it
-    is not timed again. RunError if there is nothing to time; TooFewWindows where only deep networks were asked for.
+    Copies are made again beside their original. A file that computes what dense does, as many products in the same
+    precision, takes as long, however few bits it was stored in: it is timed where the headline recommends it. RunError
+    if there is nothing to time; TooFewWindows where only deep networks were asked for.
     """
     rows = rows[rows.dataset == data.header.name]
     told = results.headline(rows).filter(regex="^(best|small|row_.*)$")
@@ -32,8 +33,8 @@ def to_time(rows: pd.DataFrame, data) -> list[dict]:
         raise kind(f"no finished network on {data.header.name} to time: run 210_deep or 220_compact first")
     mine = mine.assign(recommended=wanted).sort_values("seed", kind="stable")
     dense = mine[results.is_dense(mine)]
-    again = mine[(mine.technique == "width") & (mine.control == "") & ~mine.recommended]
-    again = again.merge(dense[["model", "level", "precision"]].drop_duplicates()).row_id
+    as_dense = mine[(mine.technique != "dense") & (mine.control == "") & ~mine.recommended]
+    again = as_dense.merge(dense[["model", "macs", "precision"]].drop_duplicates()).row_id
     return mine[~mine.row_id.isin(again)].drop_duplicates(SAME).drop(columns="recommended").to_dict("records")
 
 
