@@ -34,6 +34,7 @@ BATCHES, CPU_BATCHES = (256, 1024, 4096, 16384, 65536), (256, 1024)
 SECONDS, MOST = 0.12, 40  # of the steps that are timed, and how many they are at most
 LONG = 0.15  # seconds of a step: no larger batch is tried
 STEPS, BATCH, SEEDS = 200, 256, (0, 1)
+SLOWEST, SHOWN, PROFILED = 3, 6, 10  # networks that gain least, their operations shown, steps seen
 EQUAL, FULL = 1e-4, 0.9  # relative difference of an evaluation; share of the best pace that a full GPU has
 CPU = torch.device("cpu")
 
@@ -50,6 +51,8 @@ def main(path: Path | None, small: bool) -> None:
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name, width in ((name, width) for name, widths in nets.items() for width in widths):
         told["pace"].append(paces(name, width, data, on, batches))
+    for line in sorted(told["pace"], key=lambda line: line["ratio"])[:SLOWEST]:
+        profile(line["family"], line["width"], line["fills"], data, on)
     told["timed_s"], began = time.perf_counter() - began, time.perf_counter()
     told["trained"] = trainings(nets, data, on, steps)
     told["trained_s"] = time.perf_counter() - began
@@ -79,7 +82,7 @@ def paces(name: str, width: int, data, on: torch.device, batches: tuple[int, ...
     ratio = best["float32"] / max(core.values())
     print(f"| {name} | {width} | {max(core.values()):,.0f} | " + " | ".join(f"{pace:,.0f}" for pace in best.values())
           + f" | {ratio:,.0f} | {full:,} |", flush=True)  # fmt: skip
-    return {"family": name, "width": width, "core": core, "gpu": by, "fills": full}
+    return {"family": name, "width": width, "core": core, "gpu": by, "fills": full, "ratio": ratio}
 
 
 def ladder(model, data, on: torch.device, how: str, batches: tuple[int, ...]) -> dict[int, float]:
@@ -131,6 +134,23 @@ def timed(step, on: torch.device) -> float:
     several(2)  # libraries choose their kernels
     once = several(1)
     return several(int(min(MOST, max(3, SECONDS / once)))) if once < LONG else once
+
+
+def profile(name: str, width: int, batch: int, data, on: torch.device) -> None:
+    """Prints what the steps of a network take, float32: its dearest operations, and the share that the GPU works."""
+    step, kind = stepper(models.build(name, width, data), data, on, "float32", batch), on.type.replace("cuda", "device")
+    seconds = timed(step, on)
+    with torch.profiler.profile() as seen:
+        for _ in range(PROFILED):
+            step()
+        if on.type == "cuda":
+            torch.cuda.synchronize(on)
+    spent = {event.key: getattr(event, f"self_{kind}_time_total") for event in seen.key_averages()
+             if event.key.startswith("aten::")}  # kernels are told a second time under their own names
+    total = sum(spent.values())
+    told = [f"{key} {spent[key] / total:.0%}" for key in sorted(spent, key=lambda key: -spent[key])[:SHOWN]]
+    print(f"\n{name} {width}, batch {batch:,}: {1000 * seconds:.2f} ms a step, of which operations take "
+          f"{total / PROFILED / 1e6 / seconds:.0%}: {', '.join(told)}", flush=True)
 
 
 # ---- what comes out
