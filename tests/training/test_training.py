@@ -91,10 +91,10 @@ def test_a_limit_is_one_fixed_seeded_draw():
 def test_training_sees_only_the_windows_that_were_drawn(monkeypatch):
     data, seen, error = dataset(), set(), loop._error
 
-    def spy(model, windows, series, origins, loss, rules):
+    def spy(model, windows, series, origins, loss, rules, how="float32"):
         if torch.is_grad_enabled() and model.training:
             seen.update(zip(series.tolist(), origins.tolist(), strict=True))
-        return error(model, windows, series, origins, loss, rules)
+        return error(model, windows, series, origins, loss, rules, how)
 
     monkeypatch.setattr(loop, "_error", spy)
     trained(data, Budget(steps=24, batch=16, train_windows=40))

@@ -1,7 +1,7 @@
 """Training in low precision: the same network, steps and seed, with gradients in few bits or products in bfloat16."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pandas as pd
 import torch
@@ -57,13 +57,16 @@ def activations(model, data, batch: int) -> int:
 
 @contextmanager
 def _products(model, short: bool) -> Iterator[None]:
-    """bfloat16 products on the CPU; weights are cast anew each time, since a cached cast would miss their training.
+    """bfloat16 products, on the device of the training, too; weights are cast anew each time, since a cached cast would
+    miss their training.
 
     oneDNN has no LSTM in bfloat16: such a network is computed by PyTorch's own code, in every way.
     """
     own = torch.backends.mkldnn.set_flags(not any(isinstance(layer, nn.LSTM) for layer in model.modules()))
     try:
-        with torch.autocast("cpu", torch.bfloat16, enabled=short, cache_enabled=False):
+        with ExitStack() as stack:
+            for kind in {"cpu", training.device().type}:
+                stack.enter_context(torch.autocast(kind, torch.bfloat16, enabled=short, cache_enabled=False))
             yield
     finally:
         torch.backends.mkldnn.set_flags(own[0])

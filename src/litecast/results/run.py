@@ -21,8 +21,8 @@ from litecast.results import rows as table
 
 @functools.cache
 def _machine() -> dict:
-    status, torch = _git("status", "--porcelain"), sys.modules.get("torch")  # rows of classical models need no torch
-    device = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu"
+    status, devices = _git("status", "--porcelain"), sys.modules.get("litecast.training.devices")  # of networks only
+    device = devices.described() if devices else "cpu"
     return {"commit": _git("rev-parse", "HEAD"), "dirty": None if status is None else int(bool(status)),
             "device": device, "cpu": _cpu(), "lock_sha256": sha256(paths.LOCK)}
 

@@ -1,20 +1,14 @@
 """Windows of a dataset as tensors, and prediction in batches."""
 
-import os
-
 import numpy as np
 import torch
 import torch._dynamo  # noqa: F401  (the first optimiser takes a second to import it: once, in the warm parent)
 
 from litecast.errors import DataError
+from litecast.training.devices import device, products
 
 ALL = frozenset({"z", "series", "cells"})  # what a forecaster can read beside x
 LOOK_WINDOWS = 4000  # validation windows (one series each) of such a look
-
-
-def device() -> torch.device:
-    """LITECAST_DEVICE, else a GPU where there is one."""
-    return torch.device(os.environ.get("LITECAST_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 class Windows:
@@ -55,9 +49,10 @@ def predict(model, data, origins: np.ndarray, batch: int = 2048, numbers: np.nda
     are those of the series in the model."""
     on = device()
     model = model.to(on).eval()
-    out = [model(*window).cpu().numpy() for window in batches(data, origins, batch, on, model.reads, numbers)]
+    with products(on):
+        out = [model(*window) for window in batches(data, origins, batch, on, model.reads, numbers)]
     model.to("cpu")
-    return np.concatenate(out) if out else np.empty((0, data.H, data.C), np.float32)
+    return torch.cat(out).cpu().numpy() if out else np.empty((0, data.H, data.C), np.float32)
 
 
 def batches(data, origins: np.ndarray, batch: int = 2048, on: torch.device = torch.device("cpu"),  # noqa: B008
