@@ -30,6 +30,7 @@ WIDTHS = {  # family, as it is told: width in a study, and a wide one
     "profile_linear": (2, 8), "profile_mlp@fixed": (16, 256), "nbeats@own": (64, 1024), "resnet1d@own": (16, 256),
     "lstm@own": (32, 512), "gru": (32, 512), "patchtst": (16, 256), "tcn": (16, 256), "mobilenet_v1": (16, 256),
 }  # fmt: skip
+ATTENDED = 16384  # no larger batch with attention: its kernels take 65,535 windows x heads at a time
 BATCHES, CPU_BATCHES = (256, 1024, 4096, 16384, 65536), (256, 1024)
 SECONDS, MOST = 0.12, 40  # of the steps that are timed, and how many they are at most
 LONG = 0.15  # seconds of a step: no larger batch is tried
@@ -88,7 +89,7 @@ def paces(name: str, width: int, data, on: torch.device, batches: tuple[int, ...
 def ladder(model, data, on: torch.device, how: str, batches: tuple[int, ...]) -> dict[int, float]:
     """Batch -> windows per second of training, as far as memory and patience go."""
     found: dict[int, float] = {}
-    for batch in batches:
+    for batch in (batch for batch in batches if batch <= ATTENDED or "attention" not in models.module(models.describe(model)["family"]).CAN):
         try:
             seconds = timed(stepper(copy.deepcopy(model), data, on, how, batch), on)
         except torch.OutOfMemoryError:

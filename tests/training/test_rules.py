@@ -109,10 +109,10 @@ def test_the_average_of_the_weights_is_judged_and_kept():
     class Steps(Rule):
         def prepare(self, model):
             self.model = model
-            seen.append(weights(model).clone())
+            seen.append(weights(model).cpu().clone())
 
         def after_step(self, share):
-            seen.append(weights(self.model).clone())
+            seen.append(weights(self.model).cpu().clone())
 
     model = models.build("nbeats", 4, data, 0)
     fit = training.fit(model, data, Budget(3, 16), 0, Average(0.5), Steps())
