@@ -36,6 +36,7 @@ NOTE = "Weights are looked up before they are multiplied: its gain is in storage
 CODED = ({"codec": "codebook"}, {"codec": "huffman"}, {"codec": "entropy"})
 SPARSE = ({"codec": "sparse", "values": CODED[0]}, *CODED[1:],
           *({"codec": "sparse", "coder": one["codec"], "values": one} for one in CODED[1:]))
+TOLD = 8  # bytes, about, that a description takes to tell of another code
 SHARED = "weights"  # name of the one table of a network; of rows "weights 2"
 TOGETHER = (2, 3)  # weights in a row that one code of product quantisation stands for: the first that divides a row
 TABLE_SHARE = 0.5  # of the bytes of its codes: what the table of product quantisation may take at most
@@ -165,7 +166,8 @@ def _stored(book: quantisers.Codebook, together: bool) -> Quantised:
 
 
 def _shortest(held: Quantised, specs: tuple) -> dict:
-    return min(specs, key=lambda spec: len(codecs.encode(held, spec)[0]))
+    """Of these the spec of the fewest bytes; any but the first has to be told in the description."""
+    return min(specs, key=lambda spec: len(codecs.encode(held, spec)[0]) + TOLD * (spec is not specs[0]))
 
 
 def _story(start: Mapping, found: Mapping, held: Mapping[str, Quantised], spec: Mapping) -> pd.DataFrame:

@@ -139,6 +139,12 @@ class Compression(Work):
         rows = [row for row in self.run.rows if row["row_id"] != self.dense.row["row_id"]]  # there, if trained here
         return results.typed(pd.DataFrame([self.dense.row, *rows]))
 
+    @property
+    def stored(self) -> pd.DataFrame:
+        """The compressed rows of this run; level: of its own step alone, as a number."""
+        rows = self.table[(self.table.role == "compressed") & (self.table.control == "")]
+        return rows.assign(level=pd.to_numeric(rows.level.str.rpartition("+")[2]))
+
     def pictures(self) -> Iterator:
         """Error by level, error against bytes, and what each level took: each with a sentence before it."""
         yield Markdown("Validation error by level, a line for each way of storing; ringed levels are those that the "
