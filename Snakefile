@@ -48,4 +48,4 @@ for place, words in enumerate(planning.LATE):
         threads: workflow.cores
         shell: client + " {wildcards.stage}/{wildcards.of}"
 
-ruleorder: reference > timing > compare > report > early
+ruleorder: reference > timing > compare > techniques > report > early

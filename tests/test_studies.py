@@ -375,7 +375,7 @@ def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path
     cut = {run["id"] for run in union.plan["runs"]
            if run["stage"].endswith("channel_pruning") or "channel_pruning" in run["keys"].get("route", "")}
     timed = {f"500_timing/dataset={run['keys']['dataset']}" for run in union.plan["runs"] if run["id"] in cut}
-    assert stale(house, union) == cut | timed | {"600_compare/all", "700_report/all"}
+    assert stale(house, union) == cut | timed | {"600_compare/all", "610_techniques/all", "700_report/all"}
 
     shutil.copy(paths.PACKAGE / "compress" / "channel_pruning.py", house / "src" / "litecast" / "compress")
     edit(house / "src" / "litecast" / "models" / "lstm.py")

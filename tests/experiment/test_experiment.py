@@ -490,6 +490,20 @@ def test_a_route_starts_where_its_last_step_ended(study):
         compression.Compression(magnitude_pruning, PARAMETERS | {"route": after})
 
 
+def test_a_route_hands_on_what_was_pruned_and_pays_a_teacher_once(study):
+    before = [{"magnitude_pruning": {"level": 0.5, "variant": "global"}}]
+    made = compressed(distillation, levels=[0.0], controls=[], route=before)
+    row, start, dense = made.hardest.row, study.made[magnitude_pruning].made["global", 0.5], study.dense.row
+    assert row["technique"] == "magnitude_pruning+distillation" and row["level"] == "0.5+0"
+    assert (row["parent_id"], row["teacher_id"]) == (start.row["row_id"], dense["row_id"])
+    assert made.hardest.masks.keys() == start.masks.keys()
+    for name, mask in start.masks.items():
+        assert torch.equal(made.hardest.masks[name], mask)
+        assert (made.hardest.model.get_parameter(name)[~mask] == 0).all()
+    own = 2 * BUDGET.batch * (3 + 1) * dense["macs"]  # its teacher is dense, of which the start was made
+    assert row["train_macs"] == start.row["train_macs"] + own
+
+
 def test_looking_is_counted_and_sees_validation_only(study):
     seen = look.Look(study.data)
     found = seen(study.dense.model)

@@ -48,6 +48,8 @@ def test_every_error_by_hand():
         "test_mase": ((8 / 4) / 2 + (50 / 6) / 2) / 2,  # in train both series move by 2 a season
         "test_skill": 1 - ABS / ((3 + 4 + 4 + 4) + (50 + 30 + 30 + 20 + 20 + 20)),
         "test_drift": 4 / SIZE,  # four observed targets of series a
+        "test_wape_highest": (5 + 15) / (16 + 100), "test_wape_worst": 8 / 50,
+        "test_wape_first": (2 + 25) / (22 + 270), "test_wape_last": (6 + 25) / (28 + 240),
     }
     assert found == pytest.approx(expected, rel=1e-6) and all(type(value) is float for value in found.values())
     assert {name.removeprefix("test_") for name in found} == set(errors.ERRORS)

@@ -42,6 +42,7 @@ class Task:
     """All that a technique is given. start: what it compresses, left as it is; budget: of a dense training, with the
     steps of a retraining (`budget.again()`).
 
+    masks: parameter -> bool tensor: what the steps before left out (False) stays zero, see `masking`.
     look: network -> what a search may see of it (validation only); what looking costs is counted (experiment/look).
     """
 
@@ -53,6 +54,7 @@ class Task:
     variant: str
     options: Mapping[str, Any] = field(default_factory=dict)
     teachers: tuple["Forecaster", ...] = ()
+    masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     control: str = ""  # one of the technique's CONTROLS; "" = the technique itself
     look: Callable | None = None
 
@@ -97,10 +99,11 @@ def scratch(small, masks: Mapping, data, budget: Budget, route_macs: int, dense_
     model = models.with_week(models.rebuild(models.describe(small)), data)
     allowed = min(route_macs, SCRATCH_CAP * dense_macs)
     step = training.BACKWARD * budget.batch * cost.profile(model).macs
-    return model, training.fit(model, data, budget.of_steps(allowed // step), seed, *_rules(masks))
+    return model, training.fit(model, data, budget.of_steps(allowed // step), seed, *masking(masks))
 
 
-def _rules(masks: Mapping) -> list:
+def masking(masks: Mapping) -> list:
+    """The rules under which a training keeps what is masked at zero: one, or none."""
     return [training.Mask(masks)] if masks else []
 
 

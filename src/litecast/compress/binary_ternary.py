@@ -8,7 +8,7 @@ stay in 8 bits, as in these papers they stay in float: they are small, and see r
 import pandas as pd
 
 from litecast import training
-from litecast.compress import Compressed, Task, calibration, clone, matrices
+from litecast.compress import Compressed, Task, calibration, clone, masking, matrices
 from litecast.compress.quantisers import Binary, Ternary, Uniform
 from litecast.errors import StudyError
 from litecast.models import wrappers
@@ -43,14 +43,15 @@ def compress(task: Task) -> Compressed:
     read = calibration.fed(model, low) if task.variant == "xnor" else []
     wrappers.attach(model, {calibration.layer(model, name)[0]: {"bits": 1} for name in read})
     rule = training.FakeQuantise({name: quantiser() if name in low else Uniform(8, 0) for name in weights})
-    fit = training.fit(model, task.data, task.budget.again(), task.seed, rule)
+    masks = {n: mask for n, mask in task.masks.items() if n not in low or codec == "ternary"}  # one bit has no zero
+    fit = training.fit(model, task.data, task.budget.again(), task.seed, rule, *masking(masks))
     held = {name: q.held(model.get_parameter(name).detach()) for name, q in rule.quantisers.items()}
     file = matrices.coded(model, held, {name: {"codec": codec} if name in low else EIGHT for name in weights}, codec)
     matrices.put(model, file.held)
     rows = [(name, w.numel(), w[0].numel(), *((bits, scales or len(w)) if name in low else (8.0, len(w))),
              "one bit" if name in read else "as they are") for name, w in weights.items()]
     story = pd.DataFrame(rows, columns=["layer", "weights", "fan_in", "bits", "scales", "inputs"])
-    return Compressed(model, {"packed": file}, fit.spent, story=story.assign(times=times(story)))
+    return Compressed(model, {"packed": file}, fit.spent, masks, story.assign(times=times(story)))
 
 
 def chosen(weights: dict, share: float, ends: bool = False) -> list[str]:

@@ -13,7 +13,7 @@ import torch_pruning
 from torch import nn
 
 from litecast import models, training
-from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, clone, storages
+from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, clone, masking, storages
 from litecast.models import base
 
 NEEDS = ("dense",)
@@ -36,11 +36,13 @@ def compress(task: Task) -> Compressed:
     variant 'l2'; control 'random'. PatchTST loses feed-forward units only: its heads stay.
     """
     small = cut(task.start, task.level, task.control or task.variant, task.seed)
-    fit = training.fit(small, task.data, task.budget.again(), task.seed)
+    masks = {name: small.get_parameter(name).detach() != 0 for name in task.masks}  # of the units that are left
+    fit = training.fit(small, task.data, task.budget.again(), task.seed, *masking(masks))
     before = dict(task.start.named_parameters())
     rows = {name: len(p) / len(before[name]) for name, p in small.named_parameters() if p.ndim >= 2}
-    files = {name: storages.export(small, name) for name in STORAGES}
-    return Compressed(small, files, fit.spent, story=pd.DataFrame({"layer": list(rows), "kept": list(rows.values())}))
+    files = {name: storages.export(small, name, sparse=bool(masks)) for name in STORAGES}
+    story = pd.DataFrame({"layer": list(rows), "kept": list(rows.values())})
+    return Compressed(small, files, fit.spent, masks, story)
 
 
 def cut(model, level: float, variant: str, seed: int):

@@ -45,7 +45,7 @@ def compress(task: Task) -> Compressed:
     card, model, spent = modelfile.Card.of(task.data), clone(task.start), Spent()
     told = [budget("dense", model, storages.export(model, "float32"), card)]
     for share in [*(level for level in LEVELS if level < task.level), task.level]:
-        masks = magnitude_pruning.keep(model, share, task.control or "global", task.seed)
+        masks = magnitude_pruning.keep(model, share, task.control or "global", task.seed, task.masks)
         spent += training.fit(model, task.data, task.budget.again(), task.seed, training.Mask(masks)).spent
     told.append(budget("pruned", model, storages.export(model, "float32", sparse=True), card))
     shared = {name: share_weights(weight, masks[name], 2 ** int(task.variant.removesuffix("bit")), task.seed)

@@ -5,7 +5,7 @@ drawn towards the teachers' mean forecast. Whether the teacher helps is what the
 """
 
 from litecast import models, training
-from litecast.compress import Compressed, Task, clone, storages
+from litecast.compress import Compressed, Task, clone, masking, storages
 
 NEEDS = ("dense", "teachers")
 FITS = ("width",)
@@ -27,14 +27,17 @@ STUDENT_SEED = 30_000  # keeps the student's draw away from that of the dense ne
 def compress(task: Task) -> Compressed:
     """A fresh student that lacks the share `task.level` of the width, trained for as many steps as a dense network.
 
-    Level 0 teaches the network it is given, for the steps of a retraining. Control 'no_teacher'.
+    Level 0 teaches the network it is given, for the steps of a retraining; what is masked there stays zero. Control
+    'no_teacher'.
     """
     fresh = task.level > 0
+    masks = {} if fresh else task.masks
     seed = STUDENT_SEED + task.seed
     student = models.narrowed(task.start, task.level, task.data, seed) if fresh else clone(task.start)
     teachers = () if task.control == "no_teacher" else task.teachers
     rules = [training.Distil(map(clone, teachers), SHARE, task.budget.loss)] if teachers else []
+    rules += masking(masks)
     fit = training.fit(student, task.data, task.budget if fresh else task.budget.again(), task.seed, *rules)
     parents = ("start",) * (not fresh) + ("teachers",) * bool(teachers)
-    files = {name: storages.export(student, name) for name in STORAGES}
-    return Compressed(student, files, fit.spent, story=fit.log, parents=parents)
+    files = {name: storages.export(student, name, sparse=bool(masks)) for name in STORAGES}
+    return Compressed(student, files, fit.spent, masks, fit.log, parents)

@@ -28,7 +28,7 @@ from onnxruntime.quantization import calibrate
 from torch import nn
 
 from litecast import models, training
-from litecast.compress import Compressed, Export, Task, clone, matrices, quantisers
+from litecast.compress import Compressed, Export, Task, clone, masking, matrices, quantisers
 from litecast.errors import RunError
 from litecast.modelfile import Card
 from litecast.models import base
@@ -75,7 +75,8 @@ def compress(task: Task) -> Compressed:
         if task.variant == "qat":
             model = clone(model)
             rounding = Rounding(around, limits)
-            fit = training.fit(model, task.data, task.budget.again(), task.seed, weights(model), rounding)
+            fit = training.fit(model, task.data, task.budget.again(), task.seed, weights(model), rounding,
+                               *masking(task.masks))
             plain.write_bytes(runtime.export(model, card))
             around, log = places(model, onnx.load(str(plain))), fit.log
             limits, found = rounding.limits(around), calibrated(plain, task.data, task.seed)

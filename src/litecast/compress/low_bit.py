@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from litecast import training
-from litecast.compress import Compressed, Task, calibration, clone, matrices, quantisers, sensitivity
+from litecast.compress import Compressed, Task, calibration, clone, masking, matrices, quantisers, sensitivity
 from litecast.errors import StudyError
 from litecast.models import wrappers
 from litecast.training import Spent, cost
@@ -44,13 +44,15 @@ def compress(task: Task) -> Compressed:
     held, how, spent = _made(model, task, bits)
     sizes = pd.Series({name: held[name].size for name in bits})
     most = int(sizes.groupby(bits).sum().idxmax())  # the bits of most weights
-    file = matrices.coded(model, held, {n: {"codec": "intn", "bits": b} for n, b in bits.items()}, f"int{most}")
+    codecs = {n: {"codec": "intn", "bits": b} for n, b in bits.items()}
+    codecs |= {n: {"codec": "sparse", "values": codecs[n]} for n in task.masks}
+    file = matrices.coded(model, held, codecs, f"int{most}")
     matrices.put(model, file.held)
     before = matrices.of(task.start)
     moved = [float((matrices.of(model)[n] - w).norm() / w.norm().clamp(min=1e-12)) for n, w in before.items()]
     story = pd.DataFrame({"layer": list(bits), "weights": sizes.values, "bits": list(bits.values()), "moved": moved,
                           "how": [how[name] for name in bits]})
-    return Compressed(model, {"packed": file}, spent, story=story)
+    return Compressed(model, {"packed": file}, spent, task.masks, story)
 
 
 def _bits(model, task: Task) -> dict[str, int]:
@@ -88,7 +90,8 @@ def _fed_back(model, task: Task, bits: dict[str, int]) -> tuple[dict, dict[str, 
         held[name] = quantisers.rounded(weight, bits[name], run(weight, "channel"))
         how[name] = "error feedback" if seen else "rounded to nearest: its inputs are not those of a product"
         if seen:
-            codes = _codes(weight, torch.from_numpy(held[name].scale), 2 ** (bits[name] - 1) - 1, seen)
+            steps, kept = torch.from_numpy(held[name].scale), task.masks.get(name, torch.ones_like(weight, dtype=bool))
+            codes = _codes(weight, steps, 2 ** (bits[name] - 1) - 1, seen, kept)
             held[name] = quantisers.Quantised(codes.numpy(), held[name].scale)
             wide = seen[0].shape[1]
             macs += count * once + len(seen) * (len(seen[0]) * wide**2 + wide**3) + weight.numel() * wide // 2
@@ -96,20 +99,22 @@ def _fed_back(model, task: Task, bits: dict[str, int]) -> tuple[dict, dict[str, 
     return held, how, Spent(macs=macs)
 
 
-def _codes(weight: torch.Tensor, steps: torch.Tensor, top: int, seen: list[torch.Tensor]) -> torch.Tensor:
+def _codes(weight: torch.Tensor, steps: torch.Tensor, top: int, seen: list[torch.Tensor], kept) -> torch.Tensor:
     """Codes, int32, of a weight (R, …) whose columns are multiplied with `seen`, one for each run of R / groups rows.
     """
-    rows, parts = weight.flatten(1).chunk(len(seen)), steps.chunk(len(seen))
-    made = [feedback(row, x.double().T @ x.double(), part, top) for row, part, x in zip(rows, parts, seen, strict=True)]
+    rows, parts, kept = weight.flatten(1).chunk(len(seen)), steps.chunk(len(seen)), kept.flatten(1).chunk(len(seen))
+    made = [feedback(row, x.double().T @ x.double(), part, top, mask)
+            for row, part, x, mask in zip(rows, parts, seen, kept, strict=True)]
     return torch.cat(made).reshape(weight.shape)
 
 
-def feedback(weight: torch.Tensor, hessian: torch.Tensor, steps: torch.Tensor, top: int) -> torch.Tensor:
+def feedback(weight: torch.Tensor, hessian: torch.Tensor, steps: torch.Tensor, top: int, kept=None) -> torch.Tensor:
     """Codes (R, D), int32, -top … top, of a weight (R, D) by GPTQ: a column is rounded, its error is spread over the
     columns that are left so that the layer's output changes least.
 
     hessian (D, D): X^T X of the inputs X (n, D), any factor. steps (R,). Columns that matter most go first ("act
-    order" of the authors' program).
+    order" of the authors' program). kept (R, D), bool: what it leaves out gets code 0, and its error goes on to the
+    rest (Frantar & Alistarh, "SparseGPT", ICML 2023).
     """
     order = hessian.diagonal().argsort(descending=True, stable=True)
     h = hessian.double()[order][:, order]
@@ -118,6 +123,7 @@ def feedback(weight: torch.Tensor, hessian: torch.Tensor, steps: torch.Tensor, t
     left, codes = weight.double()[:, order].clone(), torch.zeros(weight.shape, dtype=torch.int32)
     for at in range(len(h)):
         code = (left[:, at] / steps).round().clamp(-top, top)
+        code = code if kept is None else code * kept[:, order[at]]
         error = (left[:, at] - code * steps) / inverse[at, at]
         left[:, at:] -= error[:, None] * inverse[at, at:]
         codes[:, order[at]] = code.to(torch.int32)
@@ -137,7 +143,7 @@ def _trained(model, task: Task, bits: dict[str, int]) -> tuple[dict, dict[str, s
         rule.activations = {name: quantisers.Inputs(few, torch.cat([x for x, _ in seen])) for name, seen in made.items()
                             if seen}
         looked = Spent(macs=len(window[0]) * cost.profile(model).macs)
-    fit = training.fit(model, task.data, task.budget.again(), task.seed, rule)
+    fit = training.fit(model, task.data, task.budget.again(), task.seed, rule, *masking(task.masks))
     held = {name: q.held(model.get_parameter(name).detach()) for name, q in rule.quantisers.items()}
     wrappers.attach(model, {name: q.numbers() for name, q in rule.activations.items()})
     how = {name: "step learned" + _entering(model, name, rule.activations) for name in bits}

@@ -5,6 +5,9 @@ Han et al., "Learning both weights and connections", NeurIPS 2015; one threshold
 arithmetic stays dense at these sizes.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pandas as pd
 import torch
 
@@ -33,18 +36,27 @@ def compress(task: Task) -> Compressed:
     share of every tensor); control 'random'.
     """
     model = clone(task.start)
-    masks = keep(model, task.level, task.control or task.variant, task.seed)
+    masks = keep(model, task.level, task.control or task.variant, task.seed, task.masks)
     fit = training.fit(model, task.data, task.budget.again(), task.seed, training.Mask(masks))
     story = pd.DataFrame({"layer": list(masks), "kept": [float(mask.float().mean()) for mask in masks.values()]})
     files = {name: storages.export(model, name, sparse=True) for name in STORAGES}
     return Compressed(model, files, fit.spent, masks, story)
 
 
-def keep(model, level: float, variant: str, seed: int) -> dict[str, torch.Tensor]:
-    """Parameter name -> bool mask; exactly round(level * n) weights are False over all masks ('layer': in each)."""
+def keep(model, level: float, variant: str, seed: int, kept: Mapping = MappingProxyType({})) -> dict:
+    """Parameter name -> bool mask; exactly round(level * n) weights are False over all masks ('layer': in each).
+
+    kept: masks of a step before: what they leave out goes first, and all of it.
+    """
+    masks = _masks(model, level, variant, seed, kept)
+    return {name: mask & kept[name] if name in kept else mask for name, mask in masks.items()}
+
+
+def _masks(model, level: float, variant: str, seed: int, kept: Mapping) -> dict[str, torch.Tensor]:
     found = matrices.of(model)
     draw = torch.Generator().manual_seed(RANDOM_CHOICE_SEED + seed)
     scores = {n: torch.rand(w.shape, generator=draw) if variant == "random" else w.abs() for n, w in found.items()}
+    scores |= {n: scores[n].masked_fill(~mask, -1.0) for n, mask in kept.items()}
     if variant == "layer":
         return {name: _largest(score.flatten(), level).reshape(score.shape) for name, score in scores.items()}
     mask = _largest(torch.cat([score.flatten() for score in scores.values()]), level)

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from litecast import training
-from litecast.compress import Compressed, Export, Task, clone, matrices, storages
+from litecast.compress import Compressed, Export, Task, clone, masking, matrices, storages
 from litecast.compress.quantisers import LowRank, Unbounded
 
 NEEDS = ("dense",)
@@ -44,7 +44,7 @@ def compress(task: Task) -> Compressed:
     quantisers = of(model, task.variant)
     first = {name: clone(quantiser).state_dict() for name, quantiser in quantisers.items()}
     torch.manual_seed(NOISE_SEED + task.seed)
-    fit = training.fit(model, task.data, task.budget, task.seed, Priced(quantisers, task.level))
+    fit = training.fit(model, task.data, task.budget, task.seed, Priced(quantisers, task.level), *masking(task.masks))
     if task.control == "untrained":
         model = start
         for name, quantiser in quantisers.items():
@@ -56,7 +56,7 @@ def compress(task: Task) -> Compressed:
     codecs = {"usual.table": week, **{name: CODED for name in held if name != "usual.table"}}
     codecs |= {"*": {"codec": "float16"}}
     file = Export(codecs, storages.hold(model, codecs, held), claims="entropy")
-    return Compressed(model, {"entropy": file}, fit.spent, story=_story(model, quantisers))
+    return Compressed(model, {"entropy": file}, fit.spent, task.masks, _story(model, quantisers))
 
 
 def of(model, variant: str) -> dict[str, torch.nn.Module]:

@@ -9,6 +9,7 @@ codebook are trained again, the gradients of all weights that share one being su
 import math
 from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from torch import nn
 
 from litecast import codecs, training
 from litecast.codecs import Quantised
-from litecast.compress import Compressed, Task, clone, codebooks, matrices, quantisers, storages
+from litecast.compress import Compressed, Task, clone, codebooks, masking, matrices, quantisers, storages
 
 NEEDS = ("dense",)
 FITS = ()
@@ -26,11 +27,16 @@ LEVEL = "entries of a codebook"
 VARIANTS = ("kmeans", "density", "random", "exact", "mixture", "soft", "product",
             "exact-shared", "soft-shared", "product-shared")  # fmt: skip
 CONTROLS = {}
-STORAGES = {"codebook": "torch"}
+STORAGES = {"codebook": "torch", "coded": "torch"}  # without the last stage of deep compression, and with it
 CHAIN = False
 LOOK = 6
 NOTE = "Weights are looked up before they are multiplied: its gain is in storage only."
 
+# Ways to write indices: packed, by Huffman's code, by one that learns; and those of what is not zero beside its places.
+CODED = ({"codec": "codebook"}, {"codec": "huffman"}, {"codec": "entropy"})
+SPARSE = ({"codec": "sparse", "values": CODED[0]}, *CODED[1:],
+          *({"codec": "sparse", "coder": one["codec"], "values": one} for one in CODED[1:]))
+TOLD = 8  # bytes, about, that a description takes to tell of another code
 SHARED = "weights"  # name of the one table of a network; of rows "weights 2"
 TOGETHER = (2, 3)  # weights in a row that one code of product quantisation stands for: the first that divides a row
 TABLE_SHARE = 0.5  # of the bytes of its codes: what the table of product quantisation may take at most
@@ -45,29 +51,32 @@ def compress(task: Task) -> Compressed:
     variant: how the codebook is found, a table for each matrix; one that ends in '-shared' has one for all. Every
     variant is trained for `budget.again()` in all; 'soft' trains half of it with the mixture. What is zero stays zero,
     which takes one of the entries, and is stored sparsely; 'product' knows no zeros. Matrices whose codes and table
-    would take as much as float16 stay in float16. Raises ModelFileError on weights that are not finite.
+    would take as much as float16 stay in float16. The file 'coded' holds the same, each matrix by its shortest code.
+    Raises ModelFileError on weights that are not finite.
     """
-    model, budget, spent = clone(task.start), task.budget.again(), training.Spent()
+    model, budget, spent, rules = clone(task.start), task.budget.again(), training.Spent(), masking(task.masks)
     if task.variant.startswith("soft"):
         budget = budget.of_steps(budget.steps // 2)
         soft = SoftSharing(model, task.level, task.variant, budget.batch)
-        fit = training.fit(model, task.data, budget, task.seed, soft)
+        fit = training.fit(model, task.data, budget, task.seed, soft, *rules)
         books, spent = soft.books(model), fit.spent
     else:
         books = shared(model, task.level, task.variant, task.seed)
     start = {name: task.start.get_parameter(name).detach() for name in books}
     found = {name: book(start[name]).detach().clone() for name, book in books.items()}
-    fit = training.fit(model, task.data, budget, task.seed, training.FakeQuantise(books))
+    fit = training.fit(model, task.data, budget, task.seed, training.FakeQuantise(books), *rules)
     held = {name: _stored(book, task.variant.endswith("-shared")) for name, book in books.items()}
-    masks = {name: found[name] != 0 for name, book in books.items() if book.zero}
-    spec = {"codec": "codebook"}
-    spec = {"codec": "sparse", "values": spec} if masks else spec
+    masks = {name: mask for name, mask in task.masks.items() if name not in books}  # too small for a codebook
+    masks |= {name: found[name] != 0 for name, book in books.items() if book.zero}
+    spec = {name: SPARSE[0] if book.zero else CODED[0] for name, book in books.items()}
     file = matrices.coded(model, held, spec, "codebook")
+    coded = {name: _shortest(held[name], SPARSE if book.zero else CODED) for name, book in books.items()}
     with torch.no_grad():  # what is stored is what is used
         for name, quantised in file.held.items():
             model.state_dict()[name].copy_(torch.from_numpy(quantised.values()).view_as(model.state_dict()[name]))
     story = _story(start, found, held, spec).assign(before=fit.log.val_loss.iloc[0], after=fit.log.val_loss.min())
-    return Compressed(model, {"codebook": file}, spent + fit.spent, masks, story)
+    files = {"codebook": file, "coded": replace(file, codecs=file.codecs | coded)}
+    return Compressed(model, files, spent + fit.spent, masks, story)
 
 
 def shared(model, entries: int, variant: str, seed: int) -> dict[str, quantisers.Codebook]:
@@ -156,6 +165,11 @@ def _stored(book: quantisers.Codebook, together: bool) -> Quantised:
     return Quantised(held.codes, table=storages.half(held.table).values(), shared=name)
 
 
+def _shortest(held: Quantised, specs: tuple) -> dict:
+    """Of these the spec of the fewest bytes; any but the first has to be told in the description."""
+    return min(specs, key=lambda spec: len(codecs.encode(held, spec)[0]) + TOLD * (spec is not specs[0]))
+
+
 def _story(start: Mapping, found: Mapping, held: Mapping[str, Quantised], spec: Mapping) -> pd.DataFrame:
     """A line per matrix: weights, entries of its table, weights per code, share of zeros; squared error of the shared
     weights, of the weights' own squares, as found (error) and trained (moved); bytes of codes, places and own table."""
@@ -164,7 +178,7 @@ def _story(start: Mapping, found: Mapping, held: Mapping[str, Quantised], spec: 
         size = float(start[name].square().sum()) or 1.0
         now = torch.from_numpy(quantised.values()).view_as(start[name])
         gaps = [float((values - start[name]).square().sum()) / size for values in (found[name], now)]
-        stream, meta = codecs.encode(quantised, spec)
+        stream, meta = codecs.encode(quantised, spec[name])
         while "values" in meta:
             meta = meta["values"]
         table = 0 if quantised.shared else meta["entries"] * quantised.dim * meta.get("table", 2)

@@ -30,7 +30,10 @@ class Compression(Work):
         self.taught_by = list(names.get("teachers", [])) or [names["model"]] * ("teachers" in technique.NEEDS)
         own = {"level": names["levels"][0], "variant": self.variants[0], "teachers": self.taught_by}
         super().__init__(self.name, names, **route_keys([*self.before, {self.name: own}]))
-        self.dense = self._dense(self.settings.model)
+        s, steps = self.settings, _named(self.before)
+        self.places = [results.Run.open(name, s.study, s.dataset, s.model, s.seed, **route_keys(self.before[:count]))
+                       for count, (name, _) in enumerate(steps, 1)]
+        self.dense = self._dense(s.model)
         self.teachers = [self._dense(name) for name in self.taught_by]
         self.start = self._start()
         self.made: dict[tuple, Measured] = {}
@@ -66,14 +69,23 @@ class Compression(Work):
         """The technique's answer, and the columns that say what it took over the whole route."""
         look, began = Look(self.data), time.perf_counter()
         task = Task(parent.model, self.data, self.budget, self.settings.seed, level, variant,
-                    teachers=tuple(teacher.model for teacher in self.teachers), look=look)
+                    teachers=tuple(teacher.model for teacher in self.teachers), masks=parent.masks, look=look)
         made = self.technique.compress(replace(task, **more))
         took = time.perf_counter() - began
-        before = {"start": [parent], "teachers": self.teachers}
+        paid = self._lineage(parent.row) if "start" in made.parents else set()
+        before = {"start": [parent], "teachers": [one for one in self.teachers if one.row["row_id"] not in paid]}
         before = {one.row["row_id"]: one.row for name in made.parents for one in before[name]}
         return made, spent(*before.values(), made.spent, look.spent) | {
             "compress_s": (parent.row.get("compress_s") or 0.0) + took, "parent_id": parent.row["row_id"],
             "teacher_id": " + ".join(one.row["row_id"] for one in self.teachers if "teachers" in made.parents)}
+
+    def _lineage(self, row: dict) -> set[str]:
+        """row_ids of a row, of what it came from and of who taught it on the way: its costs hold theirs."""
+        known, found = {one["row_id"]: one for place in self.places for one in place.rows}, set()
+        while row:
+            found |= {row["row_id"], row.get("parent_id"), *(row.get("teacher_id") or "").split(" + ")}
+            row = known.get(row.get("parent_id"))
+        return found
 
     # ---- controls
 
@@ -126,6 +138,12 @@ class Compression(Work):
         """The rows of this run under that of the dense network."""
         rows = [row for row in self.run.rows if row["row_id"] != self.dense.row["row_id"]]  # there, if trained here
         return results.typed(pd.DataFrame([self.dense.row, *rows]))
+
+    @property
+    def stored(self) -> pd.DataFrame:
+        """The compressed rows of this run; level: of its own step alone, as a number."""
+        rows = self.table[(self.table.role == "compressed") & (self.table.control == "")]
+        return rows.assign(level=pd.to_numeric(rows.level.str.rpartition("+")[2]))
 
     def pictures(self) -> Iterator:
         """Error by level, error against bytes, and what each level took: each with a sentence before it."""
@@ -182,8 +200,7 @@ class Compression(Work):
         """The end of the route so far: the last step's first file that can be trained on."""
         if not self.before:
             return self.dense
-        s, (name, did) = self.settings, _named(self.before)[-1]
-        place = results.Run.open(name, s.study, s.dataset, s.model, s.seed, **route_keys(self.before))
+        (name, did), place = _named(self.before)[-1], self.places[-1]
         level, criterion = f"{did['level']:g}", _taught(did["variant"], did.get("teachers", []))
         for row in place.rows:
             same = str(row["level"]).rpartition("+")[2] == level and row["variant"].startswith(f"{criterion}-")

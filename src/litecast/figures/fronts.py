@@ -19,6 +19,7 @@ AXES = {
     "bytes": ("file size (kB)", 1e-3),
     "latency_ms_p50": ("median latency (ms per window)", 1.0),
     "macs": ("MACs per window (thousand)", 1e-3),
+    "train_macs": ("training, all of the route (GMACs)", 1e-9),
 }
 
 
@@ -91,9 +92,9 @@ def error_against(rows: pd.DataFrame, x: str = "bytes", dataset: str | None = No
     """Test WAPE against size or time, a panel per deep or compressed network; the front to beat as a grey step line.
 
     The last panel, 'compact', names the chosen file of every compact network and simple forecasters with a file.
-    rows: result rows, best as means over seeds; x: 'bytes', 'latency_ms_p50' or 'macs' (log axis); dataset: which one
-    to show (None: rows hold one); link: row -> address its point leads to in SVG. A function in a second runtime has
-    a point of its own only for its time. Raises LitecastError for an unknown x.
+    rows: result rows, best as means over seeds; x: 'bytes', 'latency_ms_p50', 'macs' or 'train_macs' (log axis);
+    dataset: which one to show (None: rows hold one); link: row -> address its point leads to in SVG. A function in a
+    second runtime has a point of its own only for its time. Raises LitecastError for an unknown x.
     """
     if x not in AXES:
         raise LitecastError(f"cannot draw errors against {x!r}: choose one of {', '.join(AXES)}")

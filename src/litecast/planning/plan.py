@@ -15,7 +15,7 @@ from litecast.planning import closure
 from litecast.planning import study as schema
 from litecast.planning.study import Block, Catalogue, Step, Study
 
-LATE = ("reference", "timing", "compare", "report")  # always called, on the plan and what exists
+LATE = ("reference", "timing", "compare", "techniques", "report")  # always called, on the plan and what exists
 
 
 @dataclass

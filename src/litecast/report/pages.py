@@ -6,22 +6,28 @@ from functools import partial
 import pandas as pd
 from IPython.display import Markdown
 
+from litecast.figures import chains as way
 from litecast.figures import data, forecasts, fronts, references, sweeps
 from litecast.figures import information as pictures
+from litecast.figures import techniques as beside
 from litecast.report import words
 from litecast.report.facts import Facts, counts, paragraphs, tables
 from litecast.report.shown import Shown, figure, run_link
 from litecast.report.shown import table as laid_out
 from litecast.results import statistics
+from litecast.results.chains import orders as in_orders
+from litecast.results.chains import waterfalls
 from litecast.results.information import compressed
 from litecast.results.information import told as told_more
+from litecast.results.techniques import forgotten
 
 NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
 FEWEST = 3  # networks of which a picture says more than their table
 
 
 def told(made: Facts, paragraph: str) -> Markdown:
-    """A paragraph, by its name: answer, overview, findings, failures, information, data_notes, limits, notes."""
+    """A paragraph, by its name: answer, overview, findings, failures, information, chains, techniques, data_notes,
+    limits, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
 
 
@@ -142,6 +148,38 @@ def section(made: Facts, technique: str) -> Iterator[Shown | Markdown]:
     controls = counts.controls(made, technique)
     if len(controls):
         yield _table("controls", controls, technique=technique, controls=sorted(set(controls.control)))
+
+
+def chains(made: Facts) -> Iterator[Shown | Markdown]:
+    """Chains of techniques: step by step on the dataset of page 1, the longest first, the same steps in other orders,
+    and a table of all."""
+    yield told(made, "chains")
+    steps, orders = (of(made.rows)[lambda lines: lines.dataset == made.main] for of in (waterfalls, in_orders))
+    if len(steps):
+        yield _figure(way.waterfall, steps, linked=True, dataset=made.main, most=way.MOST,
+                      chains=len(steps.drop_duplicates(["model", "chain"])))
+    if len(orders):
+        yield _figure(way.orders, orders, linked=True, dataset=made.main)
+    yield _table("chains", tables.chains(made))
+
+
+def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
+    """Technique by technique: the smallest files within each margin; on the dataset of page 1 the loss of one file of
+    each, what it forgets, and the front of all against the front to beat, by bytes and by training."""
+    yield told(made, "techniques")
+    for dataset, lines in tables.smallest(made):
+        yield _table("smallest", lines, dataset=dataset)
+    lost = forgotten(made.rows)[lambda lines: lines.dataset == made.main]
+    claims = made.verdicts()[lambda lines: lines.row.isin(lost.row_id)].sort_values("technique")
+    if len(claims):
+        claims = claims.assign(label=[words.phrase("labels", "row", **row) for row in claims.to_dict("records")])
+        yield figure(references.forest(claims, statistics.MARGINS, _linked),
+                     words.phrase("captions", "representatives", dataset=made.main))
+    if len(lost):
+        yield _figure(beside.forgets, lost, dataset=made.main)
+        for x in ("bytes", "train_macs"):
+            yield _figure(beside.two_fronts, made.files[made.files.dataset == made.main], x, linked=True, x=x,
+                          dataset=made.main)
 
 
 def error_fronts(made: Facts) -> Iterator[Shown]:

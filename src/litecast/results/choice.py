@@ -89,26 +89,46 @@ def reference(rows: pd.DataFrame) -> pd.Series:
     return pd.Series([chosen.get(key, "") for key in keys], index=rows.row_id.to_numpy(), dtype=str)
 
 
-def select(rows: pd.DataFrame) -> pd.Series:
+def select(rows: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.Series:
     """Which rows are selected: bool, index of `rows`. One level per (dataset, model, technique, variant, runtime):
 
-    the smallest file whose validation WAPE is within 1 % of the reference, means over seeds; if there is none, the
-    lowest validation WAPE. Controls and failed rows never are, copies where their original is. Reads no test column.
+    the smallest file whose validation WAPE is within 1 % (or another tolerance) of the reference, means over seeds; if
+    there is none, the lowest validation WAPE. Controls and failed rows never are, copies where their original is. Reads
+    no test column.
     """
-    may, levels = _ranked(rows)
+    may, levels = _ranked(rows, tolerance)
     best = pd.MultiIndex.from_frame(levels.drop_duplicates(GROUP)[[*GROUP, "level"]])
     is_best = may & pd.MultiIndex.from_frame(rows[[*GROUP, "level"]]).isin(best)
     return is_best | text(rows, "copy_of").isin(rows.row_id[is_best])
 
 
-def _ranked(rows: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
-    """(Rows that may be selected, their levels): GROUP, level, near (within 1 %?), means over seeds, best first."""
+def representatives(rows: pd.DataFrame) -> pd.DataFrame:
+    """The file that stands for each technique of a dataset, chains too: of all its levels, variants and networks with
+    skill the smallest within 1 % of its reference, else the lowest error beside it. A line of `means` each."""
+    skill, files = has_skill(rows), means(own(rows))
+    _, levels = _ranked(rows)
+    good = [bool(skill.get(key, False)) for key in zip(levels.dataset, levels.model, strict=True)]
+    levels = levels[levels.technique.isin(rows.technique[is_technique(rows)]) & np.array(good, bool)]
+    levels = levels.assign(behind=lambda levels: levels.val_wape / levels.reference)
+    levels = levels.sort_values(["near", "size", "behind"], ascending=[False, True, True], kind="stable")
+    best = levels.drop_duplicates(["dataset", "technique"])[[*GROUP, "level"]]
+    return best.merge(files[files.control == ""], on=[*GROUP, "level"])[COLUMNS].sort_values(
+        ["dataset", "technique"], ignore_index=True)
+
+
+def is_technique(rows: pd.DataFrame) -> pd.Series:
+    """Rows of what a technique or a chain of them made; narrow networks stored in few bits are the front."""
+    return (text(rows, "role") == "compressed") & ~rows.technique.isin(["width", PUBLISHED])
+
+
+def _ranked(rows: pd.DataFrame, tolerance: float = TOLERANCE) -> tuple[pd.Series, pd.DataFrame]:
+    """(Rows that may be selected, their levels): GROUP, level, near (tolerable?), means over seeds, best first."""
     may = is_valid(rows) & (rows.control == "") & (text(rows, "copy_of") == "")
     wape = rows.row_id[may].map(reference(rows)).map(rows.set_index("row_id").val_wape).astype(float)
     wape = wape.fillna(wape.groupby([rows.dataset, rows.model]).transform("mean"))  # a seed without a dense network
     table = rows[may][[*GROUP, "level", "bytes", "val_wape"]].assign(reference=wape)
     levels = table.groupby([*GROUP, "level"], as_index=False).mean()
-    levels["near"] = near(levels.val_wape, levels.reference, TOLERANCE)
+    levels["near"] = near(levels.val_wape, levels.reference, tolerance)
     levels["size"] = levels.bytes.where(levels.near, np.inf)  # far from the reference, size does not count
     return may, levels.sort_values(["near", "size", "val_wape", "level"], ascending=[False, True, True, True])
 
@@ -271,5 +291,15 @@ def front(rows: pd.DataFrame, model: str | None, x: str = "bytes") -> pd.DataFra
     same = (model is None) | (rows.model.map(family) == family(model or ""))
     narrow = trained & ((technique == "width") & same | is_compact(rows))
     trees = (technique == "classical") & (rows.model == "boosting") & (text(rows, "control") == "")
-    rows = own(rows[(narrow | trees) & (number(rows, x) > 0)]).sort_values([x, "val_wape"])
+    return _steps(rows[narrow | trees], x)
+
+
+def techniques_front(rows: pd.DataFrame, x: str = "bytes") -> pd.DataFrame:
+    """The files of all techniques and chains of a dataset, of whatever network, that a size leaves: as of `front`."""
+    return _steps(rows[is_technique(rows) & (text(rows, "control") == "")], x)
+
+
+def _steps(rows: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Of own rows with a size those that are better on validation than all that are no larger."""
+    rows = own(rows[number(rows, x) > 0]).sort_values([x, "val_wape"])
     return rows[rows.val_wape < rows.val_wape.cummin().shift(fill_value=np.inf)]

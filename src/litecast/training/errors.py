@@ -6,7 +6,12 @@ import pandas as pd
 from litecast.data import calendar
 from litecast.models.classical.naive import seasonal_naive
 
-ERRORS = ("mse_scaled", "mae_scaled", "wape", "wape_totals", "mase", "bias", "drift", "skill")
+# Where forecasts are looked at more closely -> the error there.
+SITUATIONS = {"all": "wape", "ordinary days": "wape_ordinary", "holidays": "wape_holidays",
+              "highest tenth": "wape_highest", "worst series": "wape_worst", "first step": "wape_first",
+              "last step": "wape_last", "totals": "wape_totals", "bias": "bias"}
+ERRORS = ("mse_scaled", "mae_scaled", "wape", "wape_totals", "mase", "bias", "drift", "skill",
+          "wape_highest", "wape_worst", "wape_first", "wape_last")
 
 
 def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -> dict[str, float]:
@@ -18,8 +23,12 @@ def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -
     sum|yhat - dense| / sum|y|; skill = 1 - WAPE / WAPE of the seasonal naive, which is the random walk where the data
     has no season. All in the data's own unit, a logarithm undone, but for wape_log, mse_scaled and mae_scaled. What is
     not defined (all targets are zero, no holiday in the part) is NaN.
+
+    Where a mean over all steps hides what was forgotten: wape_highest, at the tenth of largest values of each series;
+    wape_worst, of the series with the largest WAPE; wape_first and wape_last, at the ends of the horizon.
     """
     gap, truth, seen = _gap(data, part, yhat)
+    top = truth >= np.nanquantile(truth, 0.9, axis=(0, 1))
     target, truth = data.scale(data.targets(data.origins(part))), np.where(seen, np.abs(truth), 0.0)
     size, error, scaled = truth.sum(), np.abs(gap), np.where(seen, yhat - target, 0.0)
     published = scaled * (data.std / data.published)  # in the unit of published tables
@@ -32,6 +41,10 @@ def errors(data, part: str, yhat: np.ndarray, dense: np.ndarray | None = None) -
         "mase": _mase(data, gap, seen),
         "bias": _share(gap.sum(), size),
         "skill": 1 - _share(error.sum(), np.abs(reference).sum()),
+        "wape_highest": _share(error[top].sum(), truth[top].sum()),
+        "wape_worst": np.fmax.reduce([*map(_share, error.sum((0, 1)), truth.sum((0, 1)))]),
+        "wape_first": _share(error[:, 0].sum(), truth[:, 0].sum()),
+        "wape_last": _share(error[:, -1].sum(), truth[:, -1].sum()),
     }
     if data.header.transform == "log":
         logs = np.where(seen, np.abs(data.unscale(target)), 0.0)
@@ -57,24 +70,9 @@ def _holidays(data, part: str) -> np.ndarray:
 
 
 def situations(data, part: str, yhat: np.ndarray) -> dict[str, float]:
-    """Situation -> WAPE of forecasts (N, H, C) there, own unit: where a mean over all steps hides what was forgotten.
-
-    On ordinary days and public holidays, at the tenth of largest values of each series, of the series with the largest
-    WAPE, at the first and the last step ahead, of totals over the horizon; and the bias. What a part lacks is absent.
-    """
-    gap, truth, seen = _gap(data, part, yhat)
-    error, size, told = np.abs(gap), np.where(seen, np.abs(truth), 0.0), errors(data, part, yhat)
-    top = truth >= np.nanquantile(truth, 0.9, axis=(0, 1))
-    named = {"all": "wape", "ordinary days": "wape_ordinary", "holidays": "wape_holidays"}
-    last = {"totals": "wape_totals", "bias": "bias"}
-    return {
-        **{name: told[f"{part}_{error}"] for name, error in named.items() if f"{part}_{error}" in told},
-        "highest tenth": _share(error[top].sum(), size[top].sum()),
-        "worst series": float(np.nanmax(list(map(_share, error.sum((0, 1)), size.sum((0, 1)))))),
-        "first step": _share(error[:, 0].sum(), size[:, 0].sum()),
-        "last step": _share(error[:, -1].sum(), size[:, -1].sum()),
-        **{name: told[f"{part}_{error}"] for name, error in last.items()},
-    }
+    """Situation -> the error of forecasts (N, H, C) there, as in `errors`; what a part lacks (holidays) is absent."""
+    told = errors(data, part, yhat)
+    return {name: told[f"{part}_{error}"] for name, error in SITUATIONS.items() if f"{part}_{error}" in told}
 
 
 def losses(data, part: str, yhat: np.ndarray) -> pd.DataFrame:

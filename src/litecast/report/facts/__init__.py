@@ -14,7 +14,7 @@ from litecast import paths, results
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json
 from litecast.planning import plan
-from litecast.results import information, statistics
+from litecast.results import information, statistics, techniques
 
 KEYS = ["dataset", "model", "technique", "variant", "level"]
 PLAIN = ("classical", "dense", "width")  # what is no technique: the forecasters that compression starts from
@@ -39,6 +39,7 @@ class Facts:
     regrets: pd.DataFrame  # results.regrets
     information: pd.DataFrame  # results.information.tried
     foresight: pd.DataFrame  # results.foresight
+    smallest: pd.DataFrame  # results.techniques.smallest
     published: pd.DataFrame  # rows of published tables: they enter nothing else
 
     @property
@@ -105,7 +106,7 @@ def read(study: str) -> Facts:
     return Facts(study, folder, rows, files, runtime, *_comparisons(folder / "comparisons.csv", files), *_runs(study),
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
                  results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
-                 results.foresight(rows), published)
+                 results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published)
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:

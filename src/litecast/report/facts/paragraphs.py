@@ -7,8 +7,10 @@ import pandas as pd
 
 from litecast import results
 from litecast.report.facts import Facts, counts, tables
+from litecast.results import chains as chains_
 from litecast.results import information as information_
 from litecast.results import statistics
+from litecast.results import techniques as techniques_
 
 QUICKER = 0.10  # gain over dense: less is within what the percentiles of one measurement spread
 PARTLY = 0.5  # a file that computes less than this share of its products in the precision it claims says so
@@ -160,6 +162,41 @@ def _information(made: Facts, dataset: str, lines: pd.DataFrame) -> dict:
             "most": {key: most[key] for key in ("level", "gain", "helps")}, "more": more, "less": less,
             "larger": more["bytes"] / less["bytes"], "cheapest": cheapest,
             "times": less["bytes"] / cheapest["bytes"] if cheapest else np.nan}
+
+
+def chains(made: Facts) -> dict:
+    """How far chains of techniques get: their number, and per dataset and network the smallest and the one of the
+    lowest validation WAPE; orders: of the same steps the best order and the worst, on validation."""
+    lines, orders = tables.chains(made), chains_.orders(made.rows)
+    ends = [{"dataset": dataset, "model": model, "smallest": mine.loc[mine.bytes.idxmin()].to_dict(),
+             "best": mine.loc[mine.val_wape.idxmin()].to_dict(), "same": mine.bytes.idxmin() == mine.val_wape.idxmin()}
+            for (dataset, model), mine in lines[lines.dataset == made.main].groupby(["dataset", "model"])]
+    tried = [{"model": model, "steps": steps, "of": len(mine), "best": mine.loc[mine.val_wape.idxmin()].to_dict(),
+              "worst": mine.loc[mine.val_wape.idxmax()].to_dict(), "smallest": mine.loc[mine.bytes.idxmin()].to_dict(),
+              "largest": mine.loc[mine.bytes.idxmax()].to_dict()}
+             for (_, model, steps), mine in orders[orders.dataset == made.main].groupby(["dataset", "model", "steps"])]
+    return {"chains": len(lines), "dataset": made.main, "ends": ends, "orders": tried}
+
+
+def techniques(made: Facts) -> dict:
+    """The smallest file within each margin, of all techniques, and how many techniques have one; worst: where a
+    technique's file forgets most beside what it errs more everywhere."""
+    within = [{"dataset": dataset, "margin": margin, "of": len(mine), "some": int((mine.row != "").sum()),
+               "file": mine.loc[mine.bytes.idxmin()].to_dict() if mine.bytes.notna().any() else {}}
+              for (dataset, margin), mine in made.smallest.groupby(["dataset", "margin"])]
+    return {"within": within, "worst": _forgotten(made)}
+
+
+def _forgotten(made: Facts) -> dict:
+    lost = techniques_.forgotten(made.rows)
+    lost = lost[lost.dataset == made.main].set_index("technique")
+    shares = [column for column in techniques_.FORGOTTEN if column.startswith("test_wape_")]
+    gaps = lost[shares].sub(lost.test_wape, axis=0).stack().dropna()
+    if gaps.empty or gaps.max() <= 0:
+        return {}
+    technique, column = gaps.idxmax()
+    line = lost.loc[technique]
+    return {"group": technique, "model": line.model, "where": column, "gap": line[column], "all": line.test_wape}
 
 
 def technique(made: Facts, group: str) -> dict:

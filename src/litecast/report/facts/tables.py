@@ -12,10 +12,11 @@ from litecast import results
 from litecast.figures import forecasts
 from litecast.files import sha256
 from litecast.report.facts import PLAIN, Facts, counts
+from litecast.results import chains as chains_
 from litecast.results import information as information_
 from litecast.results import statistics
 
-ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "information.csv")
+ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "techniques.csv", "information.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
 FAR = 2  # times the median error: so far off a line would flatten all others
 
@@ -163,6 +164,30 @@ def verdicts(made: Facts) -> pd.DataFrame:
             line[f"margin:{margin:g}"] = list(counts.verdicts(claims[claims.dataset == dataset]).values())
         lines.append(line)
     return pd.DataFrame(sorted(lines, key=lambda line: (line["dataset"], made.groups.index(line["group"]))))
+
+
+def chains(made: Facts) -> pd.DataFrame:
+    """Chains of techniques by their last file, beside the dense network: route, kilobytes after each step, how many
+    times smaller, how the test WAPE changed."""
+    lines = []
+    for (*_, chain), way in chains_.waterfalls(made.rows).groupby(["dataset", "model", "chain"], sort=False):
+        dense, last = way.iloc[0], way.iloc[-1]
+        lines.append(last.to_dict() | {"way": list(way.bytes), "ratio": dense.bytes / last.bytes,
+                                       "delta": last.test_wape / dense.test_wape - 1, "order": chain})
+    return pd.DataFrame(lines, columns=["dataset", "model", "order", "way", "ratio", "val_wape", "test_wape", "delta",
+                                        "bytes", "run"])  # fmt: skip
+
+
+def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(dataset, the smallest file of each technique that is shown to lie within a margin, one line for a file and all
+    the margins that it is the smallest at); a technique of which none is has a line without one."""
+    for dataset, mine in made.smallest.groupby("dataset"):
+        found = mine[mine.row != ""]
+        none = mine[~mine.technique.isin(found.technique)]
+        lines = [one.iloc[0].to_dict() | {"group": technique, "within": list(one.margin), "found": row != ""}
+                 for (technique, row), one in pd.concat([found, none]).groupby(["technique", "row"])]
+        order = pd.DataFrame(lines).assign(least=lambda lines: lines.groupby("group").bytes.transform("min"))
+        yield dataset, order.sort_values(["least", "group", "bytes"], ascending=[True, True, False], ignore_index=True)
 
 
 def unfinished(made: Facts) -> pd.DataFrame:

@@ -73,7 +73,7 @@ def _is_there(value) -> bool:
 def environment(language: str) -> jinja2.Environment:
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / language), undefined=jinja2.StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
-    hows = (percent, short, fixed, count, name, called, title, share, names, listed, runtime, said, control)
+    hows = (percent, short, fixed, count, way, name, called, title, share, names, listed, runtime, said, control)
     made.filters |= {how.__name__: how for how in hows} | {
         "cell": lambda code: phrase("cells", code), "label": lambda row: phrase("labels", "row", **row),
         "size": lambda row: phrase("labels", "size", **row),
@@ -109,10 +109,17 @@ def fixed(value: float, form: str) -> str:
     return form.format(value) if np.isfinite(value) else "–"
 
 
-def count(number, noun: str) -> str:
-    """'3 files', of a number, one in words, or a collection."""
+def count(number, noun: str, nouns: str = "") -> str:
+    """'3 files', of a number, one in words, or a collection; nouns: the plural, if it is not the noun and an s."""
     number = int(number) if isinstance(number, str) else len(number) if hasattr(number, "__len__") else number
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    return f"{number} " + (noun if number == 1 else nouns or f"{noun}s")
+
+
+def way(route: str) -> str:
+    """Steps in words: 'channel_pruning 0.5 > int8 8' -> 'channel pruning 50 % > int8 8'; also of steps with a +."""
+    words = (word if word in (">", "+") else share(word) if word[:1].isdigit() else called(word)
+             for word in route.split())
+    return " ".join(words)
 
 
 def title(text: str) -> str:
