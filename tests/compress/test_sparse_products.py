@@ -1,11 +1,14 @@
 """What the sparse products compute, how many of them a forecast takes, and from when on one pays."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from litecast import models
+from litecast import models, paths
 from litecast.compress import matrices, sparse_products
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
@@ -96,3 +99,13 @@ def test_a_state_waits_for_the_step_before(data):
     model = models.build("lstm", 16, data)
     columns = sparse_products.layers(model)
     assert columns["lstm.weight_hh_l0"] == 1 and columns["lstm.weight_ih_l0"] > 1
+
+
+def test_the_bench_runs_small():
+    bench = paths.ROOT / "bench" / "sparse.py"
+    told = subprocess.run([sys.executable, str(bench), "--small"], capture_output=True, text=True, check=True).stdout
+    pays, quicker = told.split("\n\n")[1:]
+    lines = [line.split(" | ") for line in pays.splitlines()[2:]]
+    assert [line[1] for line in lines if "patchtst 32" in line[0]] == ["24x224", "96x32"]
+    assert len(quicker.splitlines()) == 2 + 4 * len(lines) == 2 + 16
+    assert all(len(line.split(" / ")) == 1 + len(sparse_products.DENSITIES) for line in quicker.splitlines()[2:])
