@@ -37,11 +37,12 @@ lab: $(READY) ## the notebooks in JupyterLab
 audit: $(READY) ## load every file of a study again, compare bytes and errors with its rows [STUDY=default]
 	@$(BIN)/python -m litecast.audit $(STUDY)
 
-bench: $(READY) ## pace of families, codecs, int8, codebooks and collecting, and what orchestration costs [STUDY=quick, which must have been made]
+bench: $(READY) ## pace of families, codecs, int8, codebooks, sparse products and collecting, and what orchestration costs [STUDY=quick, which must have been made]
 	@$(BIN)/python bench/families.py
 	@$(BIN)/python bench/codecs.py
 	@$(BIN)/python bench/int8.py
 	@$(BIN)/python bench/quantisers.py
+	@$(BIN)/python bench/sparse.py
 	@$(BIN)/python bench/collecting.py
 	@$(BIN)/python bench/collecting_od.py
 	@$(BIN)/python bench/orchestration.py $(if $(filter command% environment%,$(origin STUDY)),$(STUDY),quick)

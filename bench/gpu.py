@@ -89,7 +89,8 @@ def paces(name: str, width: int, data, on: torch.device, batches: tuple[int, ...
 def ladder(model, data, on: torch.device, how: str, batches: tuple[int, ...]) -> dict[int, float]:
     """Batch -> windows per second of training, as far as memory and patience go."""
     found: dict[int, float] = {}
-    for batch in (batch for batch in batches if batch <= ATTENDED or "attention" not in models.module(models.describe(model)["family"]).CAN):
+    can = models.module(models.describe(model)["family"]).CAN
+    for batch in (batch for batch in batches if batch <= ATTENDED or "attention" not in can):
         try:
             seconds = timed(stepper(copy.deepcopy(model), data, on, how, batch), on)
         except torch.OutOfMemoryError:

@@ -433,6 +433,8 @@ def test_the_control_trained_longer_gets_as_many_steps_as_the_longest_chain_of_r
         for name, wish in block.get("techniques", {}).items():
             own = literals(paths.PACKAGE / "compress" / f"{name}.py")
             cuts = len((wish or {}).get("levels", own["LEVELS"])) if own["CHAIN"] else 1
+            if set((wish or {}).get("variants", [])) - set(own["CHAIN"] or own["VARIANTS"]):  # as long as its LEVELS
+                cuts = max(cuts, sum(level <= max(wish.get("levels", own["LEVELS"])) for level in own["LEVELS"]))
             assert cuts * budget["retrain_steps"] <= budget["extra_steps"], (block["name"], name)
 
 

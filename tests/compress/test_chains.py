@@ -89,6 +89,14 @@ def test_what_goes_already_is_among_what_a_level_takes(pruned):
             assert not any((mask & ~pruned.masks[name]).any() for name, mask in masks.items())
 
 
+@pytest.mark.parametrize("variant", ["block", "taylor", "gradual", "movement"])
+def test_pruning_goes_on_where_a_step_before_ended(pruned, data, variant):
+    made = follow(pruned, data, "magnitude_pruning", 0.85, variant)
+    assert not any((made.masks[name] & ~pruned.masks[name]).any() for name in pruned.masks)
+    assert all((made.model.get_parameter(name)[~mask] == 0).all() for name, mask in made.masks.items())
+    assert sum(int(mask.sum()) for mask in made.masks.values()) < sum(int(m.sum()) for m in pruned.masks.values())
+
+
 def test_error_feedback_passes_over_what_is_pruned_and_makes_up_for_it():
     draw = torch.Generator().manual_seed(0)
     weight, x = torch.randn(200, 8, generator=draw), torch.randn(200, 8, generator=draw)

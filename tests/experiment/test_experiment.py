@@ -418,6 +418,29 @@ def test_a_random_control_retrains_as_often_as_a_chain_did(study, fits):
     assert [(budget.steps, budget.lr) for budget in fits] == [(4, 0.002)]
 
 
+def test_of_a_technique_that_chains_some_variants_the_others_start_where_it_starts(study, fits):
+    wish = {"study": "apart", "variants": ["one-shot", "layer"], "controls": ["random"]}
+    made = compression.Compression(magnitude_pruning, PARAMETERS | wish)
+    del fits[:]  # of the dense network
+    made.sweep()
+    made.controls()
+    assert [budget.steps for budget in fits] == [2, 4, 2, 2, 4]  # straight to a level as long as a chain; the control
+    parents = {key: step.row["parent_id"] for key, step in made.made.items()}
+    dense, half = made.dense.row["row_id"], made.made["layer", 0.5].row["row_id"]
+    assert parents == {("one-shot", 0.5): dense, ("one-shot", 0.75): dense, ("layer", 0.5): dense,
+                       ("layer", 0.75): half}  # fmt: skip
+    assert made.made["one-shot", 0.75].row["route"] == "magnitude_pruning 0.75"
+
+
+def test_a_technique_is_told_what_was_done_before(study, monkeypatch):
+    told = []
+    monkeypatch.setattr(magnitude_pruning, "compress", lambda task: told.append(task.route) or 1 / 0)
+    for before in ([], [{"channel_pruning": {"level": 0.5, "variant": "l2", "teachers": []}}]):
+        with pytest.raises(ZeroDivisionError):
+            compressed(magnitude_pruning, route=before, variants=["layer"])
+    assert told == [(), ("channel_pruning",)]
+
+
 def test_a_control_that_the_technique_does_not_have_is_refused(study):
     made = compression.Compression(channel_pruning, PARAMETERS | {"controls": ["no_teacher"]})
     made.sweep()

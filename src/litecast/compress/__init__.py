@@ -9,7 +9,7 @@ LEVELS    how hard, rising; a study may ask for any number between the ends.  LE
 VARIANTS  the criteria it compares
 CONTROLS  name -> what it is, in words. 'scratch' is made here; any other by the technique, as `task.control`
 STORAGES  the files of one level, `Compressed.files`: name -> runtime that opens it
-CHAIN     does a level start from the one before, instead of from where the technique starts?
+CHAIN     does a level start from the one before, instead of from where the technique starts? or the variants that do
 LOOK      its colour and marker in every figure (of the twenty in figures/style).  NOTE: what the report adds, or absent
 """
 
@@ -44,6 +44,7 @@ class Task:
 
     masks: parameter -> bool tensor: what the steps before left out (False) stays zero, see `masking`.
     look: network -> what a search may see of it (validation only); what looking costs is counted (experiment/look).
+    route: techniques that were applied before `start`, in order; a level of the technique's own chain is none.
     """
 
     start: "Forecaster"
@@ -57,6 +58,7 @@ class Task:
     masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     control: str = ""  # one of the technique's CONTROLS; "" = the technique itself
     look: Callable | None = None
+    route: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Compression(Work):
             for level in bar(self.settings.levels, variant):
                 step = self._level(parent, level, variant)
                 self.made[variant, level] = step
-                parent = step if self.technique.CHAIN else self.start
+                parent = step if self._chained(variant) else self.start
                 print(f"{variant} {level:g}: {step.row['bytes'] / 1000:.1f} kB, validation WAPE "
                       f"{step.row['val_wape']:.4f}, dense {self.dense.row['val_wape']:.4f}")
 
@@ -69,7 +69,8 @@ class Compression(Work):
         """The technique's answer, and the columns that say what it took over the whole route."""
         look, began = Look(self.data), time.perf_counter()
         task = Task(parent.model, self.data, self.budget, self.settings.seed, level, variant,
-                    teachers=tuple(teacher.model for teacher in self.teachers), masks=parent.masks, look=look)
+                    teachers=tuple(teacher.model for teacher in self.teachers), masks=parent.masks, look=look,
+                    route=tuple(name for name, _ in _named(self.before)))
         made = self.technique.compress(replace(task, **more))
         took = time.perf_counter() - began
         paid = self._lineage(parent.row) if "start" in made.parents else set()
@@ -112,7 +113,7 @@ class Compression(Work):
         if kind == compress.SCRATCH:
             return self._scratch(like, row, storage)
         budget = self.budget
-        if self.technique.CHAIN:  # one cut, retrained for as long as the whole chain was
+        if self._chained(variant):  # one cut, retrained for as long as the whole chain was
             budget = replace(budget, retrain_steps=like.row["train_steps"] - self.start.row["train_steps"])
         made, shared = self._compress(self.start, level, variant, control=kind, budget=budget)
         self.stories[kind, level] = made.story
@@ -186,6 +187,10 @@ class Compression(Work):
                 f"{best.test_wape:.4f} against {wape:.4f} ({best.test_wape / wape - 1:+.1%}).")
 
     # ---- names, and where to start
+
+    def _chained(self, variant: str) -> bool:
+        chain = self.technique.CHAIN
+        return chain if isinstance(chain, bool) else variant in chain
 
     def _row(self, level, variant: str, runtime: str) -> dict:
         s, steps = self.settings, _named(self.before)
