@@ -39,33 +39,31 @@ def compress(task: Task) -> Compressed:
     one threshold holds for all. 'lasso' refits what reads the units before all is retrained; 'lasso-only' is not
     retrained. control 'random': another choice, all else the same.
     """
-    small, took = cut(task)
+    groups = units.of(task.start)
+    model, kept, took = chosen(task, groups)
+    small = units.cut(model, kept)
     if not task.variant.endswith("-only"):
         took += training.fit(small, task.data, task.budget.again(), task.seed).spent
     files = {name: storages.export(small, name) for name in STORAGES}
-    told = [(group.name, group.size, left.size) for group, left in
-            zip(units.of(task.start), units.of(small), strict=True)]
-    story = pd.DataFrame(told, columns=["layer", "units", "kept"])
-    return Compressed(small, files, took, story=story)
+    told = [(group.name, group.size, len(stay)) for group, stay in zip(groups, kept, strict=True)]
+    return Compressed(small, files, took, story=pd.DataFrame(told, columns=["layer", "units", "kept"]))
 
 
-def cut(task: Task) -> tuple:
-    """The smaller network, refitted by 'lasso', not yet retrained; and what it took."""
+# ---- which units
+
+def chosen(task: Task, groups: Sequence[Units]) -> tuple:
+    """(network of full width, the units of each group that stay, what that took); refitted in 'lasso'."""
     model, criterion = task.start, task.variant.partition("-")[0]
-    groups = units.of(model)
     choice = "random" if task.control else criterion
     scores, took = ([], Spent()) if choice == "lasso" else scored(model, groups, choice, task)
-    share = together if task.variant.endswith("-global") else evenly
-    kept = share(scores, task.level) if scores else []
+    kept = (together if task.variant.endswith("-global") else evenly)(scores, task.level) if scores else []
     if criterion == "lasso":
         window = calibration.windows(task.data, model, task.seed)
         counts = [staying(group.size, task.level) for group in groups]
         model, kept, refitted = reconstruction.pruned(model, groups, counts, window, kept)
         took += refitted
-    return units.cut(model, kept), took
+    return model, kept, took
 
-
-# ---- which units
 
 def scored(model, groups: Sequence[Units], choice: str, task: Task) -> tuple[list[torch.Tensor], Spent]:
     """Scores (size,) of each group by 'l1', 'l2', 'taylor' or 'random'; what is small goes."""

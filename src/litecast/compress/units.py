@@ -1,10 +1,10 @@
 """Hidden units of a network, group by group, and their removal: what is left is an ordinary, narrower network.
 
-A family names its groups (`units()`), or is a residual network, where torch-pruning's dependency graph finds them (Fang
-et al., CVPR 2023). It cannot follow an LSTM, a shuffle, or what a network computes and does not read.
+Those of convolutional networks are found by torch-pruning's dependency graph (Fang et al., CVPR 2023). It cannot follow
+an LSTM, heads, a shuffle, maps along the steps, or a series' number: families with these name their groups (`units()`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import torch
@@ -64,23 +64,30 @@ def _with(value, field: tuple, size: int):
 
 
 def traced(model) -> list[base.Units]:
-    """The groups of a network whose layers are convolutions, linear maps and a head, by torch-pruning's graph."""
-    probe = clone(model)
+    """The groups of a convolutional network, by torch-pruning's graph."""
+    order, found = list(model.state_dict()), []
+    for size, members in tied(model):
+        slots = {slot for layer, dim, places in members
+                 for slot in (base.read if dim else base.made)(layer, start=min(places), each=len(places) // size)}
+        rising = sorted(slots, key=lambda one: (one.dim, order.index(one.parameter)))  # who computes them first
+        first = rising[0].parameter.removesuffix(".weight")
+        found.append(base.Units(model.field(first), size, tuple(rising)))
+    return found
+
+
+def tied(model) -> Iterator[tuple[int, list[tuple[str, int, list[int]]]]]:
+    """What torch-pruning says must be cut together: units, and [(layer, dimension of its weight, places there)].
+
+    For networks of convolutions and linear maps that end in a `Head`.
+    """
+    probe, kinds = clone(model), (nn.Conv1d, nn.Linear)
     probe.head = _SplitHead(model.head, model.config.known)
     names = {layer: name.replace("head.history", "head.hidden") for name, layer in probe.named_modules()}
-    kinds, order, found = (nn.Conv1d, nn.Linear), list(model.state_dict()), []
     graph = DependencyGraph().build_dependency(probe, base.example(model.config, 2))
-    for tied in graph.get_all_groups([probe.head.out], kinds):
-        size, members = len(tied[0].idxs), {}
-        for dependency, places in tied:
-            layer, each = names.get(dependency.target.module), len(places) // size
-            if isinstance(dependency.target.module, kinds) and layer != "head.calendar":
-                rows = graph.is_out_channel_pruning_fn(dependency.handler)
-                members |= dict.fromkeys((base.made if rows else base.read)(layer, each=each))
-        members = sorted(members, key=lambda slots: (slots.dim, order.index(slots.parameter)))  # whose units first
-        first = members[0].parameter.removesuffix(".weight")
-        found.append(base.Units(model.field(first), size, tuple(members)))
-    return found
+    for group in graph.get_all_groups([probe.head.out], kinds):
+        layers = [(names.get(on.target.module), int(not graph.is_out_channel_pruning_fn(on.handler)), places)
+                  for on, places in group if isinstance(on.target.module, kinds)]
+        yield len(group[0].idxs), [(name, dim, places) for name, dim, places in layers if name != "head.calendar"]
 
 
 class _SplitHead(nn.Module):

@@ -182,7 +182,7 @@ class Forecaster(nn.Module):
         return frozenset({"z"} if self.n_known else ()) | ({"series", "cells"} if self.usual else frozenset())
 
     def units(self) -> list[Units]:
-        """What structured pruning may cut; residual nets leave it to torch-pruning."""
+        """What structured pruning may cut; convolutional nets leave it to torch-pruning."""
         return []
 
     def field(self, layer: str) -> tuple:

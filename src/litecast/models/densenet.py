@@ -6,13 +6,9 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width", "units")
+CAN = ("width", "convolutions")
 WIDTHS = (4, 8, 12, 16)  # channels that enter a dense block; each layer adds half as many
 LAYERS = 3  # of a dense block
-BLOCKS = (  # what enters a dense block, and its layers
-    ("stem", *(f"body.{i}.new" for i in range(LAYERS))),
-    (f"body.{LAYERS}.mix", *(f"body.{i}.new" for i in range(LAYERS + 1, 2 * LAYERS + 1))),
-)
 Config = convnet.Config
 
 
@@ -44,26 +40,14 @@ class Model(convnet.Network):
     def __init__(self, config: Config):
         body, first = nn.Sequential(), config.size("stem", config.width)
         channels = first
-        for layer in (*BLOCKS[0][1:], BLOCKS[1][0], *BLOCKS[1][1:]):
-            if layer == BLOCKS[1][0]:
-                body.append(Transition(channels, config.size(layer, config.width)))
-                channels = body[-1].mix.out_channels
+        for i in range(2 * LAYERS + 1):
+            if i == LAYERS:
+                body.append(Transition(channels, config.size(f"body.{i}.mix", config.width)))
+                channels = body[i].mix.out_channels
             else:
-                body.append(Layer(channels, config.size(layer, config.width // 2)))
-                channels += body[-1].new.out_channels
+                body.append(Layer(channels, config.size(f"body.{i}.new", config.width // 2)))
+                channels += body[i].new.out_channels
         super().__init__(config, body, first, channels)
-
-    def units(self) -> list[base.Units]:
-        """What a layer adds is read by all that follow in its block, and by what follows the block."""
-        found = []
-        for layers, behind in zip(BLOCKS, (BLOCKS[1][0], "reduce"), strict=True):
-            start = 0
-            for i, layer in enumerate(layers):
-                size = self.get_submodule(layer).out_channels
-                readers = [base.read(reader, start=start) for reader in (*layers[i + 1 :], behind)]
-                found.append(base.left(layer, size, base.made(layer), *readers))
-                start += size
-        return found + self.ends()
 
 
 def idea(config: Config) -> base.Idea:

@@ -5,9 +5,8 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width", "units")
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 24, 32)
-LAYERS, DEPTHWISE = ("stem", "body.0.2", "body.1.2", "body.2.2"), ("body.0.0", "body.1.0", "body.2.0")
 Config = convnet.Config
 
 
@@ -23,19 +22,10 @@ class Model(convnet.Network):
     """Three depthwise separable blocks, the second strided."""
 
     def __init__(self, config: Config):
-        sizes = zip(LAYERS, (config.width, config.width, 2 * config.width, 2 * config.width), strict=True)
-        channels = [config.size(layer, whole) for layer, whole in sizes]
+        layers, w = ("stem", "body.0.2", "body.1.2", "body.2.2"), config.width
+        channels = [config.size(layer, size) for layer, size in zip(layers, (w, w, 2 * w, 2 * w), strict=True)]
         blocks = (Block(*step) for step in zip(channels, channels[1:], convnet.STRIDES, strict=False))
         super().__init__(config, nn.Sequential(*blocks), channels[0], channels[-1])
-
-    def units(self) -> list[base.Units]:
-        """What mixes channels makes units; each has its own depthwise kernel behind it."""
-        found = []
-        for layer, depthwise, reader in zip(LAYERS, (*DEPTHWISE, None), (*LAYERS[1:], "reduce"), strict=True):
-            kernels = base.made(depthwise) if depthwise else ()
-            size = self.get_submodule(layer).out_channels
-            found.append(base.left(layer, size, base.made(layer), kernels, base.read(reader)))
-        return found + self.ends()
 
 
 def idea(config: Config) -> base.Idea:

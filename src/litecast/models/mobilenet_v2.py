@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width", "units")
+CAN = ("width", "convolutions")
 WIDTHS = (4, 6, 8, 12)
 EXPANSION = 4  # times more channels inside a block; the paper's 6 is for far wider networks
 Config = convnet.Config
@@ -37,17 +37,6 @@ class Model(convnet.Network):
 
     def __init__(self, config: Config):
         super().__init__(config, *convnet.stages(Block, config, "down"))
-
-    def units(self) -> list[base.Units]:
-        made, read = base.made, base.read
-        narrow = made("stem"), made("body.0.down"), read("body.0.up"), read("body.1.up")
-        wide = made("body.1.down"), made("body.2.down"), read("body.2.up"), read("reduce")
-        inner = []
-        for i, block in enumerate(self.body):
-            up, middle, down = (f"body.{i}.{layer}" for layer in ("up", "middle", "down"))
-            inner.append(base.left(up, block.up.out_channels, made(up), made(middle), read(down)))
-        return [base.left("stem", self.stem.out_channels, *narrow),
-                base.left("body.1.down", self.reduce.in_channels, *wide), *inner, *self.ends()]
 
 
 def idea(config: Config) -> base.Idea:

@@ -5,7 +5,7 @@ from torch import nn
 from litecast.models import base, convnet, squeezenet_late
 
 KIND = "compact"
-CAN = ("width", "units")
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 24, 32)
 Config = convnet.Config
 

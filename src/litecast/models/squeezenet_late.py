@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width", "units")
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 24, 32)
 SQUEEZE = 4  # outputs of a Fire module for each channel it squeezes to
 Config = convnet.Config
@@ -41,20 +41,6 @@ class Fires(convnet.Network):
             body.append(Fire(channels, outputs, size=config.within(f"body.{len(body)}")))
             channels = body[-1].channels
         super().__init__(config, nn.Sequential(*body, *[nn.MaxPool1d(2)] * (not self.early)), first, channels)
-
-    def units(self) -> list[base.Units]:
-        """What squeezes makes units for both expansions; these stand side by side in front of whatever is next."""
-        fires = {f"body.{i}": part for i, part in enumerate(self.body) if isinstance(part, Fire)}
-        readers = [*(f"{name}.squeeze" for name in fires), "reduce"]
-        found = [base.left("stem", self.stem.out_channels, base.made("stem"), base.read(readers[0]))]
-        for (name, fire), behind in zip(fires.items(), readers[1:], strict=True):
-            squeeze, one, three = (f"{name}.{layer}" for layer in ("squeeze", "expand_one", "expand_three"))
-            n, m = fire.expand_one.out_channels, fire.expand_three.out_channels
-            squeezed = base.made(squeeze), base.read(one), base.read(three)
-            found += [base.left(squeeze, fire.squeeze.out_channels, *squeezed),
-                      base.left(one, n, base.made(one), base.read(behind)),
-                      base.left(three, m, base.made(three), base.read(behind, start=n))]
-        return found + self.ends()
 
 
 class Model(Fires):

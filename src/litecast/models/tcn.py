@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("width", "units")
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 32, 64)
 POSITIONS = 28  # the stem strides so that about this many positions are left of any look-back
 KERNEL, DILATIONS = 3, (1, 2, 4, 8)  # seen from the last position: 61 positions, more than any window has
@@ -76,11 +76,6 @@ class Model(base.Forecaster):
     def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
         return self.head(self.positions(rows)[:, :, -1], known)
 
-    def units(self) -> list[base.Units]:
-        made, read, c = base.made, base.read, self.config
-        trunk, inner = [*made("stem"), *read("head.hidden")], []
-        for i, size in enumerate(c.inner):
-            first, second = f"blocks.{i}.first", f"blocks.{i}.second"
-            trunk += [*read(first), *made(second)]
-            inner.append(base.Units(("inner", i), size, (*made(first), *read(second))))
-        return [base.Units(("trunk",), c.trunk, tuple(trunk)), *inner, self.head.units("head")]
+    def field(self, layer: str) -> tuple:
+        part, _, at = layer.removesuffix(".first").partition(".")
+        return {"stem": ("trunk",), "head": ("head",)}.get(part) or ("inner", int(at))
