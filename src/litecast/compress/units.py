@@ -83,7 +83,8 @@ def tied(model) -> Iterator[tuple[int, list[tuple[str, int, list[int]]]]]:
     probe, kinds = clone(model), (nn.Conv1d, nn.Linear)
     probe.head = _SplitHead(model.head, model.config.known)
     names = {layer: name.replace("head.history", "head.hidden") for name, layer in probe.named_modules()}
-    graph = DependencyGraph().build_dependency(probe, base.example(model.config, 2))
+    with torch.enable_grad():  # it follows autograd
+        graph = DependencyGraph().build_dependency(probe, base.example(model.config, 2))
     for group in graph.get_all_groups([probe.head.out], kinds):
         layers = [(names.get(on.target.module), int(not graph.is_out_channel_pruning_fn(on.handler)), places)
                   for on, places in group if isinstance(on.target.module, kinds)]
