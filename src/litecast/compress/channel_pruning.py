@@ -1,165 +1,152 @@
 """Channel pruning: whole hidden units are removed, so the network that is left is an ordinary, smaller one.
 
-Units are scored by the L2 norm of all weights that belong to them (Li et al., "Pruning filters for efficient
-convnets", ICLR 2017). Convolutional nets go through torch-pruning's dependency graph (Fang et al., CVPR 2023); it
-fails on an LSTM and has nothing to trace in the others, so those are sliced by the groups that the model names.
+Units are scored by the L1 or L2 norm of all weights that belong to them (Li et al., "Pruning filters for efficient
+convnets", ICLR 2017), by what their weights do to the loss, |w dL/dw| (first-order Taylor: Molchanov et al., "Pruning
+convolutional neural networks", ICLR 2017), or chosen by the layers that read them and are refitted (`reconstruction`).
 """
 
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import torch
-import torch_pruning
-from torch import nn
 
-from litecast import models, training
-from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, clone, masking, storages
-from litecast.models import base
+from litecast import training
+from litecast.compress import (
+    RANDOM_CHOICE_SEED,
+    Compressed,
+    Task,
+    calibration,
+    masking,
+    reconstruction,
+    storages,
+    units,
+)
+from litecast.models.base import Units
+from litecast.training import Spent, Windows, cost
+from litecast.training.windows import pairs
 
 NEEDS = ("dense",)
 FITS = ("units", "convolutions")
 LEVELS = (0.25, 0.5, 0.75, 0.9)
-LEVEL = "share of hidden units removed from every layer"
-VARIANTS = ("l2",)
+LEVEL = "share of hidden units removed"
+VARIANTS = ("l2", "l1", "taylor", "lasso", "lasso-only", "l2-global", "l1-global", "taylor-global")
 CONTROLS = {
-    "random": "as many units removed by chance, retrained as long",
+    "random": "as many units removed by chance, all else the same",
     "scratch": "the same narrow network trained from fresh weights, for what the route cost",
 }
 STORAGES = {"float32": "torch", "int8": "torch"}
 CHAIN = False
 LOOK = 1
 
+BATCHES = 8  # of train windows, whose gradients 'taylor' looks at
+
 
 def compress(task: Task) -> Compressed:
-    """Remove the share `task.level` of the units of every layer and retrain the rest.
+    """Remove the share `task.level` of the units and retrain the rest; at least one of every group stays.
 
-    variant 'l2'; control 'random'. PatchTST loses feed-forward units only: its heads stay.
+    variant: what units are chosen by: 'l2', 'l1', 'taylor', 'lasso'. Every group loses the same share; with '-global'
+    one threshold holds for all. 'lasso' refits what reads the units before all is retrained; 'lasso-only' is not
+    retrained. control 'random': another choice, all else the same.
     """
-    small = cut(task.start, task.level, task.control or task.variant, task.seed)
+    groups = units.of(task.start)
+    model, kept, took = chosen(task, groups)
+    small = units.cut(model, kept)
     masks = {name: small.get_parameter(name).detach() != 0 for name in task.masks}  # of the units that are left
-    fit = training.fit(small, task.data, task.budget.again(), task.seed, *masking(masks))
-    before = dict(task.start.named_parameters())
-    rows = {name: len(p) / len(before[name]) for name, p in small.named_parameters() if p.ndim >= 2}
+    if not task.variant.endswith("-only"):
+        took += training.fit(small, task.data, task.budget.again(), task.seed, *masking(masks)).spent
     files = {name: storages.export(small, name, sparse=bool(masks)) for name in STORAGES}
-    story = pd.DataFrame({"layer": list(rows), "kept": list(rows.values())})
-    return Compressed(small, files, fit.spent, masks, story)
+    told = [(group.name, group.size, len(stay)) for group, stay in zip(groups, kept, strict=True)]
+    return Compressed(small, files, took, masks, pd.DataFrame(told, columns=["layer", "units", "kept"]))
 
 
-def cut(model, level: float, variant: str, seed: int):
-    """The smaller network, not yet retrained; at least one unit of every layer stays."""
-    torch.manual_seed(RANDOM_CHOICE_SEED + seed)
-    return slice_units(model, level, variant) if model.units() else cut_convolutions(model, level, variant)
+# ---- which units
+
+def chosen(task: Task, groups: Sequence[Units]) -> tuple:
+    """(network of full width, the units of each group that stay, what that took); refitted in 'lasso'."""
+    model, criterion = task.start, task.variant.partition("-")[0]
+    choice = "random" if task.control else criterion
+    scores, took = ([], Spent()) if choice == "lasso" else scored(model, groups, choice, task)
+    kept = (together if task.variant.endswith("-global") else evenly)(scores, task.level) if scores else []
+    if criterion == "lasso":
+        window = calibration.windows(task.data, model, task.seed)
+        counts = [staying(group.size, task.level) for group in groups]
+        model, kept, refitted = reconstruction.pruned(model, groups, counts, window, kept)
+        took += refitted
+    return model, kept, took
 
 
-def norms(model) -> dict:
-    """Layer -> L2 norm of all weights that belong to each of its units, (units,): what the criterion 'l2' ranks."""
-    state = dict(model.state_dict())
-    if model.units():
-        return {" ".join(map(str, units.field)): _scores(state, units, "l2").numpy() for units in model.units()}
-    kernels = {name: weight for name, weight in state.items() if weight.ndim == 3}
-    return {name: weight.flatten(1).norm(dim=1).numpy() for name, weight in kernels.items()}
+def scored(model, groups: Sequence[Units], choice: str, task: Task) -> tuple[list[torch.Tensor], Spent]:
+    """Scores (size,) of each group by 'l1', 'l2', 'taylor' or 'random'; what is small goes."""
+    if choice == "random":
+        draw = torch.Generator().manual_seed(RANDOM_CHOICE_SEED + task.seed)
+        return [torch.rand(group.size, generator=draw) for group in groups], Spent()
+    if choice == "taylor":
+        values, took = effects(model, task)
+        return [units.belong(model, group, values) for group in groups], took
+    return norms(model, groups, int(choice[1:])), Spent()
 
 
-def slice_units(model, level: float, variant: str = "l2"):
-    """Exact removal of the units that the model names: what is left computes as if they had been zero."""
-    state, config = dict(model.state_dict()), asdict(model.config)
-    for units in model.units():
-        best = _scores(state, units, variant).argsort(descending=True, stable=True)
-        kept = best[: _count(units.size, level)].sort().values
-        for name, dim, blocks in units.members:
-            state[name] = state[name].index_select(dim, _positions(kept, units.size, blocks, state[name].shape[dim]))
-        config = _with(config, units.field, len(kept))
-    return _rebuilt(model, config, state)
+def norms(model, groups: Sequence[Units], p: int = 2) -> list[torch.Tensor]:
+    """L1 or L2 norm of all weights that belong to each unit of a group: (size,)."""
+    values = {name: value.abs() ** p for name, value in model.state_dict().items()}
+    return [units.belong(model, group, values) ** (1 / p) for group in groups]
 
 
-def cut_convolutions(model, level: float, variant: str = "l2"):
-    """torch-pruning on a copy; the widths that remain are read back from its layers."""
-    small = clone(model)
-    small.head = _SplitHead(model.head, model.config.known)
-    score = torch_pruning.importance
-    pruner = torch_pruning.pruner.BasePruner(
-        small,
-        base.example(model.config, 2),
-        importance=score.RandomImportance() if variant == "random" else score.GroupMagnitudeImportance(p=2),
-        pruning_ratio_dict=_ratios(small, level),
-        ignored_layers=[small.head.out],
-    )
-    pruner.step()
-    state = {name: value for name, value in small.state_dict().items() if not name.startswith("head.")}
-    state |= {f"head.{name}": value for name, value in small.head.joined().items()}
-    widths = {
-        "trunk": small.stem.out_channels,
-        "inner": tuple(block.first.out_channels for block in small.blocks),
-        "head": small.head.history.out_features,
-    }
-    return _rebuilt(model, asdict(model.config) | widths, state)
+def effects(model, task: Task) -> tuple[dict[str, torch.Tensor], Spent]:
+    """Parameter -> |w dL/dw|, the mean over some batches of the train part; L is the loss of the budget."""
+    draw, batch = torch.Generator().manual_seed(task.seed), task.budget.batch
+    series, origins = pairs(task.data, "train", BATCHES * batch, draw)
+    windows, parts = Windows(task.data), list(zip(series.split(batch), origins.split(batch), strict=True))
+    weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    total = {name: torch.zeros_like(p) for name, p in weights.items()}
+    for drawn in parts:
+        y, seen = windows.targets(*drawn)
+        gap = model(*windows.inputs(*drawn, model.reads)) - y
+        size = gap.abs() if task.budget.loss == "mae" else gap.square()
+        loss = size.mean() if seen is None else (size * seen).sum() / seen.sum().clamp(min=1)
+        found = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
+        for (name, weight), gradient in zip(weights.items(), found, strict=True):
+            total[name] += (weight.detach() * gradient).abs() / len(parts)
+    return total, Spent(macs=training.BACKWARD * len(series) * cost.profile(model).macs)
 
 
-class _SplitHead(nn.Module):
-    """A head whose hidden layer is the sum of two, of the history and of the calendar.
-
-    torch-pruning loses count of the columns where flattened channels are joined with other inputs; it follows a sum.
-    """
-
-    def __init__(self, head, known: int):
-        super().__init__()
-        weight = head.hidden.weight.detach()
-        features = weight.shape[1] - known
-        self.history = nn.Linear(features, len(weight))
-        self.calendar = nn.Linear(known, len(weight), bias=False) if known else None
-        self.out = clone(head.out)
-        self.history.load_state_dict({"weight": weight[:, :features], "bias": head.hidden.bias.detach()})
-        if known:
-            self.calendar.load_state_dict({"weight": weight[:, features:]})
-
-    def forward(self, features: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
-        hidden = self.history(features)
-        return self.out(torch.relu(hidden if self.calendar is None else hidden + self.calendar(known)))
-
-    def joined(self) -> dict:
-        """State of the ordinary head."""
-        parts = [layer.weight.detach() for layer in (self.history, self.calendar) if layer is not None]
-        hidden = {"hidden.weight": torch.cat(parts, 1), "hidden.bias": self.history.bias.detach()}
-        return hidden | {f"out.{name}": value for name, value in self.out.state_dict().items()}
-
-
-def _ratios(model, level: float) -> dict:
-    """Layer -> share to remove, such that torch-pruning, which rounds down, keeps as many units as `_count` says."""
-    sizes = {layer: layer.weight.shape[0] for layer in model.modules() if isinstance(layer, (nn.Conv1d, nn.Linear))}
-    return {layer: 1 - (_count(size, level) + 0.5) / size for layer, size in sizes.items()}
-
-
-def _scores(state: dict, units, variant: str) -> torch.Tensor:
-    """L2 norm over everything that belongs to each unit: (size,)."""
-    if variant == "random":
-        return torch.rand(units.size)
-    total = torch.zeros(units.size)
-    for name, dim, blocks in units.members:
-        rows = state[name].movedim(dim, 0)[: blocks * units.size]
-        total += rows.reshape(blocks, units.size, -1).square().sum((0, 2))
-    return total.sqrt()
-
-
-def _count(size: int, level: float) -> int:
+def staying(size: int, level: float) -> int:
     """Units that stay: at least one."""
     return max(1, round(size * (1 - level)))
 
 
-def _positions(kept: torch.Tensor, size: int, blocks: int, length: int) -> torch.Tensor:
-    stacked = (torch.arange(blocks)[:, None] * size + kept).flatten()
-    return torch.cat([stacked, torch.arange(blocks * size, length)])
+def evenly(scores: Sequence[torch.Tensor], level: float) -> list[torch.Tensor]:
+    """The strongest units of every group, rising; each loses the same share."""
+    order = (score.argsort(descending=True, stable=True) for score in scores)
+    return [best[: staying(len(best), level)].sort().values for best in order]
 
 
-def _with(value, field: tuple, size: int):
-    """The nested config with one width replaced."""
-    if not field:
-        return size
-    if isinstance(value, dict):
-        return value | {field[0]: _with(value[field[0]], field[1:], size)}
-    return tuple(_with(v, field[1:], size) if i == field[0] else v for i, v in enumerate(value))
+def together(scores: Sequence[torch.Tensor], level: float) -> list[torch.Tensor]:
+    """The strongest units of all, of a group at least one: scores are divided by the mean of their group, since groups
+    are of different kinds and sizes (as torch-pruning's global pruning does)."""
+    relative = [score / score.mean().clamp(min=1e-12) for score in scores]
+    for score in relative:
+        score[score.argmax()] = torch.inf
+    every = torch.cat(relative)
+    gone = min(round(level * len(every)), len(every) - len(scores))
+    stay = torch.ones_like(every, dtype=torch.bool).index_fill(0, every.argsort(stable=True)[:gone], False)
+    return [part.nonzero().flatten() for part in stay.split([len(score) for score in scores])]
 
 
-def _rebuilt(model, config: dict, state: dict):
-    small = models.rebuild({"family": models.describe(model)["family"], "config": config})
-    small.load_state_dict(state)
-    return small.eval()
+# ---- which groups can spare them
+
+def sweep(model, error: Callable, levels: Sequence[float] = LEVELS) -> pd.DataFrame:
+    """layer, units, level, val_wape, added (to that of `model`): a row per group and level, where it alone is cut, by
+    the L2 norm, and nothing is retrained.
+
+    error: network -> WAPE on validation (`experiment.look.Look.error`).
+    """
+    groups, dense, rows = units.of(model), error(model), []
+    scores = norms(model, groups)
+    for at, group in enumerate(groups):
+        for level in levels:
+            kept = [torch.arange(other.size) for other in groups]
+            kept[at] = evenly(scores[at : at + 1], level)[0]
+            rows.append((group.name, group.size, level, error(units.cut(model, kept))))
+    found = pd.DataFrame(rows, columns=["layer", "units", "level", "val_wape"])
+    return found.assign(added=found.val_wape - dense)

@@ -15,7 +15,7 @@ from litecast.models import information
 CAPABILITIES = {
     "width": "comes in any width (`Config.of_width`): a narrower one is the same family",
     "units": "names hidden units that can be sliced off (`units()`)",
-    "convolutions": "a stem, residual blocks and a head whose channels torch-pruning's dependency graph follows",
+    "convolutions": "convolutions and a head whose channels torch-pruning's dependency graph follows",
     "recurrent": "carries a state from step to step",
     "attention": "multiplies activations by activations",
     "identity": "tells series apart by an embedding of their number (`Config.embedded`)",

@@ -1,6 +1,8 @@
 """What every forecaster shares: the window, its normalisation, and the calendar of the horizon."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -24,7 +26,7 @@ class Config:
     series, weekdays, kinds, steps: of the data, see `data.daytypes`. looks: steps of the horizon whose calendar is
     read, 0 = LOOKS and at least one each day. table: what a forecast is the deviation from, one of `usual.TABLES`;
     waves: cosines that its days are kept in, 0 = as they are; special: has it rows for special days? trained: does it
-    learn along with the network?
+    learn along with the network? left: how many of its hidden units a group that was cut still has.
     """
 
     L: int
@@ -42,6 +44,15 @@ class Config:
     waves: int = 0
     special: bool = True
     trained: bool = True
+    left: tuple[tuple[str, int], ...] = ()
+
+    def size(self, name: str, whole: int) -> int:
+        """Units of a group that has `whole` where nothing was cut."""
+        return dict(self.left).get(name, whole)
+
+    def within(self, layer: str) -> Callable[[str, int], int]:
+        """`size` of the groups inside one layer."""
+        return lambda name, whole: self.size(f"{layer}.{name}", whole)
 
     @property
     def cells(self) -> int:
@@ -63,18 +74,55 @@ class Config:
         return -(-self.H // self.looks) if self.looks else min(-(-self.H // LOOKS), self.steps)
 
 
+class Slots(NamedTuple):
+    """Where the units of a group lie along one dimension of a parameter; all else there stays.
+
+    From `start` on there are `runs` stacked runs of the units (four gates of an LSTM), and a unit fills `each`
+    neighbouring places of a run (the positions of a channel that was flattened).
+    """
+
+    parameter: str
+    dim: int
+    runs: int = 1
+    start: int = 0
+    each: int = 1
+
+    def places(self, size: int) -> torch.Tensor:
+        """(size, runs * each): a row of places for each unit."""
+        places = torch.arange(self.runs * size * self.each).reshape(self.runs, size, self.each)
+        return self.start + places.transpose(0, 1).reshape(size, -1)
+
+
+def made(layer: str, **where) -> tuple[Slots, Slots]:
+    """Of the layer that computes the units: rows of its weight, and its bias."""
+    return Slots(f"{layer}.weight", 0, **where), Slots(f"{layer}.bias", 0, **where)
+
+
+def read(layer: str, **where) -> tuple[Slots]:
+    """Of a layer that is given the units: columns of its weight."""
+    return (Slots(f"{layer}.weight", 1, **where),)
+
+
 @dataclass(frozen=True)
 class Units:
-    """Hidden units that can be removed together without touching anything else.
+    """Hidden units that can be removed without touching anything else: whoever reads them loses their columns.
 
-    field: where their number stands in the config, e.g. ('hidden', 0, 1). members: (parameter, dimension, blocks):
-    along that dimension the parameter holds `blocks` stacked runs of the units (four gates of an LSTM), then
-    whatever else, which stays.
+    field: where their number stands in the config: ('hidden', 0, 1), or ('left', 'body.0.up') where it follows from the
+    width until some are cut. members: everything that belongs to them.
     """
 
     field: tuple
     size: int
-    members: tuple[tuple[str, int, int], ...]
+    members: tuple[Slots, ...]
+
+    @property
+    def name(self) -> str:
+        return " ".join(map(str, self.field[self.field[0] == "left" :]))
+
+
+def left(name: str, size: int, *members: tuple[Slots, ...]) -> Units:
+    """A group whose number follows from the width; members: of `made` and `read`."""
+    return Units(("left", name), size, sum(members, ()))
 
 
 @dataclass(frozen=True)
@@ -134,8 +182,12 @@ class Forecaster(nn.Module):
         return frozenset({"z"} if self.n_known else ()) | ({"series", "cells"} if self.usual else frozenset())
 
     def units(self) -> list[Units]:
-        """What structured pruning may cut by plain slicing; convolutional nets leave it to torch-pruning."""
+        """What structured pruning may cut; convolutional nets leave it to torch-pruning."""
         return []
+
+    def field(self, layer: str) -> tuple:
+        """Where the config holds the number of units that a layer computes, for groups that torch-pruning finds."""
+        return ("left", layer)
 
     def forward(self, x: torch.Tensor, z=None, series=None, cells=None) -> torch.Tensor:
         batch, _, channels = x.shape
@@ -199,6 +251,5 @@ class Head(nn.Module):
         joined = features if known is None else torch.cat([features, known], 1)
         return self.out(torch.relu(self.hidden(joined)))
 
-    def units(self, field: str) -> Units:
-        members = (("head.hidden.weight", 0, 1), ("head.hidden.bias", 0, 1), ("head.out.weight", 1, 1))
-        return Units((field,), self.hidden.out_features, members)
+    def units(self, *field: str) -> Units:
+        return Units(field, self.hidden.out_features, (*made("head.hidden"), *read("head.out")))

@@ -16,6 +16,7 @@ from litecast.models import base
 POSITIONS = 28  # about as many are left of any look-back before the body
 REDUCED = 8  # channels that reach the head: the body, not the head, does the work
 HIDDEN = 32  # units of the head, whatever the width
+STRIDES = (1, 2, 1)  # of the three blocks of a body
 KERNEL = 3  # of every convolution that sees its neighbours
 
 
@@ -38,23 +39,39 @@ class Config(base.Config):
 
 
 class Network(base.Forecaster):
-    """Stem, body (N, width, positions) -> (N, channels, positions / 2), 1 x 1 convolution to few channels, head."""
+    """Stem, body (N, first, positions) -> (N, last, positions / 2), 1 x 1 convolution to few channels, head."""
 
-    def __init__(self, config: Config, body: nn.Module, channels: int):
+    def __init__(self, config: Config, body: nn.Module, first: int, last: int):
         super().__init__(config)
-        self.stem = nn.Conv1d(1, config.width, config.step, stride=config.step)
+        reduced, hidden = config.size("reduce", REDUCED), config.size("head.hidden", HIDDEN)
+        self.stem = nn.Conv1d(1, first, config.step, stride=config.step)
         self.body = body
-        self.reduce = conv(channels, REDUCED)
-        self.head = base.Head(REDUCED * config.positions // 2, config.known, HIDDEN, config.H)
+        self.reduce = conv(last, reduced)
+        self.head = base.Head(reduced * config.positions // 2, config.known, hidden, config.H)
 
     def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
         h = self.stem(rows[:, None, -self.config.positions * self.config.step :])
         return self.head(self.reduce(self.body(h)).flatten(1), known)
 
+    def ends(self) -> list[base.Units]:
+        """The groups behind the body."""
+        columns = base.read("head.hidden", each=self.config.positions // 2)
+        reduced = base.left("reduce", self.reduce.out_channels, base.made("reduce"), columns)
+        return [reduced, self.head.units("left", "head.hidden")]
 
-def stages(block: Callable[..., nn.Module], width: int) -> nn.Sequential:
-    """The usual body: a block, one that halves the positions and doubles the channels, and one more."""
-    return nn.Sequential(block(width, width), block(width, 2 * width, stride=2), block(2 * width, 2 * width))
+
+def stages(block: Callable[..., nn.Module], config: Config, last: str) -> tuple[nn.Sequential, int, int]:
+    """The usual body: a block, one that halves the positions and doubles the channels, and one more; the channels
+    before and behind it. last: name of a block's last layer. Skips tie the channels of a stage together.
+    """
+    narrow, wide = config.size("stem", config.width), config.size(f"body.1.{last}", 2 * config.width)
+    steps = enumerate(zip((narrow, narrow, wide), (narrow, wide, wide), STRIDES, strict=True))
+    return nn.Sequential(*(block(*step, size=config.within(f"body.{i}")) for i, step in steps)), narrow, wide
+
+
+def whole(name: str, units: int) -> int:
+    """Sizes of a block that was not cut, as `Config.within` gives those of one that was."""
+    return units
 
 
 def conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, bias: bool = True,

@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "convolutions")
 WIDTHS = (4, 8, 12, 16)  # channels that enter a dense block; each layer adds half as many
 LAYERS = 3  # of a dense block
 Config = convnet.Config
@@ -38,13 +38,16 @@ class Model(convnet.Network):
     """Two dense blocks and a transition between them (Huang et al., CVPR 2017; compression as in DenseNet-C)."""
 
     def __init__(self, config: Config):
-        growth = config.width // 2
-        body = nn.Sequential(*block(config.width, growth), Transition(config.width + LAYERS * growth, config.width))
-        super().__init__(config, body.extend(block(config.width, growth)), config.width + LAYERS * growth)
-
-
-def block(inputs: int, growth: int) -> list[Layer]:
-    return [Layer(inputs + i * growth, growth) for i in range(LAYERS)]
+        body, first = nn.Sequential(), config.size("stem", config.width)
+        channels = first
+        for i in range(2 * LAYERS + 1):
+            if i == LAYERS:
+                body.append(Transition(channels, config.size(f"body.{i}.mix", config.width)))
+                channels = body[i].mix.out_channels
+            else:
+                body.append(Layer(channels, config.size(f"body.{i}.new", config.width // 2)))
+                channels += body[i].new.out_channels
+        super().__init__(config, body, first, channels)
 
 
 def idea(config: Config) -> base.Idea:

@@ -5,7 +5,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 24, 32)
 Config = convnet.Config
 
@@ -22,7 +22,10 @@ class Model(convnet.Network):
     """Three depthwise separable blocks, the second strided."""
 
     def __init__(self, config: Config):
-        super().__init__(config, convnet.stages(Block, config.width), 2 * config.width)
+        layers, w = ("stem", "body.0.2", "body.1.2", "body.2.2"), config.width
+        channels = [config.size(layer, size) for layer, size in zip(layers, (w, w, 2 * w, 2 * w), strict=True)]
+        blocks = (Block(*step) for step in zip(channels, channels[1:], convnet.STRIDES, strict=False))
+        super().__init__(config, nn.Sequential(*blocks), channels[0], channels[-1])
 
 
 def idea(config: Config) -> base.Idea:

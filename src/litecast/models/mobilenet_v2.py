@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "convolutions")
 WIDTHS = (4, 6, 8, 12)
 EXPANSION = 4  # times more channels inside a block; the paper's 6 is for far wider networks
 Config = convnet.Config
@@ -18,9 +18,10 @@ class Block(nn.Module):
     separable=False has an ordinary convolution in its middle.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True, separable: bool = True):
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True, separable: bool = True,
+                 size=convnet.whole):  # fmt: skip
         super().__init__()
-        inner = EXPANSION * inputs
+        inner = size("up", EXPANSION * inputs)
         self.up = convnet.conv(inputs, inner, bias=bias)
         self.middle = convnet.conv(inner, inner, convnet.KERNEL, stride, groups=inner if separable else 1, bias=bias)
         self.same = inputs == outputs and stride == 1
@@ -35,7 +36,7 @@ class Model(convnet.Network):
     """Three inverted residual blocks, the second strided and therefore without a skip."""
 
     def __init__(self, config: Config):
-        super().__init__(config, convnet.stages(Block, config.width), 2 * config.width)
+        super().__init__(config, *convnet.stages(Block, config, "down"))
 
 
 def idea(config: Config) -> base.Idea:

@@ -58,10 +58,8 @@ class Model(base.Forecaster):
     def units(self) -> list[base.Units]:
         found = []
         for i, (block, widths) in enumerate(zip(self.blocks, self.config.hidden, strict=True)):
-            name = f"blocks.{i}"
-            readers = [f"{name}.forecast.weight"] + [f"{name}.backcast.weight"] * (block.backcast is not None)
-            first = [(f"{name}.first.{part}", 0, 1) for part in ("weight", "bias")]
-            second = [(f"{name}.second.{part}", 0, 1) for part in ("weight", "bias")]
-            found.append(base.Units(("hidden", i, 0), widths[0], (*first, (f"{name}.second.weight", 1, 1))))
-            found.append(base.Units(("hidden", i, 1), widths[1], (*second, *((r, 1, 1) for r in readers))))
+            first, second, *readers = (f"blocks.{i}.{layer}" for layer, _ in block.named_children())
+            found.append(base.Units(("hidden", i, 0), widths[0], (*base.made(first), *base.read(second))))
+            columns = sum(map(base.read, readers), ())
+            found.append(base.Units(("hidden", i, 1), widths[1], (*base.made(second), *columns)))
         return found

@@ -34,33 +34,34 @@ class Config(base.Config):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: (N, P, D) -> (N, P, D)."""
+    """Multi-head self-attention: (N, P, D) -> (N, P, D); of HEADS heads some may be gone."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, heads: int = HEADS):
         super().__init__()
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.heads, inner = heads, heads * (width // HEADS)
+        self.qkv = nn.Linear(width, 3 * inner)
+        self.out = nn.Linear(inner, width)
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
-        n, tokens, width = h.shape
-        q, k, v = self.qkv(h).reshape(n, tokens, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
+        n, tokens, _ = h.shape
+        q, k, v = self.qkv(h).reshape(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mixed = nn.functional.scaled_dot_product_attention(q, k, v)
-        return self.out(mixed.transpose(1, 2).reshape(n, tokens, width))
+        return self.out(mixed.transpose(1, 2).reshape(n, tokens, self.out.in_features))
 
     def own_macs(self, h: torch.Tensor) -> int:
-        """Multiply-accumulates of the two products without weights: scores and mixing, 2 P^2 D a window."""
-        n, tokens, width = h.shape
-        return 2 * n * tokens * tokens * width
+        """Multiply-accumulates of the two products without weights: scores and mixing, 2 P^2 a channel of all heads."""
+        n, tokens, _ = h.shape
+        return 2 * n * tokens * tokens * self.out.in_features
 
 
 class Layer(nn.Module):
     """Pre-norm encoder layer: attention, then a feed-forward net of its own width."""
 
-    def __init__(self, width: int, feed: int, dropout: float):
+    def __init__(self, width: int, feed: int, dropout: float, heads: int = HEADS):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.norm_attention = nn.LayerNorm(width)
-        self.attention = Attention(width)
+        self.attention = Attention(width, heads)
         self.norm_feed = nn.LayerNorm(width)
         self.up = nn.Linear(width, feed)
         self.down = nn.Linear(feed, width)
@@ -80,7 +81,9 @@ class Model(base.Forecaster):
         super().__init__(config)
         self.embed = nn.Linear(config.patch, config.width)
         self.position = nn.Parameter(torch.zeros(config.tokens, config.width))
-        self.layers = nn.ModuleList(Layer(config.width, feed, config.dropout) for feed in config.feed)
+        heads = [config.size(f"layers.{i}.heads", HEADS) for i in range(len(config.feed))]
+        sizes = zip(config.feed, heads, strict=True)
+        self.layers = nn.ModuleList(Layer(config.width, feed, config.dropout, some) for feed, some in sizes)
         self.head = nn.Linear(config.tokens * config.width, config.H)
 
     def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
@@ -99,9 +102,11 @@ class Model(base.Forecaster):
         return torch.stack([padded[:, start : start + patch] for start in starts], 1)
 
     def units(self) -> list[base.Units]:
-        """The feed-forward units of each layer; heads and token width stay."""
-        found = []
+        """The heads and the feed-forward units of each layer; the width of a token stays."""
+        found, each = [], self.config.width // HEADS
         for i, feed in enumerate(self.config.feed):
-            up = [(f"layers.{i}.up.{part}", 0, 1) for part in ("weight", "bias")]
-            found.append(base.Units(("feed", i), feed, (*up, (f"layers.{i}.down.weight", 1, 1))))
+            qkv, out, up, down = (f"layers.{i}.{layer}" for layer in ("attention.qkv", "attention.out", "up", "down"))
+            heads = base.made(qkv, runs=3, each=each), base.read(out, each=each)
+            found.append(base.left(f"layers.{i}.heads", self.layers[i].attention.heads, *heads))
+            found.append(base.Units(("feed", i), feed, (*base.made(up), *base.read(down))))
         return found

@@ -9,7 +9,7 @@ from litecast.models import base
 from litecast.models.usual import looked_up, types, with_unseen
 
 KIND = "compact"
-CAN = ("width", "identity")
+CAN = ("width", "units", "identity")
 WIDTHS = (4, 8, 16, 32, 64)
 TABLE = "own"
 EMBEDDED = 8  # numbers that tell series apart
@@ -39,6 +39,11 @@ class Config(base.Config):
     def scales(self) -> tuple[int, ...]:
         """Last steps that means are taken over."""
         return tuple(sorted({1, min(self.patch, self.L), min(4 * self.patch, self.L), self.L}))
+
+    @property
+    def seen(self) -> int:
+        """Numbers that the hidden layer reads of the window."""
+        return self.patch + (self.days - 1) * self.parts + len(self.scales)
 
 
 class Lags(nn.Module):
@@ -86,7 +91,7 @@ class Model(base.Forecaster):
     def __init__(self, config: Config):
         super().__init__(config)
         c = config
-        features = c.patch + (c.days - 1) * c.parts + len(c.scales) + c.known + c.embedded
+        features = c.seen + c.known + c.embedded
         self.embedding = nn.Embedding(c.series, c.embedded) if c.embedded else None
         self.first = nn.Linear(features, c.hidden)
         self.second = nn.Linear(c.hidden, c.H)
@@ -107,6 +112,13 @@ class Model(base.Forecaster):
         joined = nn.functional.dropout(torch.cat(read, 1), DROPOUT, self.training)
         out = self.second(torch.relu(self.first(joined)))
         return out if self.lags is None else out + self.lags(rows, cells)
+
+    def units(self) -> list[base.Units]:
+        """The hidden layer, and the numbers that tell series apart."""
+        c = self.config
+        told = (base.Slots("embedding.weight", 1), *base.read("first", start=c.seen))
+        hidden = base.Units(("hidden",), c.hidden, (*base.made("first"), *base.read("second")))
+        return [base.Units(("embedded",), c.embedded, told), hidden] if c.embedded else [hidden]
 
 
 class OfAnyDay(nn.Module):

@@ -62,3 +62,7 @@ class Model(base.Forecaster):
         for block in self.blocks:
             h = block(h)
         return self.head(torch.relu(h).flatten(1), known)
+
+    def field(self, layer: str) -> tuple:
+        part, _, at = layer.removesuffix(".first").partition(".")
+        return {"stem": ("trunk",), "head": ("head",)}.get(part) or ("inner", int(at))

@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet, resnet_plain
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 24, 32)
 NARROWER = 4  # times fewer channels inside a block
 Config = convnet.Config
@@ -15,12 +15,12 @@ Config = convnet.Config
 class Block(nn.Module):
     """1 - 3 - 1 and a skip (He et al., CVPR 2016): (N, inputs, P) -> (N, outputs, P / stride)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True):
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True, size=convnet.whole):
         super().__init__()
-        inner = outputs // NARROWER
-        self.down = convnet.conv(inputs, inner, bias=bias)
-        self.middle = convnet.conv(inner, inner, convnet.KERNEL, stride, bias=bias)
-        self.up = convnet.conv(inner, outputs, bias=bias, zero=True)
+        down, middle = size("down", outputs // NARROWER), size("middle", outputs // NARROWER)
+        self.down = convnet.conv(inputs, down, bias=bias)
+        self.middle = convnet.conv(down, middle, convnet.KERNEL, stride, bias=bias)
+        self.up = convnet.conv(middle, outputs, bias=bias, zero=True)
         same = inputs == outputs and stride == 1
         self.skip = nn.Identity() if same else convnet.conv(inputs, outputs, 1, stride, bias=bias)
 
@@ -33,7 +33,7 @@ class Model(convnet.Network):
     """Three bottleneck blocks, the second strided."""
 
     def __init__(self, config: Config):
-        super().__init__(config, convnet.stages(Block, config.width), 2 * config.width)
+        super().__init__(config, *convnet.stages(Block, config, "up"))
 
 
 def idea(config: Config) -> base.Idea:

@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "convolutions")
 WIDTHS = (4, 8, 12, 16)
 Config = convnet.Config
 
@@ -17,10 +17,11 @@ class Block(nn.Module):
     Where sizes change the skip is a strided 1 x 1 convolution, option B of the paper.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True):
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True, size=convnet.whole):
         super().__init__()
-        self.first = convnet.conv(inputs, outputs, convnet.KERNEL, stride, bias=bias)
-        self.second = convnet.conv(outputs, outputs, convnet.KERNEL, bias=bias, zero=True)
+        inner = size("first", outputs)
+        self.first = convnet.conv(inputs, inner, convnet.KERNEL, stride, bias=bias)
+        self.second = convnet.conv(inner, outputs, convnet.KERNEL, bias=bias, zero=True)
         same = inputs == outputs and stride == 1
         self.skip = nn.Identity() if same else convnet.conv(inputs, outputs, 1, stride, bias=bias)
 
@@ -32,7 +33,7 @@ class Model(convnet.Network):
     """Three plain residual blocks, the second strided."""
 
     def __init__(self, config: Config):
-        super().__init__(config, convnet.stages(Block, config.width), 2 * config.width)
+        super().__init__(config, *convnet.stages(Block, config, "second"))
 
 
 def idea(config: Config) -> base.Idea:

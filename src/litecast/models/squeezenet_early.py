@@ -5,17 +5,15 @@ from torch import nn
 from litecast.models import base, convnet, squeezenet_late
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 24, 32)
 Config = convnet.Config
 
 
-class Model(convnet.Network):
-    """Max pooling, then three Fire modules: the weights of squeezenet_late, half of its multiplications."""
+class Model(squeezenet_late.Fires):
+    """Max pooling, then Fire modules: the weights of squeezenet_late, half of its multiplications."""
 
-    def __init__(self, config: Config):
-        body = nn.Sequential(nn.MaxPool1d(2), *squeezenet_late.fires(config.width))
-        super().__init__(config, body, 2 * config.width)
+    early = True
 
 
 def idea(config: Config) -> base.Idea:

@@ -6,7 +6,7 @@ from torch import nn
 from litecast.models import base, convnet
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 24, 32)
 SQUEEZE = 4  # outputs of a Fire module for each channel it squeezes to
 Config = convnet.Config
@@ -15,27 +15,36 @@ Config = convnet.Config
 class Fire(nn.Module):
     """Squeeze by 1 x 1, expand half by 1 x 1 and half by 3 (Iandola et al. 2016): (N, inputs, P) -> (N, outputs, P)."""
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True):
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, size=convnet.whole):
         super().__init__()
-        self.squeeze = convnet.conv(inputs, outputs // SQUEEZE, bias=bias)
-        self.expand_one = convnet.conv(outputs // SQUEEZE, outputs // 2, bias=bias)
-        self.expand_three = convnet.conv(outputs // SQUEEZE, outputs // 2, convnet.KERNEL, bias=bias)
+        squeezed, one, three = (size("squeeze", outputs // SQUEEZE), size("expand_one", outputs // 2),
+                                size("expand_three", outputs // 2))  # fmt: skip
+        self.squeeze = convnet.conv(inputs, squeezed, bias=bias)
+        self.expand_one = convnet.conv(squeezed, one, bias=bias)
+        self.expand_three = convnet.conv(squeezed, three, convnet.KERNEL, bias=bias)
+        self.channels = one + three
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         squeezed = torch.relu(self.squeeze(h))
         return torch.relu(torch.cat([self.expand_one(squeezed), self.expand_three(squeezed)], 1))
 
 
-def fires(width: int) -> list[Fire]:
-    """Three modules, the channels doubled in the second."""
-    return [Fire(width, width), Fire(width, 2 * width), Fire(2 * width, 2 * width)]
+class Fires(convnet.Network):
+    """Three Fire modules, the channels doubled in the second, and a max pooling before or behind them."""
 
-
-class Model(convnet.Network):
-    """Three Fire modules on all positions, then max pooling."""
+    early = False
 
     def __init__(self, config: Config):
-        super().__init__(config, nn.Sequential(*fires(config.width), nn.MaxPool1d(2)), 2 * config.width)
+        first, body = config.size("stem", config.width), [nn.MaxPool1d(2)] * self.early
+        channels = first
+        for outputs in (config.width, 2 * config.width, 2 * config.width):
+            body.append(Fire(channels, outputs, size=config.within(f"body.{len(body)}")))
+            channels = body[-1].channels
+        super().__init__(config, nn.Sequential(*body, *[nn.MaxPool1d(2)] * (not self.early)), first, channels)
+
+
+class Model(Fires):
+    """Fire modules on all positions, then max pooling."""
 
 
 def idea(config: Config) -> base.Idea:

@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("width",)
+CAN = ("width", "convolutions")
 WIDTHS = (8, 16, 32, 64)
 POSITIONS = 28  # the stem strides so that about this many positions are left of any look-back
 KERNEL, DILATIONS = 3, (1, 2, 4, 8)  # seen from the last position: 61 positions, more than any window has
@@ -75,3 +75,7 @@ class Model(base.Forecaster):
 
     def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
         return self.head(self.positions(rows)[:, :, -1], known)
+
+    def field(self, layer: str) -> tuple:
+        part, _, at = layer.removesuffix(".first").partition(".")
+        return {"stem": ("trunk",), "head": ("head",)}.get(part) or ("inner", int(at))

@@ -9,7 +9,7 @@ from litecast.models import base
 from litecast.models.patchtst import Attention
 
 KIND = "compact"
-CAN = ("width",)
+CAN = ("width", "units")
 WIDTHS = (4, 8, 16, 32)
 LAYERS = 2
 
@@ -30,10 +30,10 @@ class Config(base.Config):
 class Mixer(nn.Module):
     """Two-layer map along the last dimension, twice as wide inside, with a skip: (..., size) -> (..., size)."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, inner: int | None = None):
         super().__init__()
-        self.up = nn.Linear(size, 2 * size)
-        self.down = nn.Linear(2 * size, size)
+        self.up = nn.Linear(size, inner or 2 * size)
+        self.down = nn.Linear(inner or 2 * size, size)
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         return h + self.down(torch.relu(self.up(h)))
@@ -55,9 +55,12 @@ class Model(base.Forecaster):
     def __init__(self, config: Config):
         super().__init__(config)
         self.embed = nn.Linear(config.patch, config.width)
-        self.time = nn.ModuleList(TimeMixer(config.tokens) for _ in range(LAYERS))
-        self.features = nn.ModuleList(Mixer(config.width) for _ in range(LAYERS))
-        self.head = base.Head(config.tokens * config.width, config.known, config.width, config.H)
+        times, features = ([config.size(f"{name}.{i}", 2 * size) for i in range(LAYERS)]
+                           for name, size in (("time", config.tokens), ("features", config.width)))  # fmt: skip
+        self.time = nn.ModuleList(TimeMixer(config.tokens, inner) for inner in times)
+        self.features = nn.ModuleList(Mixer(config.width, inner) for inner in features)
+        hidden = config.size("head.hidden", config.width)
+        self.head = base.Head(config.tokens * config.width, config.known, hidden, config.H)
 
     def net(self, rows: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
         tokens, patch = self.config.tokens, self.config.patch
@@ -65,6 +68,17 @@ class Model(base.Forecaster):
         for time, features in zip(self.time, self.features, strict=True):
             h = features(time(h))
         return self.head(torch.relu(h).flatten(1), known)
+
+    def units(self) -> list[base.Units]:
+        """What the mixers have inside, the head, and the features of a token."""
+        made, read, inner = base.made, base.read, []
+        features = [*made("embed"), *read("head.hidden", runs=self.config.tokens)]
+        for i in range(LAYERS):
+            for name, mixer in ((f"time.{i}", self.time[i]), (f"features.{i}", self.features[i])):
+                inner.append(base.left(name, mixer.up.out_features, made(f"{name}.up"), read(f"{name}.down")))
+            features += [*read(f"features.{i}.up"), *made(f"features.{i}.down")]
+        width = base.Units(("width",), self.config.width, tuple(features))
+        return [width, *inner, self.head.units("left", "head.hidden")]
 
 
 def idea(config: Config) -> base.Idea:
