@@ -11,7 +11,7 @@ from litecast import compress, results
 from litecast.catalogue import near, route_keys, step_name
 from litecast.compress import Compressed, Task, storages
 from litecast.errors import RunError, StudyError
-from litecast.experiment import widths
+from litecast.experiment import ensemble, widths
 from litecast.experiment.look import Look
 from litecast.experiment.measure import Measured, reopen, spent, store
 from litecast.experiment.progress import bar
@@ -31,7 +31,8 @@ class Compression(Work):
         own = {"level": names["levels"][0], "variant": self.variants[0], "teachers": self.taught_by}
         super().__init__(self.name, names, **route_keys([*self.before, {self.name: own}]))
         self.dense = self._dense(self.settings.model)
-        self.teachers = [self._dense(name) for name in self.taught_by]
+        self.teachers = [ensemble.teacher(self.settings.study, self.data) if name == results.REFERENCE else
+                         self._dense(name) for name in self.taught_by]
         self.start = self._start()
         self.made: dict[tuple, Measured] = {}
         self.stories: dict[tuple, pd.DataFrame] = {}

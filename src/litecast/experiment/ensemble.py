@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from litecast import paths, results, runtimes
+from litecast.compress import teaching
 from litecast.errors import RunError, StudyError
 from litecast.experiment import measure
 from litecast.experiment.measure import Measured
@@ -114,3 +115,18 @@ def greedy(data, pool: Sequence[Measured], most: int = 8) -> list[Measured]:
 def reference(run, data, joined: list[Measured]) -> dict:
     """Add the row of the reference: a mean over all that joined, of model `results.REFERENCE`."""
     return add(run, data, joined, model=results.REFERENCE, variant="")
+
+
+def teacher(study: str, data) -> Measured:
+    """The reference as a teacher: its row, its forecasts, and its members opened (`teaching.Files`). RunError if it is
+    not made yet."""
+    place = results.Run.open("reference", study, dataset=data.header.name)
+    row = next((row for row in place.rows if row["model"] == results.REFERENCE), None)
+    if row is None:
+        raise RunError(f"{place.dir} holds no reference to learn from: run 250_reference of {data.header.name} first")
+    rows = results.collect(study).set_index("row_id")
+    members = [rows.loc[name].to_dict() for name in row["parent_id"].split(" + ")]
+    opened = [(one["runtime"], runtimes.module(one["runtime"]).open(paths.study_dir(study) / one["artefact"]))
+              for one in members]
+    files = teaching.Files(opened, row["macs"])
+    return Measured(files, row, {part: files.forecast(data, data.origins(part)) for part in measure.PARTS})
