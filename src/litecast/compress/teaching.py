@@ -31,10 +31,11 @@ COPIES = ("other", "mixed", "jittered")  # what windows without a truth are made
 @dataclass(eq=False)
 class Files:
     """Several opened files that speak with one mean. opened: (runtime, opened file) each; macs: of one window of one
-    series, all together."""
+    series, all together; rows: what is known of each."""
 
     opened: Sequence[tuple[str, Any]]
     macs: int
+    rows: Sequence[dict] = ()
     _last: tuple = field(default=(), repr=False)
 
     def forecast(self, data, origins: np.ndarray) -> np.ndarray:
@@ -159,10 +160,13 @@ def unseen(data, kind: str, seed: int):
     mixed with itself a season before. Gaps of either stay gaps.
     """
     draw, own = np.random.default_rng(seed), data.scale(data.y)
-    shares = {"other": np.zeros(data.C), "mixed": draw.uniform(size=data.C), "jittered": np.ones(data.C)}[kind]
-    made = shares * own + (1 - shares) * _another(own, data.header.season, draw)
-    made += JITTER * draw.normal(size=own.shape) * (kind == "jittered")
-    made = np.maximum(made, np.nanmin(own[data.parts["train"]], axis=0))  # demand has a lower end
+    if kind == "jittered":
+        made = own + JITTER * draw.normal(size=own.shape)
+    else:
+        share = draw.uniform(size=data.C) if kind == "mixed" else 0.0
+        made = share * own + (1 - share) * _another(own, data.header.season, draw)
+    lowest = np.nanmin(own[data.parts["train"]], axis=0)  # demand has a lower end
+    made = np.maximum(made, np.fmin(own, lowest))
     filled, _ = fill(data.unscale(made), data.header.season, data.L)
     return replace(data, y=data.unscale(made), x=np.nan_to_num(data.scale(filled)).astype(np.float32))
 

@@ -70,8 +70,9 @@ class Compression(Work):
                     teachers=tuple(teacher.model for teacher in self.teachers), look=look)
         made = self.technique.compress(replace(task, **more))
         took = time.perf_counter() - began
-        before = {"start": [parent], "teachers": self.teachers}
-        before = {one.row["row_id"]: one.row for name in made.parents for one in before[name]}
+        members = [row for one in self.teachers for row in getattr(one.model, "rows", [one.row])]  # each counts once
+        before = {"start": [parent.row], "teachers": members}
+        before = {row["row_id"]: row for name in made.parents for row in before[name]}
         return made, spent(*before.values(), made.spent, look.spent) | {
             "compress_s": (parent.row.get("compress_s") or 0.0) + took, "parent_id": parent.row["row_id"],
             "teacher_id": " + ".join(one.row["row_id"] for one in self.teachers if "teachers" in made.parents)}

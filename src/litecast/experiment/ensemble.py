@@ -121,12 +121,12 @@ def teacher(study: str, data) -> Measured:
     """The reference as a teacher: its row, its forecasts, and its members opened (`teaching.Files`). RunError if it is
     not made yet."""
     place = results.Run.open("reference", study, dataset=data.header.name)
-    row = next((row for row in place.rows if row["model"] == results.REFERENCE), None)
-    if row is None:
+    made = [row for row in place.rows if row["model"] == results.REFERENCE]
+    if not made:
         raise RunError(f"{place.dir} holds no reference to learn from: run 250_reference of {data.header.name} first")
-    rows = results.collect(study).set_index("row_id")
-    members = [rows.loc[name].to_dict() for name in row["parent_id"].split(" + ")]
+    rows = results.collect(study).set_index("row_id", drop=False).astype(object)
+    rows = rows.where(rows.notna(), None).loc[made[-1]["parent_id"].split(" + ")].to_dict("records")
     opened = [(one["runtime"], runtimes.module(one["runtime"]).open(paths.study_dir(study) / one["artefact"]))
-              for one in members]
-    files = teaching.Files(opened, row["macs"])
-    return Measured(files, row, {part: files.forecast(data, data.origins(part)) for part in measure.PARTS})
+              for one in rows]
+    files = teaching.Files(opened, sum(one["macs"] or 0 for one in rows), rows)  # trees multiply nothing
+    return Measured(files, made[-1], {part: files.forecast(data, data.origins(part)) for part in measure.PARTS})
