@@ -2,6 +2,7 @@
 # By hand, or with an executor for a cluster (only `runs` may be spread, `late` times things and needs this machine alone):
 #   python -m litecast.running.make params/quick.yaml --plan
 #   snakemake --directory reports/quick --cores 2 --keep-going runs; snakemake --directory reports/quick --cores 2 -k late
+# What a reference teaches is made between the two, by the first of these commands without --plan: see `_taught` there.
 # Digests, not dates, say what is out of date: the planner removes such a done.json, so a file that exists is current.
 import shlex
 import sys
@@ -16,7 +17,7 @@ client = client.replace("{", "{{").replace("}", "}}")  # braces of a path are no
 
 
 def files(late):
-    return [f"{run.dir}/done.json" for run in plan.runs if run.late == late]
+    return [f"{run.dir}/done.json" for run in plan.runs if run.late == late and not run.taught]
 
 
 def stages(words):

@@ -67,7 +67,9 @@ def union(tmp_path_factory) -> Built:
                "seeds": [0, 1], "budget": {"loss": "mse"}, "techniques": toy.plain(blocks, ONE)}  # fmt: skip
     ett = toy.demand(folder / "ett.csv", days=600, series=1, own="split: ett\nL: 48\nH: 24\n")
     tables = {"name": "tables", "datasets": ["ett"], "classical": False, "published": toy.published(blocks)}
-    taught = {"distillation": {"levels": [0.5], "models": ["lstm"], "teachers": ["resnet1d", "lstm"]}}
+    lessons = literals(paths.PACKAGE / "compress" / "distillation.py")["VARIANTS"]
+    taught = {"distillation": {"levels": [0.5], "models": ["lstm"], "teachers": ["resnet1d", "lstm"],
+                               "variants": list(lessons)}}  # fmt: skip
     routed = {"name": "routed", "datasets": ["demand"], "models": ROUTED, "widths": toy.widths(ROUTED),
               "routes": toy.routes(blocks), "techniques": taught}  # fmt: skip
     found = [everything, squared, tables, routed]
@@ -222,11 +224,12 @@ def test_every_route_ends_in_a_file_of_its_own(union):
 def test_taught_rows_name_their_teachers(union):
     rows = union.rows
     taught = rows[rows.teacher_id != ""]
-    assert set(taught.technique) == {"distillation"} and "no_teacher" not in set(taught.control)
+    assert set(taught.technique) == {"distillation", "distillation+rate"} and "no_teacher" not in set(taught.control)
     assert set(rows.model[rows.control == "no_teacher"]) == set(taught.model)
-    dense = rows.set_index("row_id").model[lambda models: (rows.technique == "dense").to_numpy()]
-    named = {(row.model, *(dense[one] for one in row.teacher_id.split(" + "))) for row in taught.itertuples()}
-    assert named == {(model, model) for model in taught.model} | {("lstm", "resnet1d", "lstm")}
+    teaches = rows.set_index("row_id").model[lambda models: rows.technique.isin(["dense", "ensemble"]).to_numpy()]
+    named = {(row.model, *(teaches[one] for one in row.teacher_id.split(" + "))) for row in taught.itertuples()}
+    itself, reference = {(model, model) for model in taught.model}, {(model, "reference") for model in ROUTED}
+    assert named == itself | reference | {("lstm", "resnet1d", "lstm")}
     both = union.folder / "runs/330_distillation/dataset=demand,model=lstm,seed=0,teachers=resnet1d+lstm/results.csv"
     assert set(results.read(both).variant.str.partition(":")[2].str.rpartition("-")[0]) == {"resnet1d+lstm"}
 
@@ -380,7 +383,8 @@ def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path
     shutil.copy(paths.PACKAGE / "compress" / "channel_pruning.py", house / "src" / "litecast" / "compress")
     edit(house / "src" / "litecast" / "models" / "lstm.py")
     touched = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") == "lstm"}
-    others = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") not in (None, "lstm")}
+    others = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") not in (None, "lstm")
+              and not run["taught"]}  # by a reference, of which an LSTM may be a member
     assert touched <= stale(house, union) and not others & stale(house, union)
 
 

@@ -68,7 +68,8 @@ def _technique(name: str, wishes: list[dict], names: list[str], starts: set) -> 
     levels = sorted({*own["LEVELS"][:2], *starts})
     wanted = {tried(model) for wish in wishes for model in wish["models"]} & set(fitting(name))
     made = {"levels": levels, "models": [model for model in names if model in wanted]}
-    for key in ("variants", "controls"):
+    taught = "teachers" in own.get("NEEDS", ())  # what is learnt is tried where several teach
+    for key in ("variants", "controls")[taught:]:
         if words := list(dict.fromkeys(word for wish in wishes for word in wish.get(key, []))):
             made[key] = words
     return made | ({"control_levels": levels[-1:]} if "controls" in made else {})

@@ -13,6 +13,7 @@ from pathlib import Path
 from litecast import paths
 from litecast.errors import StudyError
 
+REFERENCE = "reference"  # no network, but a teacher like one: the mean of the best files of a dataset
 
 def files(package: str) -> list[Path]:
     """Every Python file of a package ('codecs', 'collect/sources'), sorted."""

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litecast import compress, modelfile, models, paths, results, training
-from litecast.compress import channel_pruning, distillation, int8, magnitude_pruning, matrices
+from litecast.compress import channel_pruning, distillation, int8, magnitude_pruning, matrices, rate
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
 from litecast.errors import RunError, StudyError, TooFewWindows
 from litecast.experiment import compression, ensemble, ideas, look, measure, widths, work
+from litecast.models.classical import ridge, stored
 from litecast.models.classical.naive import naive
 from litecast.planning import plan
 from litecast.planning.plan import Planned
@@ -496,8 +497,36 @@ def test_a_student_says_who_taught_it_and_what_that_cost(study, fits):
     assert taught["teacher_id"] == dense["row_id"] and alone["teacher_id"] is None
     own = 3 * 3 * BUDGET.batch * taught["macs"]
     assert alone["train_macs"] == own and alone["train_steps"] == 3
-    assert taught["train_macs"] == dense["train_macs"] + own + 3 * BUDGET.batch * dense["macs"]
+    asked = len(study.data.origins("train")) * study.data.C * dense["macs"]  # once, about every train window
+    assert taught["train_macs"] == dense["train_macs"] + own + asked
     assert taught["params"] == alone["params"] < dense["params"] and taught["val_wape"] != alone["val_wape"]
+
+
+def test_the_reference_teaches_with_all_its_members_and_counts_each_once(study, tmp_path, monkeypatch):
+    with pytest.raises(RunError, match="holds no reference to learn from: run 250_reference of made-up first"):
+        compressed(rate, levels=[0.01], controls=[], teachers=["reference"], study="nobody")
+    run, data = results.Run.open("reference", STUDY, "made-up"), study.data
+    trees = results.Run.open("classical", STUDY, "made-up")
+    stored.save(trees.file("trees.skops"), "ridge", ridge.fit(data), data)
+    row = {"model": "ridge", "technique": "classical", "variant": "", "role": "dense"}
+    yhat = {part: np.zeros((len(data.origins(part)), data.H, data.C), np.float32) for part in measure.PARTS}
+    file = trees.dir / "trees.skops"
+    measure.add(trees, data, row | stored.columns(file, stored.load(file)), yhat)
+    trees.finish()
+    joined = [ensemble.opened(STUDY, data, one, *measure.PARTS) for one in ensemble.candidates(STUDY, "made-up")]
+    assert {one.row["runtime"] for one in joined} == {"torch", "sklearn"}
+    reference = ensemble.reference(run, data, joined)
+    made = compressed(distillation, levels=[0.0], controls=[], teachers=["reference"])
+    np.testing.assert_allclose(made.teachers[0].yhat["val"], ensemble.mean(joined, "val"), rtol=1e-5, atol=1e-6)
+    taught, asked = made.hardest.row, len(data.origins("train")) * data.C * made.teachers[0].model.macs
+    own = 3 * PARAMETERS["retrain_steps"] * BUDGET.batch * taught["macs"]
+    before = study.dense.row["train_macs"] + study.extra.row["train_macs"]  # ridge has no optimiser's steps
+    assert taught["teacher_id"] == reference["row_id"] and taught["train_macs"] == before + asked + own
+    chain = compressed(rate, levels=[0.01], controls=[], teachers=["reference"],
+                       route=[{"distillation": {"level": 0.0, "variant": "mean", "teachers": ["reference"]}}])
+    last = chain.hardest.row
+    assert last["route"] == "distillation 0 > rate 0.01" and last["teacher_id"] == reference["row_id"]
+    assert last["variant"] == "factors:reference-entropy"
 
 
 def test_a_route_starts_where_its_last_step_ended(study):
@@ -523,7 +552,8 @@ def test_a_route_hands_on_what_was_pruned_and_pays_a_teacher_once(study):
     for name, mask in start.masks.items():
         assert torch.equal(made.hardest.masks[name], mask)
         assert (made.hardest.model.get_parameter(name)[~mask] == 0).all()
-    own = 2 * BUDGET.batch * (3 + 1) * dense["macs"]  # its teacher is dense, of which the start was made
+    asked = len(study.data.origins("train")) * study.data.C  # its teacher is dense, of which the start was made
+    own = (2 * BUDGET.batch * 3 + asked) * dense["macs"]
     assert row["train_macs"] == start.row["train_macs"] + own
 
 

@@ -320,6 +320,10 @@ def test_learning_curves_have_a_line_per_width_and_mark_its_best_step():
     assert [list(line.get_ydata()) for line in marked] == [[3, 1.5, 2], [3, 2, 1]]
     assert [line.get_markevery() for line in marked] == [[1], [2]]
     assert "<svg" in drawn(networks.learning_curves({}))
+    cost = networks.learning_curves({"alone": log.assign(gmacs=[5.0, 6, 7])}, by="gmacs")
+    (line,) = cost.axes[0].get_lines()
+    assert list(line.get_xdata()) == [5, 6, 7] and list(line.get_ydata()) == [3, 1.5, 2], "of validation alone"
+    assert [t.get_text() for t in cost.legends[0].get_texts()] == ["alone: best at 6"]
 
 
 def test_error_profile_means_per_step():

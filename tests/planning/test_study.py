@@ -153,7 +153,7 @@ BAD = {
     "teacher not in the block": (("bits:", "taught: {teachers: [nbeat]}"),
         "taught.teachers: unknown model of the block 'nbeat'; did you mean 'nbeats'?"),
     "teacher of the untaught": (("bits:", "bits: {teachers: [nbeats]}"),
-        "bits.teachers: bits learns from no teacher (NEEDS of compress/bits.py)"),
+        "bits.teachers: bits learns from no teacher (NEEDS and TEACHABLE of compress/bits.py)"),
     "route of one step": (("bits:\n", "bits:\n    routes: [[{pruning: 0.5}]]\n"),
         "block 'traffic', routes.0: list should have at least 2 items"),
     "two techniques in a step": (("bits:\n", "bits:\n    routes: [[{pruning: 0.5, bits: 8}, {bits: 8}]]\n"),
@@ -436,6 +436,73 @@ def test_without_others_a_network_is_its_own_teacher(house):
     assert needs_of(made, "320_taught")[f"{one},teachers=nbeats"] == [one]
     assert "models/lstm.py" not in files_of(made, f"320_taught/{one},teachers=nbeats")
     assert f"320_taught/{one},teachers=nbeats" in made.run("500_timing/dataset=roads").needs
+
+
+REFERRED = GOOD.replace("bits:", "taught: {teachers: [reference], models: [lstm], seeds: [0]}")
+
+
+def test_what_the_reference_teaches_waits_for_it_and_what_comes_after_waits_for_that(house):
+    made = planned(house, REFERRED + "    routes: [[{taught: {level: 0.5, teachers: [reference]}}, {taught: 0.0}]]\n")
+    dense, reference = "dataset=roads,model=lstm,seed=0", "250_reference/dataset=roads"
+    first = made.run(f"320_taught/{dense},teachers=reference")
+    assert first.needs == [f"210_deep/{dense}", reference] and first.params["teachers"] == ["reference"]
+    second = next(run for run in made.runs if "route" in run.keys and run.keys["model"] == "lstm")
+    assert second.keys["route"] == "taught-0.5-reference+taught-0-lstm" and second.needs[0] == first.id
+    assert {run.id for run in made.runs if run.taught} >= {first.id, second.id} and not made.run(reference).taught
+    assert all("=reference" in run.id or "-reference" in run.id for run in made.runs if run.taught)
+    assert first.id not in made.run(reference).needs, "no technique is part of what it is held to"
+    assert {first.id, second.id, reference} <= set(made.run("500_timing/dataset=roads").needs)
+
+
+def done(made: plan.Plan, *runs: plan.Planned) -> None:
+    for run in runs:
+        files.write_json(made.folder / run.dir / "done.json", {"digest": run.digest})
+
+
+def test_what_the_reference_teaches_is_settled_when_that_is_made_even_if_a_member_is_missing(house):
+    made = planned(house, REFERRED)
+    student, reference = (made.run(f"{name}/dataset=roads{end}") for name, end in (
+        ("320_taught", ",model=lstm,seed=0,teachers=reference"), ("250_reference", "")))
+    dense = made.run(student.needs[0])
+    first = student.digest
+    assert made.settle() == [] and student.digest == first, "neither dense nor reference is there"
+    done(made, dense)
+    assert made.settle() == []
+    made.refresh(reference)
+    done(made, reference)
+    assert made.settle() == [student] and student.digest != first
+    done(made, student)
+    again = planned(house, REFERRED)
+    assert again.run(student.id).digest == student.digest and again.settle() == [], "a second call makes nothing"
+    done(again, again.run("210_deep/dataset=roads,model=nbeats,seed=0"))
+    later = planned(house, REFERRED)
+    assert plan.state(later, later.run(reference.id))[0] == "missing", "a member more: it may be another"
+    assert later.run(student.id).digest != student.digest
+
+
+def test_a_reference_that_failed_holds_up_only_what_it_teaches(house):
+    made = planned(house, REFERRED)
+    student, reference = made.run("320_taught/dataset=roads,model=lstm,seed=0,teachers=reference"), "250_reference"
+    reference = made.run(f"{reference}/dataset=roads")
+    done(made, made.run(student.needs[0]))
+    made.refresh(reference)
+    files.write_json(made.folder / reference.dir / "error.json", {"digest": reference.digest, "error": "E: no"})
+    assert made.settle() == []
+    assert plan.state(made, student) == ("not run", f"because of {reference.id}")
+
+
+def test_a_technique_that_may_be_taught_is_so_only_where_teachers_are_named(house):
+    path = paths.PACKAGE / "compress" / "bits.py"
+    path.write_text("TEACHABLE = True\n" + path.read_text())
+    told = notebook(NOTEBOOKS["310_bits"][0] + "teachers: list = []\n", NOTEBOOKS["310_bits"][1])
+    (house / "notebooks" / "310_bits.ipynb").write_text(told)
+    more = ("  - {name: more, datasets: [roads], models: [lstm, nbeats], seeds: [0, 1], "
+            "techniques: {bits: {teachers: [nbeats, reference]}}}\n")
+    made = planned(house, GOOD + more)
+    dense = "dataset=roads,model=lstm,seed=0"
+    assert needs_of(made, "310_bits")[dense] == [dense] and "teachers" not in made.run(f"310_bits/{dense}").keys
+    assert needs_of(made, "310_bits")[f"{dense},teachers=nbeats+reference"] == [
+        dense, "dataset=roads,model=nbeats,seed=0", "dataset=roads"]
 
 
 ROUTES = GOOD + """    routes:

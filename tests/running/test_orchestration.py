@@ -240,6 +240,35 @@ def test_teachers_name_the_run_and_a_technique_s_own_control_reaches_it(house):
     assert house.outputs("320_melt")[0]["text"] == ["1.0 [] ['wise', 'net'] ['no_teacher'] [4]\n"]
 
 
+def test_what_the_reference_teaches_runs_once_after_it_though_a_member_failed(house):
+    house.study.write_text(TAUGHT.replace("[wise, net]", "[reference]"))
+    switch = house.switch("fail-200_classical")
+    started, output = house.make(expected=1)
+    order = house.started()
+    assert order.index("250_reference") < order.index("320_melt") < order.index("500_timing")
+    assert started.count("250_reference") == started.count("320_melt") == 1
+    assert house.runs("320_melt") == ["dataset=toy,model=net,seed=0,teachers=reference"]
+    assert "320_melt done" in "".join(house.outputs("700_report")[0]["text"])
+
+    assert house.make(expected=1)[0] == ["200_classical"], "neither the reference nor its student"
+    switch.unlink()
+    assert house.make()[0] == ["200_classical", "250_reference", "320_melt", *LATE], "another may have joined"
+    assert house.make()[0] == []
+
+    edit(house.package / "compress" / "melt.py")
+    assert house.make()[0] == ["320_melt", *LATE]
+
+
+def test_a_reference_that_failed_stops_only_its_students(house):
+    house.study.write_text(TAUGHT.replace("[wise, net]", "[reference]"))
+    house.switch("fail-250_reference")
+    started, output = house.make(expected=1)
+    assert "320_melt" not in started and started.count("700_report") == 1
+    student = "320_melt/dataset=toy,model=net,seed=0,teachers=reference"
+    assert f"not run: {student}: because of 250_reference/dataset=toy" in output
+    assert house.make("--stage", "3", expected=2)[0] == [], "no run of one stage alone: it needs what was trained"
+
+
 @pytest.mark.parametrize(("asked", "said"), [
     ("no_teachr", "techniques.melt.controls: unknown control 'no_teachr'; did you mean 'no_teacher'?"),
     ("random", "techniques.melt.controls: unknown control 'random'; known: no_teacher"),

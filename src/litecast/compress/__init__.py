@@ -4,6 +4,7 @@ A technique is `compress/<technique>.py` with `compress(task: Task) -> Compresse
 figures and the report read without importing it:
 
 NEEDS     what a run waits for: ("dense",) or ("dense", "teachers")
+TEACHABLE may a study name teachers that speak while it trains? Absent: no, unless it NEEDS some
 FITS      capabilities of a model (its literal CAN), one of which it needs; () = any network
 LEVELS    how hard, rising; a study may ask for any number between the ends.  LEVEL: what a level is, in words
 VARIANTS  the criteria it compares
@@ -42,6 +43,7 @@ class Task:
     """All that a technique is given. start: what it compresses, left as it is; budget: of a dense training, with the
     steps of a retraining (`budget.again()`).
 
+    teachers: networks, or the mean of several files (`teaching.Files`); `teaching.heard` is what they say.
     masks: parameter -> bool tensor: what the steps before left out (False) stays zero, see `masking`.
     look: network -> what a search may see of it (validation only); what looking costs is counted (experiment/look).
     route: techniques that were applied before `start`, in order; a level of the technique's own chain is none.
@@ -54,7 +56,7 @@ class Task:
     level: int | float | str
     variant: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    teachers: tuple["Forecaster", ...] = ()
+    teachers: tuple = ()
     masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     control: str = ""  # one of the technique's CONTROLS; "" = the technique itself
     look: Callable | None = None

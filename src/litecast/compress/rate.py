@@ -16,10 +16,11 @@ import pandas as pd
 import torch
 
 from litecast import training
-from litecast.compress import Compressed, Export, Task, clone, masking, matrices, storages
+from litecast.compress import Compressed, Export, Task, clone, masking, matrices, storages, teaching
 from litecast.compress.quantisers import LowRank, Unbounded
 
 NEEDS = ("dense",)
+TEACHABLE = True
 FITS = ()
 LEVELS = (0.002, 0.005, 0.01, 0.02, 0.04)
 LEVEL = "price of one bit a weight, as a share of a scaled unit"
@@ -38,13 +39,15 @@ CODED = {"codec": "entropy"}
 def compress(task: Task) -> Compressed:
     """Train on for as many steps as a dense network takes, at the price `task.level`; code what is left.
 
-    variant: how a usual week is held, as 'factors' or by its 'values'. Control 'untrained'.
+    variant: how a usual week is held, as 'factors' or by its 'values'. Teachers, if a study names any, speak on while
+    the bits are saved: a student that is only trained at a price forgets them. Control 'untrained'.
     """
     model, start = clone(task.start), clone(task.start)
     quantisers = of(model, task.variant)
     first = {name: clone(quantiser).state_dict() for name, quantiser in quantisers.items()}
     torch.manual_seed(NOISE_SEED + task.seed)
-    fit = training.fit(model, task.data, task.budget, task.seed, Priced(quantisers, task.level), *masking(task.masks))
+    taught, priced = teaching.rules(task), Priced(quantisers, task.level)
+    fit = training.fit(model, task.data, task.budget, task.seed, *taught, priced, *masking(task.masks))
     if task.control == "untrained":
         model = start
         for name, quantiser in quantisers.items():
@@ -56,7 +59,8 @@ def compress(task: Task) -> Compressed:
     codecs = {"usual.table": week, **{name: CODED for name in held if name != "usual.table"}}
     codecs |= {"*": {"codec": "float16"}}
     file = Export(codecs, storages.hold(model, codecs, held), claims="entropy")
-    return Compressed(model, {"entropy": file}, fit.spent, task.masks, _story(model, quantisers))
+    parents = ("start", *["teachers"] * bool(taught))
+    return Compressed(model, {"entropy": file}, fit.spent, task.masks, _story(model, quantisers), parents)
 
 
 def of(model, variant: str) -> dict[str, torch.nn.Module]:

@@ -11,7 +11,7 @@ from litecast import compress, results
 from litecast.catalogue import near, route_keys, step_name
 from litecast.compress import Compressed, Task, storages
 from litecast.errors import RunError, StudyError
-from litecast.experiment import widths
+from litecast.experiment import ensemble, widths
 from litecast.experiment.look import Look
 from litecast.experiment.measure import Measured, reopen, spent, store
 from litecast.experiment.progress import bar
@@ -34,7 +34,8 @@ class Compression(Work):
         self.places = [results.Run.open(name, s.study, s.dataset, s.model, s.seed, **route_keys(self.before[:count]))
                        for count, (name, _) in enumerate(steps, 1)]
         self.dense = self._dense(s.model)
-        self.teachers = [self._dense(name) for name in self.taught_by]
+        self.teachers = [ensemble.teacher(s.study, self.data) if name == results.REFERENCE else self._dense(name)
+                         for name in self.taught_by]
         self.start = self._start()
         self.made: dict[tuple, Measured] = {}
         self.stories: dict[tuple, pd.DataFrame] = {}
@@ -74,8 +75,10 @@ class Compression(Work):
         made = self.technique.compress(replace(task, **more))
         took = time.perf_counter() - began
         paid = self._lineage(parent.row) if "start" in made.parents else set()
-        before = {"start": [parent], "teachers": [one for one in self.teachers if one.row["row_id"] not in paid]}
-        before = {one.row["row_id"]: one.row for name in made.parents for one in before[name]}
+        members = [row for one in self.teachers if one.row["row_id"] not in paid  # each counts once
+                   for row in getattr(one.model, "rows", [one.row]) if row["row_id"] not in paid]
+        before = {"start": [parent.row], "teachers": members}
+        before = {row["row_id"]: row for name in made.parents for row in before[name]}
         return made, spent(*before.values(), made.spent, look.spent) | {
             "compress_s": (parent.row.get("compress_s") or 0.0) + took, "parent_id": parent.row["row_id"],
             "teacher_id": " + ".join(one.row["row_id"] for one in self.teachers if "teachers" in made.parents)}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from litecast import paths, results, runtimes
+from litecast.compress import teaching
 from litecast.errors import RunError, StudyError
 from litecast.experiment import measure
 from litecast.experiment.measure import Measured
@@ -114,3 +115,18 @@ def greedy(data, pool: Sequence[Measured], most: int = 8) -> list[Measured]:
 def reference(run, data, joined: list[Measured]) -> dict:
     """Add the row of the reference: a mean over all that joined, of model `results.REFERENCE`."""
     return add(run, data, joined, model=results.REFERENCE, variant="")
+
+
+def teacher(study: str, data) -> Measured:
+    """The reference as a teacher: its row, its forecasts, and its members opened (`teaching.Files`). RunError if it is
+    not made yet."""
+    place = results.Run.open("reference", study, dataset=data.header.name)
+    made = [row for row in place.rows if row["model"] == results.REFERENCE]
+    if not made:
+        raise RunError(f"{place.dir} holds no reference to learn from: run 250_reference of {data.header.name} first")
+    rows = results.collect(study).set_index("row_id", drop=False).astype(object)
+    rows = rows.where(rows.notna(), None).loc[made[-1]["parent_id"].split(" + ")].to_dict("records")
+    opened = [(one["runtime"], runtimes.module(one["runtime"]).open(paths.study_dir(study) / one["artefact"]))
+              for one in rows]
+    files = teaching.Files(opened, sum(one["macs"] or 0 for one in rows), rows)  # trees multiply nothing
+    return Measured(files, made[-1], {part: files.forecast(data, data.origins(part)) for part in measure.PARTS})

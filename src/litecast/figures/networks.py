@@ -34,25 +34,30 @@ def weights_histogram(before: np.ndarray, after: np.ndarray, labels: tuple[str, 
     return figure
 
 
-def learning_curves(logs: dict) -> Figure:
+def learning_curves(logs: dict, by: str = "step") -> Figure:
     """Validation loss by optimiser step, a line per name, its best step marked; pale and broken: training loss.
 
-    logs: name (a width) -> columns step, train_loss, val_loss (scaled units).
+    logs: name (a width) -> columns step, train_loss, val_loss (scaled units). by: 'gmacs', what it took so far, of
+    validation alone and from where most is learnt.
     """
-    logs = {name: log[["step", "train_loss", "val_loss"]].apply(pd.to_numeric) for name, log in logs.items()}
+    logs = {name: log[[by, "train_loss", "val_loss"]].apply(pd.to_numeric) for name, log in logs.items()}
     if not any(log.val_loss.notna().any() for log in logs.values()):
         return says("no step was logged")
+    label, said = {"step": ("optimiser step", "step {:g}"),
+                   "gmacs": ("multiply-accumulates so far (billions)", "{:.3g}")}[by]
     figure, (ax,) = blank(2.4)
+    losses, early = (["train_loss", "val_loss"], 2) if by == "step" else (["val_loss"], 4)
     for (name, log), colour in zip(logs.items(), cycle(PALETTE), strict=False):
-        ax.plot(log.step, log.train_loss, color=colour, alpha=0.4, linewidth=1, linestyle=DASHED)
+        if "train_loss" in losses:
+            ax.plot(log[by], log.train_loss, color=colour, alpha=0.4, linewidth=1, linestyle=DASHED)
         best = log.val_loss.idxmin()
-        ax.plot(log.step, log.val_loss, color=colour, marker="o", markevery=[log.index.get_loc(best)],
-                label=f"{name}: best at step {log.step[best]:g}")
-    later = pd.concat([log[["train_loss", "val_loss"]].iloc[2:] for log in logs.values()]).stack()
+        ax.plot(log[by], log.val_loss, color=colour, marker="o", markevery=[log.index.get_loc(best)],
+                label=f"{name}: best at {said.format(log[by][best])}")
+    later = pd.concat([log[losses].iloc[early:] for log in logs.values()]).stack()
     if len(later):  # the first looks, far above, would press all lines into one
         ax.set_ylim(later.min() - 0.1 * np.ptp(later), later.max() + 0.1 * np.ptp(later))
-    ax.set(xlabel="optimiser step", ylabel="loss (scaled)")
-    figure.legend(loc="outside right upper", title="validation (broken: training)")
+    ax.set(xlabel=label, ylabel="loss (scaled)")
+    figure.legend(loc="outside right upper", title="validation (broken: training)" if by == "step" else "validation")
     return figure
 
 

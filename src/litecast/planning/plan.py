@@ -20,7 +20,9 @@ LATE = ("reference", "timing", "compare", "techniques", "report")  # always call
 
 @dataclass
 class Planned:
-    """One notebook with one set of parameters (contract 4 of docs/design.md). dir: relative to the study's folder."""
+    """One notebook with one set of parameters (contract 4 of docs/design.md). dir: relative to the study's folder;
+    taught: by a reference, itself or a step before, so that it follows a late run and what it learns from is known
+    late."""
 
     id: str
     stage: str
@@ -30,6 +32,7 @@ class Planned:
     dir: str
     needs: list[str]
     late: bool = False
+    taught: bool = False
     code: str = ""
     digest: str = ""
 
@@ -74,6 +77,19 @@ class Plan:
         whole_study = [self.title, self.notes] if "dataset" not in run.keys else []
         run.digest = hashed([_own_digest(self, run), found, whole_study])
         return run.digest
+
+    def settle(self) -> list[Planned]:
+        """The digests of what references teach, now that these are made; returns the runs that can be made now."""
+        ready = []
+        for run in (run for run in self.ordered() if run.taught):
+            run.digest, needs = _digest(self, run), map(self.run, run.needs)
+            there = all(need in ready or state(self, need)[0] == "done" for need in needs)
+            ready += [run] * (there and state(self, run)[0] != "done")
+        return ready
+
+    def ordered(self) -> list[Planned]:
+        """All runs, each behind those that it needs."""
+        return [*map(self.run, TopologicalSorter({run.id: run.needs for run in self.runs}).static_order())]
 
 
 def load(path: str | Path, files: dict[str, str] | None = None) -> Study:
@@ -244,13 +260,20 @@ class _Book:
         return True
 
     def _step(self, block: Block, base: dict, steps: list[dict], asked: dict) -> None:
-        """The run that takes the last of these steps. It waits for the step before, for dense and for its teachers."""
+        """The run that takes the last of these steps. It waits for the step before, for dense and for its teachers, who
+        may be the reference."""
         [[technique, did]], before = steps[-1].items(), steps[:-1]
         teachers = did.get("teachers", [])
         needs = [self._id(*before[-1], base | catalogue.route_keys(before))] if before else []
-        needs += [self._id(self.house.stage(m), base | {"model": m}) for m in [base["model"], *teachers]]
+        needs += [self._dense(base | {"model": m}) for m in [base["model"], *teachers]]
         keys = base | catalogue.route_keys(steps)
         self._add(block, technique, keys, asked | {"route": before, "teachers": teachers}, list(dict.fromkeys(needs)))
+
+    def _dense(self, keys: dict) -> str:
+        """The run that makes a network of these keys, or the reference of its dataset."""
+        if keys["model"] == catalogue.REFERENCE:
+            return self._id(catalogue.REFERENCE, {"dataset": keys["dataset"]})
+        return self._id(self.house.stage(keys["model"]), keys)
 
     def late(self) -> None:
         """Reference and timing per dataset (what is compared is timed in one round), comparison and report per study:
@@ -308,15 +331,24 @@ def _only(step: dict[str, dict]) -> dict:
 def _digests(made: Plan) -> None:
     """Fill code and digest of every run; a run's digest contains those of the runs it needs."""
     codes: dict[tuple, str] = {}
-    for run in map(made.run, TopologicalSorter({run.id: run.needs for run in made.runs}).static_order()):
+    for run in made.ordered():
         key = (run.stage, *(run.keys.get(name) for name in ("model", "dataset", "teachers")))
         if key not in codes:
             codes[key] = closure.digest(paths.ROOT / run.notebook, made.closure(run))
-        run.code = codes[key]
+        run.code, run.taught = codes[key], _is_taught(made, run)
         if run.late:
             made.refresh(run)
         else:
-            run.digest = hashed([_own_digest(made, run), [made.run(need).digest for need in run.needs]])
+            run.digest = _digest(made, run)
+
+
+def _is_taught(made: Plan, run: Planned) -> bool:
+    """Of late runs, only a reference is what another needs that is not late."""
+    return not run.late and any(need.late or need.taught for need in map(made.run, run.needs))
+
+
+def _digest(made: Plan, run: Planned) -> str:
+    return hashed([_own_digest(made, run), [made.run(need).digest for need in run.needs]])
 
 
 def _own_digest(made: Plan, run: Planned) -> str:

@@ -56,7 +56,7 @@ class Technique(BaseModel, extra="forbid", frozen=True):
     control_levels: list[Level] = []
     models: Words = []
     seeds: Seeds = []
-    teachers: Words = []  # models of the block; none = each model learns from its own dense network
+    teachers: Words = []  # models of the block, or 'reference'; none = each model learns from its own dense network
 
 
 class Step(BaseModel, extra="forbid", frozen=True):
@@ -156,9 +156,10 @@ class Catalogue:
         return [model for model, own in self.models.items() if not fits or fits & {*own.get("CAN", ())}]
 
     def step(self, technique: str, model: str, level: Level, variant: str, teachers: list[str]) -> dict[str, dict]:
-        """{technique: {level, variant}}, and teachers if the technique needs any: of no others, the model itself."""
+        """{technique: {level, variant}}, and teachers: those named; of no others, if it needs any, the model itself."""
         rules = self.techniques[technique]
-        taught = {"teachers": teachers or [model]} if "teachers" in rules.get("NEEDS", ()) else {}
+        own = [model] if "teachers" in rules.get("NEEDS", ()) else []
+        taught = {"teachers": teachers or own} if teachers or own else {}
         return {technique: {"level": level, "variant": variant or rules["VARIANTS"][0]} | taught}
 
 
@@ -313,9 +314,10 @@ def _check_technique(place: str, block: Block, name: str, asked: Technique, seed
     problems += _unknown(f"{place}.controls", "control", asked.controls, rules.get("CONTROLS", {}))
     problems += _unknown(f"{place}.models", "model of the block", asked.models, block.models)
     problems += _unknown(f"{place}.seeds", "seed of the block", asked.seeds, seeds)  # there is no dense net of it
-    if asked.teachers and "teachers" not in rules.get("NEEDS", ()):
-        problems.append(f"{place}.teachers: {name} learns from no teacher (NEEDS of {source})")
-    problems += _unknown(f"{place}.teachers", "model of the block", asked.teachers, block.models)
+    if asked.teachers and "teachers" not in rules.get("NEEDS", ()) and not rules.get("TEACHABLE"):
+        problems.append(f"{place}.teachers: {name} learns from no teacher (NEEDS and TEACHABLE of {source})")
+    able_to_teach = [*block.models, catalogue.REFERENCE]
+    problems += _unknown(f"{place}.teachers", "model of the block", asked.teachers, able_to_teach)
     unable = [model for model in asked.models or block.models if model not in able]
     if asked.models and unable or len(unable) == len(block.models):
         needed = " or ".join(rules.get("FITS", ())) or "a network"

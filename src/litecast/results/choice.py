@@ -17,7 +17,7 @@ NEAR_BEST = 0.02  # the headline file may lose this share against the best forec
 BUDGETS_KB = (1, 4, 16, 64)  # 1 kB = 1000 bytes
 LONGER = "extra_epochs"  # control: the same network trained on, for what compressing it would have cost
 ORACLE = "oracle"  # control that knows the future: it stands in no ranking
-REFERENCE = "reference"  # model of the row that averages the files of a dataset: what everything is held against
+REFERENCE = catalogue.REFERENCE  # model of the row that averages a dataset's files: what everything is held against
 PUBLISHED = "published"  # technique of rows made by a paper's protocol: they stand in its table and in no ranking
 
 

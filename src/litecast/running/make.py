@@ -114,11 +114,14 @@ def _forget(made: plan.Plan, runs: list[plan.Planned]) -> None:
 
 
 def _study(made: plan.Plan, jobs: int) -> int:
-    """Runs, then timing, comparison and report on what there is. Exit code."""
+    """Runs, references that teach and what they taught, then timing, comparison and report on what there is. Exit code.
+    """
     late = [run for run in made.runs if run.late]
     with contextlib.closing(Server(made, jobs)) as server:
-        if early := _due(made, late=False):
+        early = _due(made, late=False)
+        if [run for run in early if not run.taught]:
             server.call(["runs"], early + late)
+        _taught(made, server)
         for run in late:
             made.refresh(run)
         if due := _due(made, late=True):
@@ -131,11 +134,26 @@ def _study(made: plan.Plan, jobs: int) -> int:
     return _summary(made, made.runs)
 
 
+def _taught(made: plan.Plan, server: "Server") -> None:
+    """What a reference teaches learns from what was trained, done or not: so its digest is known after that alone."""
+    taught = [run for run in made.runs if run.taught]
+    teaching = [run for run in made.runs if run.late and any(run.id in one.needs for one in taught)]
+    for run in teaching:
+        made.refresh(run)
+    for due in (lambda: [run for run in teaching if plan.state(made, run)[0] != "done"], made.settle):
+        if runs := due():
+            _forget(made, runs)
+            made.write()
+            server.call([f"{run.dir}/done.json" for run in runs], runs)
+
+
 def _part(made: plan.Plan, jobs: int, stage: str) -> int:
-    """The early runs of one stage, and what they need; no comparison, no report. Exit code."""
-    wanted = [run for run in made.runs if run.stage.startswith(stage) and not run.late]
+    """The early runs of one stage, and what they need; none that a reference teaches, no comparison, no report. Exit
+    code."""
+    early = [run for run in made.runs if not run.late and not run.taught]
+    wanted = [run for run in early if run.stage.startswith(stage)]
     if not wanted:
-        there = ", ".join(sorted({run.stage for run in made.runs if not run.late}))
+        there = ", ".join(sorted({run.stage for run in early}))
         raise RunError(f"study {made.study} plans no run of stage '{stage}'; there are {there}")
     if due := [run for run in wanted if plan.state(made, run)[0] != "done"]:
         with contextlib.closing(Server(made, jobs)) as server:

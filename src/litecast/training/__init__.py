@@ -3,8 +3,9 @@
 from litecast.training.budget import BACKWARD, Budget, Fit, Spent
 from litecast.training.devices import device
 from litecast.training.loop import fit
-from litecast.training.rules import Average, Distil, FakeQuantise, Mask, Penalty, QuantiseGradients, Rule, Schedule
+from litecast.training.rules import Average, FakeQuantise, Mask, Penalty, QuantiseGradients, Rule, Schedule
+from litecast.training.taught import Distil, Said
 from litecast.training.windows import Windows, batches, predict
 
 __all__ = ["BACKWARD", "Average", "Budget", "Distil", "FakeQuantise", "Fit", "Mask", "Penalty", "QuantiseGradients",
-           "Rule", "Schedule", "Spent", "Windows", "batches", "device", "fit", "predict"]
+           "Rule", "Said", "Schedule", "Spent", "Windows", "batches", "device", "fit", "predict"]

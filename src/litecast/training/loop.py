@@ -42,8 +42,12 @@ def fit(model, data, budget: Budget, seed: int, *rules: Rule) -> Fit:
     for step in range(1, budget.steps + 1):
         rows = next(draws)
         optimiser.zero_grad(set_to_none=True)
+        drawn = train[0][rows], train[1][rows]
+        with products(on):
+            for rule in rules:
+                rule.drawn(windows, *drawn)
         with products(on, how):
-            loss = _error(model, windows, train[0][rows], train[1][rows], budget.loss, rules, how)
+            loss = _error(model, windows, *drawn, budget.loss, rules, how)
             loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
@@ -65,7 +69,8 @@ def fit(model, data, budget: Budget, seed: int, *rules: Rule) -> Fit:
     model.to("cpu").eval()
     window = BACKWARD * cost.profile(model).macs + sum(rule.macs() for rule in rules)
     seconds, peak = time.perf_counter() - started, max(0.0, _peak(on) - held) if held == held else held
-    spent = Spent(budget.steps, int(budget.steps * budget.batch * window), seconds, peak)
+    macs = int(budget.steps * budget.batch * window) + sum(rule.once() for rule in rules)
+    spent = Spent(budget.steps, macs, seconds, peak)
     return Fit(pd.DataFrame(log, columns=["step", "train_loss", "val_loss"]), spent, best[1])
 
 

@@ -6,8 +6,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import nn
 
-from litecast.training import cost
-
 
 class Rule:
     """What `fit` asks of a rule at each of its points; a rule overrides what it needs."""
@@ -20,6 +18,9 @@ class Rule:
     def weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
         """Parameter -> what the forward pass computes with instead of it."""
         return {}
+
+    def drawn(self, windows, series: torch.Tensor, origins: torch.Tensor) -> None:
+        """Before the forward pass of a step: windows (B,) of which series and origins the batch holds."""
 
     def loss(self, loss: torch.Tensor, window, y, yhat) -> torch.Tensor:
         """The loss of a batch, () scaled units, from that of the rules before; window: what a forecaster is called
@@ -46,6 +47,10 @@ class Rule:
 
     def macs(self) -> int:
         """Multiply-accumulates that the rule adds to one window of a training step."""
+        return 0
+
+    def once(self) -> int:
+        """Multiply-accumulates that it took before the first step."""
         return 0
 
 
@@ -103,35 +108,6 @@ class FakeQuantise(Rule):
     def parameters(self):
         every = [p for q in (*self.quantisers.values(), *self.activations.values()) for p in q.parameters()]
         return list(dict.fromkeys(every))  # a table that layers share is trained once
-
-
-class Distil(Rule):
-    """Teachers speak, too: loss = (1 - share) * loss + share * distance to the teachers' mean forecast.
-
-    Hinton et al. 2015, for forecasts of a mean. distance: 'mae' or 'mse', scaled units. Teachers are not trained; their
-    forward passes are counted.
-    """
-
-    def __init__(self, teachers, share: float = 0.5, distance: str = "mae"):
-        self.teachers, self.share, self.distance = tuple(teachers), share, distance
-        self.reads = frozenset().union(*(teacher.reads for teacher in self.teachers))
-
-    def prepare(self, model):
-        on = next(model.parameters()).device
-        self.teachers = tuple(teacher.to(on).eval() for teacher in self.teachers)
-
-    def loss(self, loss, window, y, yhat):
-        with torch.no_grad():
-            said = torch.stack([teacher(*window) for teacher in self.teachers]).mean(0)
-        gap = yhat - said
-        return (1 - self.share) * loss + self.share * (gap.abs() if self.distance == "mae" else gap.square()).mean()
-
-    def finish(self, model):
-        for teacher in self.teachers:
-            teacher.to("cpu")
-
-    def macs(self):
-        return sum(cost.profile(teacher).macs for teacher in self.teachers)
 
 
 class Penalty(Rule):
