@@ -42,7 +42,9 @@ def test_complete_study(reports, tmp_path):
     text = re.sub(r"\s+", " ", text_of(pdf))
     figures = len(re.findall(r"<b>Figure \d+\.</b>", page))
     assert figures == page.count("<svg ") - 1 == page.count("<figcaption><b>Figure")  # one is there for telephones, too
-    assert figures == 8  # trade, split, profile, levels of two techniques, error against size and time, forest
+    # Trade, split, profile, levels of two techniques, one file of each and what it forgets, two fronts twice, error
+    # against size and time, forest.
+    assert figures == 12
     assert f"Figure {figures}." in text and f"Figure {figures + 1}." not in text
     for title in ("Findings", "Data and protocol", "Baselines", "Magnitude pruning", "Channel pruning", "All compared",
                   "Recommendations", "Does validation predict test?", "Limits", "Failed and missing runs",
