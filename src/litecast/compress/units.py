@@ -81,7 +81,7 @@ def tied(model) -> Iterator[tuple[int, list[tuple[str, int, list[int]]]]]:
     For networks of convolutions and linear maps that end in a `Head`.
     """
     probe, kinds = clone(model), (nn.Conv1d, nn.Linear)
-    probe.head = _SplitHead(model.head, model.config.known)
+    probe.head, probe.usual = _SplitHead(model.head, model.config.known), None  # no unit reads the usual week
     names = {layer: name.replace("head.history", "head.hidden") for name, layer in probe.named_modules()}
     with torch.enable_grad():  # it follows autograd
         graph = DependencyGraph().build_dependency(probe, base.example(model.config, 2))

@@ -211,7 +211,7 @@ class Compression(Work):
         (name, did), place = _named(self.before)[-1], self.places[-1]
         level, criterion = f"{did['level']:g}", _taught(did["variant"], did.get("teachers", []))
         for row in place.rows:
-            same = str(row["level"]).rpartition("+")[2] == level and row["variant"].startswith(f"{criterion}-")
+            same = str(row["level"]).rpartition("+")[2] == level and row["variant"].rpartition("-")[0] == criterion
             if same and row["role"] == "compressed" and row["runtime"] == "torch":
                 return reopen(place, self.data, row["row_id"])
         raise RunError(f"{self.run.dir}: the route starts from {name} {level} ({criterion}), of which {place.dir} has "

@@ -79,20 +79,22 @@ def width_sweep(rows: list[dict], chosen: int) -> Figure:
     return figure
 
 
-def sensitivity(found: pd.DataFrame) -> Figure:
-    """What each layer bears: change of validation WAPE where it alone is rounded, a row per layer, a column per bits.
+def sensitivity(found: pd.DataFrame, by: str = "bits", of: str = "weights") -> Figure:
+    """What each layer bears: change of validation WAPE where it alone is compressed, a row per layer, a column for each
+    number of bits, or of `by`.
 
-    found: of `compress.sensitivity.sweep`. Dark is worse, by the root of the change, since changes span decades.
+    found: of `compress.sensitivity.sweep` or of one like it; of: its column that says how large a layer is. Dark is
+    worse, by the root of the change, since changes span decades.
     """
     dense = (found.val_wape - found.added).iloc[0]
-    change = (found.added / dense).groupby([found.layer, found.bits], sort=False).first().unstack()
-    change = change[sorted(change, reverse=True)].reindex(found.layer.unique())
-    sizes = found.groupby("layer", sort=False).weights.first()
+    change = (found.added / dense).groupby([found.layer, found[by]], sort=False).first().unstack()
+    change = change[sorted(change, reverse=by == "bits")].reindex(found.layer.unique())
+    sizes = found.groupby("layer", sort=False)[of].first()
     figure, ax = style.named_rows([style.own(f"{name} ({size:,})") for name, size in sizes.items()], 0.24)
     ax.imshow(change.clip(lower=0) ** 0.5, cmap="Reds", aspect="auto")
     for (row, column), value in np.ndenumerate(change):
         ax.text(column, row, f"{100 * value:+.2f}", ha="center", va="center", fontsize=7.5, path_effects=style.HALO)
     ax.grid(False)
-    ax.set(xticks=range(change.shape[1]), xticklabels=change.columns, xlabel="bits of this layer alone",
+    ax.set(xticks=range(change.shape[1]), xticklabels=change.columns, xlabel=f"{by} of this layer alone",
            title="Change of validation WAPE, %")
     return figure
