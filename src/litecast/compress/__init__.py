@@ -5,6 +5,7 @@ figures and the report read without importing it:
 
 NEEDS     what a run waits for: ("dense",) or ("dense", "teachers")
 FITS      capabilities of a model (its literal CAN), one of which it needs; () = any network
+FITS_OF   variant -> what of FITS this one needs, where it needs less or something else than the others; or absent
 LEVELS    how hard, rising; a study may ask for any number between the ends.  LEVEL: what a level is, in words
 VARIANTS  the criteria it compares
 CONTROLS  name -> what it is, in words. 'scratch' is made here; any other by the technique, as `task.control`

@@ -16,6 +16,7 @@ CAPABILITIES = {
     "width": "comes in any width (`Config.of_width`): a narrower one is the same family",
     "units": "names hidden units that can be sliced off (`units()`)",
     "convolutions": "a stem, residual blocks and a head whose channels torch-pruning's dependency graph follows",
+    "blocks": "a stack of residual blocks: one that adds nothing can be put behind them (`stack()`)",
     "recurrent": "carries a state from step to step",
     "attention": "multiplies activations by activations",
     "identity": "tells series apart by an embedding of their number (`Config.embedded`)",

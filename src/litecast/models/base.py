@@ -78,6 +78,19 @@ class Units:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Residual blocks one behind another, of which there may be any number.
+
+    field: of the config, an entry for each block. name: of the ModuleList. last: layers of a block that make it add
+    nothing where they are zero; a network's last block may lack some of them.
+    """
+
+    field: str
+    name: str
+    last: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Idea:
     """What a compact family saves, as a formula and as two layers to count and time.
 
@@ -136,6 +149,10 @@ class Forecaster(nn.Module):
     def units(self) -> list[Units]:
         """What structured pruning may cut by plain slicing; convolutional nets leave it to torch-pruning."""
         return []
+
+    def stack(self) -> Stack | None:
+        """Where a block can be added that changes nothing; None where every layer changes what passes through it."""
+        return None
 
     def forward(self, x: torch.Tensor, z=None, series=None, cells=None) -> torch.Tensor:
         batch, _, channels = x.shape
