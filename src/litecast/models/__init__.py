@@ -60,8 +60,9 @@ def build(name: str, width: int, data, generator_seed: int = 0):
     return with_week(family.Model(family.Config.of_width(width, **told(name, data))), data)
 
 
-def with_week(model, data):
-    """The network, its usual week as the train steps of the data have it."""
+def with_week(model, data, prior=None):
+    """The network, its usual week as the train steps of the data have it; where they are few, as `prior` (C or 1,
+    types, steps)."""
     import torch
 
     from litecast.data import usual
@@ -69,7 +70,7 @@ def with_week(model, data):
     if model.usual is not None:
         how = {"shared": model.config.table == "shared", "special": model.config.special}
         middle = "median" if model.config.scale == "train" else "mean"
-        model.usual.fill(torch.from_numpy(usual.table(data, **how, middle=middle)))
+        model.usual.fill(torch.from_numpy(usual.table(data, **how, middle=middle, prior=prior)))
     return model
 
 

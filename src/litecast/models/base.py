@@ -150,6 +150,10 @@ class Forecaster(nn.Module):
         """What structured pruning may cut by plain slicing; convolutional nets leave it to torch-pruning."""
         return []
 
+    def outputs(self) -> list[str]:
+        """The layers that speak last: what is trained where a device may move little. The last linear map, if any."""
+        return [name for name, layer in self.named_modules() if isinstance(layer, nn.Linear)][-1:]
+
     def stack(self) -> Stack | None:
         """Where a block can be added that changes nothing; None where every layer changes what passes through it."""
         return None

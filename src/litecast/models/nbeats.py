@@ -55,6 +55,9 @@ class Model(base.Forecaster):
                 rows = rows - backcast
         return forecast
 
+    def outputs(self) -> list[str]:
+        return [f"blocks.{i}.forecast" for i in range(len(self.blocks))]
+
     def stack(self) -> base.Stack:
         return base.Stack("hidden", "blocks", ("forecast", "backcast"))
 

@@ -2,8 +2,19 @@
 
 from litecast.training.budget import BACKWARD, Budget, Fit, Spent
 from litecast.training.loop import fit, val_loss
-from litecast.training.rules import Average, Distil, FakeQuantise, Mask, Penalty, QuantiseGradients, Rule, Schedule
+from litecast.training.rules import (
+    Average,
+    Distil,
+    FakeQuantise,
+    Freeze,
+    Mask,
+    Penalty,
+    QuantiseGradients,
+    Rule,
+    Schedule,
+)
 from litecast.training.windows import Windows, batches, device, predict
 
-__all__ = ["BACKWARD", "Average", "Budget", "Distil", "FakeQuantise", "Fit", "Mask", "Penalty", "QuantiseGradients",
-           "Rule", "Schedule", "Spent", "Windows", "batches", "device", "fit", "predict", "val_loss"]
+__all__ = ["BACKWARD", "Average", "Budget", "Distil", "FakeQuantise", "Fit", "Freeze", "Mask", "Penalty",
+           "QuantiseGradients", "Rule", "Schedule", "Spent", "Windows", "batches", "device", "fit", "predict",
+           "val_loss"]

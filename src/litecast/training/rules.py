@@ -65,6 +65,26 @@ class Mask(Rule):
             parameter.mul_(mask)
 
 
+class Freeze(Rule):
+    """All but the named parameters stay as they are: no gradient is made for them, none is stored or counted."""
+
+    def __init__(self, moved):
+        self.moved = set(moved)
+
+    def prepare(self, model):
+        self._before, whole = {p: p.requires_grad for p in model.parameters()}, cost.step(model)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in self.moved and parameter.requires_grad)
+        self._less = cost.step(model) - whole
+
+    def finish(self, model):
+        for parameter, moved in self._before.items():
+            parameter.requires_grad_(moved)
+
+    def macs(self):
+        return self._less
+
+
 class FakeQuantise(Rule):
     """Quantisation-aware training: the forward pass computes with quantised values, gradients pass straight through
     (Bengio et al. 2013; Jacob et al. 2018).
