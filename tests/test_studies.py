@@ -184,12 +184,14 @@ def test_rows_have_the_columns_of_the_contract_and_no_hole(union):
 
 
 def compressing(runs: list[dict]) -> dict[str, list[dict]]:
-    """Technique -> its runs that start from the dense network."""
+    """Technique -> its runs that start from the dense network, without those whose lines stand in a table of their own.
+    """
     found: dict[str, list[dict]] = {}
     for run in runs:
         if run["stage"][0] == "3" and "route" not in run["keys"]:
             found.setdefault(run["stage"].partition("_")[2], []).append(run)
-    return found
+    return {name: mine for name, mine in found.items()
+            if literals(paths.PACKAGE / "compress" / f"{name}.py")["STORAGES"]}
 
 
 def test_every_technique_compressed_every_model_it_is_asked_for(union):
@@ -203,6 +205,17 @@ def test_every_technique_compressed_every_model_it_is_asked_for(union):
     free = {"naive", "drift", "seasonal_naive", "historical_average", "usual_mean", "usual_median"}
     fitted = {"arima", "mstl", "ets", "ridge", "boosting"}
     assert set(rows.model[rows.technique == "classical"]) == free | fitted | {"seasonal_naive_24"}
+
+
+def test_a_site_that_was_held_out_has_a_table_of_its_own(union):
+    runs = [run for run in union.plan["runs"] if run["stage"].endswith("_transfer")]
+    assert runs and "transfer" not in set(union.rows.technique)
+    for run in runs:
+        lines, asked = pd.read_csv(union.folder / run["dir"] / "transfer.csv"), run["params"]
+        ways = [*asked["variants"], *asked.get("controls", [])]
+        assert set(lines.moves) == set(ways) and set(lines.share) == set(asked["levels"]) and lines.site.nunique() == 1
+        assert (lines[["val_wape", "test_wape", "bytes"]] > 0).all(axis=None) and (lines.threads == 1).all()
+        assert (lines.macs[lines.moves == "frozen"] == 0).all() and (lines.trained[lines.moves == "frozen"] == 0).all()
 
 
 def test_every_route_ends_in_a_file_of_its_own(union):
@@ -255,6 +268,8 @@ def test_controls_are_there(union):
     rows = union.rows
     controls = set(zip(rows.run, rows.control, strict=True))
     for run in union.plan["runs"]:
+        if run["stage"].endswith("_transfer"):
+            continue
         is_dense = run["stage"].endswith(("_deep", "_compact"))
         wanted = ["extra_epochs"] if is_dense else run["params"].get("controls", [])
         assert {(run["dir"], control) for control in wanted} <= controls
@@ -405,7 +420,8 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
                                "arima", "mstl", "ets", "ridge", "boosting", "dlinear", "reference"}
     without = [run["id"] for run in again.plan["runs"] if run["keys"].get("model") == "lstm"
                and run["keys"]["dataset"] == "short"]  # fmt: skip
-    assert {name[:3] for name in without} == {"210", *(f"3{ten}0" for ten in range(10))}, "deep, and all techniques"
+    techniques = {path.stem[:3] for path in paths.NOTEBOOKS.glob("3*.ipynb")}
+    assert {name[:3] for name in without} == {"210", *techniques}, "deep, and all techniques"
     for name in without:
         assert f"left out: {name}: {note}" in again.said
         assert note in (again.folder / "runs" / name / "notebook.html").read_text(encoding="utf-8")

@@ -13,11 +13,14 @@ def test_a_family_can_what_it_says(name):
     assert ("width" in family.CAN) == (len(family.WIDTHS) > 1)
     model = models.build(name, family.WIDTHS[0], windows.prepare(load("sample-traffic")))
     assert ("units" in family.CAN) == bool(model.units())
+    assert ("blocks" in family.CAN) == (model.stack() is not None)
     assert ("recurrent" in family.CAN) == any(hasattr(part, "weight_hh_l0") for part in model.modules())
 
 
 def test_techniques_need_what_a_family_can():
     for technique, words in catalogue.members("compress", "LEVELS", "VARIANTS").items():
         assert set(words["FITS"]) <= set(models.CAPABILITIES), technique
+        own = words.get("FITS_OF", {})
+        assert set(own) <= set(words["VARIANTS"]) and {*words["FITS"]} >= {can for fits in own.values() for can in fits}
         assert list(words["LEVELS"]) == sorted(words["LEVELS"]) and isinstance(words["LEVEL"], str)
         assert isinstance(words["CONTROLS"], dict) and set(words["STORAGES"].values()) <= {"torch", "onnxruntime"}

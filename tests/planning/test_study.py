@@ -401,8 +401,22 @@ def test_a_technique_is_offered_to_models_that_can_what_it_fits(house):
     assert set(known.techniques) == {"pruning", "bits", "taught"}, "shared.py has no VARIANTS"
     assert known.able("pruning") == ["lstm"] and known.able("bits") == ["lstm", "nbeats"]
     assert known.able("taught") == ["linear", "lstm", "nbeats"], "no FITS: every network"
+    assert known.able("pruning", "layer") == ["lstm"], "all variants fit alike unless FITS_OF says otherwise"
     (paths.PACKAGE / "models" / "tcn.py").write_text("WIDTHS = (8,)\nCAN = ('convolutions',)\n")
     assert plan.Catalogue.read().able("pruning") == ["lstm", "tcn"], "a new model edits no technique"
+
+
+def test_a_variant_is_asked_of_the_models_that_it_fits(house):
+    path = paths.PACKAGE / "compress" / "pruning.py"
+    path.write_text(path.read_text(encoding="utf-8") + 'FITS_OF = {"layer": ("convolutions",)}\n', encoding="utf-8")
+    (paths.PACKAGE / "models" / "tcn.py").write_text("WIDTHS = (8,)\nCAN = ('convolutions',)\n")
+    both = GOOD.replace("[lstm, nbeats]", "[lstm, tcn]").replace("      bits:\n", "")
+    made = planned(house, both.replace("0.7]", "0.7], variants: [global, layer]"))
+    asked = {run.keys["model"]: run.params["variants"] for run in made.runs if run.stage == "300_pruning"}
+    assert asked == {"lstm": ["global"], "tcn": ["global", "layer"]}
+    assert [note for note in made.notes if "pruning" in note] == ["pruning layer does not fit lstm: left out"]
+    alone = planned(house, both.replace("0.7]", "0.7], variants: [layer]"))
+    assert {run.keys["model"] for run in alone.runs if run.stage == "300_pruning"} == {"tcn"}
 
 
 def needs_of(made: plan.Plan, stage: str) -> dict[str, list[str]]:

@@ -6,10 +6,12 @@ figures and the report read without importing it:
 NEEDS     what a run waits for: ("dense",) or ("dense", "teachers")
 TEACHABLE may a study name teachers that speak while it trains? Absent: no, unless it NEEDS some
 FITS      capabilities of a model (its literal CAN), one of which it needs; () = any network
+FITS_OF   variant -> what of FITS this one needs, where it needs less or something else than the others; or absent
 LEVELS    how hard, rising; a study may ask for any number between the ends.  LEVEL: what a level is, in words
 VARIANTS  the criteria it compares
 CONTROLS  name -> what it is, in words. 'scratch' is made here; any other by the technique, as `task.control`
-STORAGES  the files of one level, `Compressed.files`: name -> runtime that opens it
+STORAGES  the files of one level, `Compressed.files`: name -> runtime that opens it. {} = what it makes is no row beside
+          others, since it forecasts something else (one series of many): its run keeps a table of its own
 CHAIN     does a level start from the one before, instead of from where the technique starts? or the variants that do
 LOOK      its colour and marker in every figure (of the twenty in figures/style).  NOTE: what the report adds, or absent
 """

@@ -27,11 +27,13 @@ def at(table: np.ndarray, cells: np.ndarray, frequency: str, series=slice(None))
     return table[series, *_place(cells, frequency)]
 
 
-def table(data, shared: bool = False, special: bool = True, middle: str = "mean") -> np.ndarray:
+def table(data, shared: bool = False, special: bool = True, middle: str = "mean",
+          prior: np.ndarray | None = None) -> np.ndarray:
     """Usual value (C or 1, types, steps), float32, scaled units.
 
     The mean (or 'median') over the observed train steps of a type and step, drawn by TRUST days towards what the type
-    resembles. shared: one table for all series. special: False counts special days as the weekday they fall on.
+    resembles, or towards another table of that shape (`prior`), as that of similar series. shared: one table for all
+    series. special: False counts special days as the weekday they fall on.
     """
     h, train, steps = data.header, data.parts["train"], daytypes.steps(data.header.frequency)
     names, week = types(data), len(daytypes.weekdays(h.frequency))
@@ -40,9 +42,11 @@ def table(data, shared: bool = False, special: bool = True, middle: str = "mean"
     found, days = (part.reshape(-1, len(names), steps) for part in (found, days))
     every = np.nan_to_num(_middles(y, step, steps, shared, middle)[0])
     made, done = np.repeat(every[:, None], len(names), 1), set()
+    if prior is not None:
+        made[:, : prior.shape[1]] = prior
     for name in sorted(names, key=lambda name: list(RESEMBLES).index(name) if name in RESEMBLES else -1):
         i = names.index(name)
-        like = names.index(RESEMBLES[name]) if RESEMBLES.get(name) in done else i
+        like = names.index(RESEMBLES[name]) if prior is None and RESEMBLES.get(name) in done else i
         made[:, i] = (np.nan_to_num(found[:, i]) * days[:, i] + TRUST * made[:, like]) / (days[:, i] + TRUST)
         done.add(name)
     return made[:, : None if special else week].astype(np.float32)

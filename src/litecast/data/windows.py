@@ -123,8 +123,7 @@ def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> D
     parts = split(len(y), header.split, header.frequency, header.H)
     fitted = scaler(y, parts["train"])
     mean, std = short(*fitted)
-    filled, counts = fill(y, header.season, header.L)
-    x = np.nan_to_num((filled - mean) / std, nan=0.0).astype(np.float32)  # what has no past near is the mean
+    x, counts = _inputs(y, header, mean, std)
     times = wide.index if header.frequency != "step" else wide.index.to_numpy()
     z = calendar.features(times, header.frequency, header.country)
     names = [str(name) for name in wide.columns]
@@ -136,6 +135,34 @@ def prepare(frame: SeriesFrame, L: int | None = None, H: int | None = None) -> D
     _check_windows(data)
     _check_moves(data)
     return data
+
+
+def only(data: Dataset, series: list[int], share: float = 1.0) -> Dataset:
+    """Some series (their numbers) of a dataset by themselves, trained on the latest `share` of the train windows alone.
+
+    The scaler is fitted to the targets of these windows; validation and test stay. At least one window is left. Raises
+    DataError where a series has no observed value in them.
+    """
+    origins, y, names = data.origins("train"), data.y[:, series], [data.names[number] for number in series]
+    first = origins[-max(1, round(share * len(origins)))] if share < 1 else 0
+    train = data.parts["train"] & (np.arange(len(y)) >= first)
+    if (unseen := np.isnan(y[train]).all(axis=0)).any():
+        raise DataError(f"{data.header.name}: {names[int(unseen.argmax())]} has no value in the latest {share:.0%} of "
+                        "the train windows; give a larger share, or another series")
+    fitted = scaler(y, train)
+    mean, std = short(*fitted)
+    x, counts = _inputs(y, data.header, mean, std)
+    return replace(data, names=names, y=y, x=x, mean=mean, std=std, exact=fitted[1],
+                   parts=data.parts | {"train": train}, filled=dict(zip(names, counts.tolist(), strict=True)))
+
+
+def _inputs(y: np.ndarray, header: Header, mean: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scaled inputs (T, C), gaps filled causally, and how many of each series were.
+
+    What has no past near is the mean.
+    """
+    filled, counts = fill(y, header.season, header.L)
+    return np.nan_to_num((filled - mean) / std, nan=0.0).astype(np.float32), counts
 
 
 def transform(wide: pd.DataFrame, header: Header) -> tuple[pd.DataFrame, Header]:

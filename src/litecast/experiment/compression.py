@@ -114,7 +114,7 @@ class Compression(Work):
         level, variant = next(key[::-1] for key, step in self.made.items() if step is like)
         storage = next(iter(self.technique.STORAGES))
         if kind == compress.SCRATCH:
-            return self._scratch(like, row, storage)
+            return self._scratch(like, level, row, storage)
         budget = self.budget
         if self._chained(variant):  # one cut, retrained for as long as the whole chain was
             budget = replace(budget, retrain_steps=like.row["train_steps"] - self.start.row["train_steps"])
@@ -122,10 +122,11 @@ class Compression(Work):
         self.stories[kind, level] = made.story
         return store(self.run, self.data, made.model, made.files[storage], row | shared, self.dense, made.masks)
 
-    def _scratch(self, like: Measured, row: dict, storage: str) -> Measured:
+    def _scratch(self, like: Measured, level, row: dict, storage: str) -> Measured:
         began, macs = time.perf_counter(), like.row["train_macs"]
         model, fit = compress.scratch(like.model, like.masks, self.data, self.budget, macs,
                                       self.dense.row["train_macs"], self.settings.seed)
+        self.stories[compress.SCRATCH, level] = fit.log
         row |= spent(fit.spent) | {"parent_id": self.dense.row["row_id"], "compress_s": time.perf_counter() - began}
         file = storages.export(model, storage, sparse=bool(like.masks))
         return store(self.run, self.data, model, file, row, self.dense, like.masks)

@@ -16,6 +16,7 @@ CAPABILITIES = {
     "width": "comes in any width (`Config.of_width`): a narrower one is the same family",
     "units": "names hidden units that can be sliced off (`units()`)",
     "convolutions": "convolutions and a head whose channels torch-pruning's dependency graph follows",
+    "blocks": "a stack of residual blocks: one that adds nothing can be put behind them (`stack()`)",
     "recurrent": "carries a state from step to step",
     "attention": "multiplies activations by activations",
     "identity": "tells series apart by an embedding of their number (`Config.embedded`)",
@@ -59,8 +60,9 @@ def build(name: str, width: int, data, generator_seed: int = 0):
     return with_week(family.Model(family.Config.of_width(width, **told(name, data))), data)
 
 
-def with_week(model, data):
-    """The network, its usual week as the train steps of the data have it."""
+def with_week(model, data, prior=None):
+    """The network, its usual week as the train steps of the data have it; where they are few, as `prior` (C or 1,
+    types, steps)."""
     import torch
 
     from litecast.data import usual
@@ -68,7 +70,7 @@ def with_week(model, data):
     if model.usual is not None:
         how = {"shared": model.config.table == "shared", "special": model.config.special}
         middle = "median" if model.config.scale == "train" else "mean"
-        model.usual.fill(torch.from_numpy(usual.table(data, **how, middle=middle)))
+        model.usual.fill(torch.from_numpy(usual.table(data, **how, middle=middle, prior=prior)))
     return model
 
 

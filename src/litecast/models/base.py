@@ -126,6 +126,19 @@ def left(name: str, size: int, *members: tuple[Slots, ...]) -> Units:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Residual blocks one behind another, of which there may be any number.
+
+    field: of the config, an entry for each block. name: of the ModuleList. last: layers of a block that make it add
+    nothing where they are zero; a network's last block may lack some of them.
+    """
+
+    field: str
+    name: str
+    last: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Idea:
     """What a compact family saves, as a formula and as two layers to count and time.
 
@@ -188,6 +201,14 @@ class Forecaster(nn.Module):
     def field(self, layer: str) -> tuple:
         """Where the config holds the number of units that a layer computes, for groups that torch-pruning finds."""
         return ("left", layer)
+
+    def outputs(self) -> list[str]:
+        """The layers that speak last: what is trained where a device may move little. The last linear map, if any."""
+        return [name for name, layer in self.named_modules() if isinstance(layer, nn.Linear)][-1:]
+
+    def stack(self) -> Stack | None:
+        """Where a block can be added that changes nothing; None where every layer changes what passes through it."""
+        return None
 
     def forward(self, x: torch.Tensor, z=None, series=None, cells=None) -> torch.Tensor:
         batch, _, channels = x.shape

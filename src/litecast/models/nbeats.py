@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("width", "units")
+CAN = ("width", "units", "blocks")
 WIDTHS = (32, 64, 128, 256)
 BLOCKS = 3
 
@@ -54,6 +54,12 @@ class Model(base.Forecaster):
             if backcast is not None:
                 rows = rows - backcast
         return forecast
+
+    def outputs(self) -> list[str]:
+        return [f"blocks.{i}.forecast" for i in range(len(self.blocks))]
+
+    def stack(self) -> base.Stack:
+        return base.Stack("hidden", "blocks", ("forecast", "backcast"))
 
     def units(self) -> list[base.Units]:
         found = []

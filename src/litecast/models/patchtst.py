@@ -8,7 +8,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("width", "units", "attention")
+CAN = ("width", "units", "blocks", "attention")
 WIDTHS = (8, 16, 32, 64)
 HEADS = 4
 LAYERS = 2
@@ -100,6 +100,9 @@ class Model(base.Forecaster):
         padded = torch.cat([rows, rows[:, -1:].expand(-1, stride)], 1)
         starts = range(0, tokens * stride, stride)  # slices, since exporters do not know unfold
         return torch.stack([padded[:, start : start + patch] for start in starts], 1)
+
+    def stack(self) -> base.Stack:
+        return base.Stack("feed", "layers", ("attention.out", "down"))
 
     def units(self) -> list[base.Units]:
         """The heads and the feed-forward units of each layer; the width of a token stays."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from litecast.models import patchtst
 
 KIND = "deep"
-CAN = ("width", "units", "attention")
+CAN = ("width", "units", "blocks", "attention")
 WIDTHS = (32, 64, 96, 128)
 LAYERS = 3
 DROPOUT = 0.1

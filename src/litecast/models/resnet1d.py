@@ -1,6 +1,7 @@
 """ResNet1D: residual dilated convolutions behind a strided stem."""
 
 from dataclasses import dataclass
+from itertools import cycle
 
 import torch
 from torch import nn
@@ -8,7 +9,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("width", "convolutions")
+CAN = ("width", "convolutions", "blocks")
 WIDTHS = (8, 16, 32, 64)
 POSITIONS = 14  # the stem strides so that about this many positions are left of any look-back
 DILATIONS = (1, 2, 4)
@@ -52,7 +53,8 @@ class Model(base.Forecaster):
         super().__init__(config)
         self.stem = nn.Conv1d(1, config.trunk, 2 * config.step, stride=config.step)
         self.blocks = nn.ModuleList(
-            Block(config.trunk, inner, dilation) for inner, dilation in zip(config.inner, DILATIONS, strict=True)
+            Block(config.trunk, inner, dilation)
+            for inner, dilation in zip(config.inner, cycle(DILATIONS), strict=False)
         )
         self.head = base.Head(config.trunk * config.positions, config.known, config.head, config.H)
 
@@ -66,3 +68,6 @@ class Model(base.Forecaster):
     def field(self, layer: str) -> tuple:
         part, _, at = layer.removesuffix(".first").partition(".")
         return {"stem": ("trunk",), "head": ("head",)}.get(part) or ("inner", int(at))
+
+    def stack(self) -> base.Stack:
+        return base.Stack("inner", "blocks", ("second",))

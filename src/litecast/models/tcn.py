@@ -1,6 +1,7 @@
 """TCN: causal dilated convolutions; what is read at a position has not seen anything later."""
 
 from dataclasses import dataclass
+from itertools import cycle
 
 import torch
 from torch import nn
@@ -8,7 +9,7 @@ from torch import nn
 from litecast.models import base
 
 KIND = "deep"
-CAN = ("width", "convolutions")
+CAN = ("width", "convolutions", "blocks")
 WIDTHS = (8, 16, 32, 64)
 POSITIONS = 28  # the stem strides so that about this many positions are left of any look-back
 KERNEL, DILATIONS = 3, (1, 2, 4, 8)  # seen from the last position: 61 positions, more than any window has
@@ -35,7 +36,8 @@ class Config(base.Config):
     @property
     def receptive_field(self) -> int:
         """Steps of the window that the last position sees."""
-        return min(self.L, self.step * (1 + 2 * (KERNEL - 1) * sum(DILATIONS)))
+        reach = sum(dilation for _, dilation in zip(self.inner, cycle(DILATIONS), strict=False))
+        return min(self.L, self.step * (1 + 2 * (KERNEL - 1) * reach))
 
 
 class Block(nn.Module):
@@ -62,7 +64,8 @@ class Model(base.Forecaster):
         super().__init__(config)
         self.stem = nn.Conv1d(1, config.trunk, config.step, stride=config.step)
         self.blocks = nn.ModuleList(
-            Block(config.trunk, inner, dilation) for inner, dilation in zip(config.inner, DILATIONS, strict=True)
+            Block(config.trunk, inner, dilation)
+            for inner, dilation in zip(config.inner, cycle(DILATIONS), strict=False)
         )
         self.head = base.Head(config.trunk, config.known, config.head, config.H)
 
@@ -79,3 +82,6 @@ class Model(base.Forecaster):
     def field(self, layer: str) -> tuple:
         part, _, at = layer.removesuffix(".first").partition(".")
         return {"stem": ("trunk",), "head": ("head",)}.get(part) or ("inner", int(at))
+
+    def stack(self) -> base.Stack:
+        return base.Stack("inner", "blocks", ("second",))

@@ -215,12 +215,18 @@ class _Book:
         wish, offered = block.techniques[name], self.house.techniques[name]
         levels = wish.levels or list(offered["LEVELS"])
         controlled = wish.control_levels or [levels[len(levels) // 2]]
-        extra = {"levels": levels, "variants": wish.variants or [offered["VARIANTS"][0]], "controls": wish.controls,
-                 "control_levels": controlled if wish.controls else None}
+        variants = wish.variants or [offered["VARIANTS"][0]]
         for model in wish.models or block.models:
             if model not in self.house.able(name):
                 self.notes.append(f"{name} does not compress {model}: left out")
                 continue
+            fitting = [variant for variant in variants if model in self.house.able(name, variant)]
+            self.notes += [f"{name} {variant} does not fit {model}: left out" for variant in variants
+                           if variant not in fitting]
+            if not fitting:
+                continue
+            extra = {"levels": levels, "variants": fitting, "controls": wish.controls,
+                     "control_levels": controlled if wish.controls else None}
             seeds, step = wish.seeds or block.seeds or self.study.seeds, (name, model, levels[0], "", wish.teachers)
             for seed in seeds:  # controls answer for the technique, not for its spread: the first seed is enough
                 base = {"dataset": dataset, "model": model, "seed": seed}
@@ -230,7 +236,8 @@ class _Book:
     def route(self, block: Block, dataset: str, route: list[tuple[str, Step]]) -> None:
         """The first step is an ordinary run of its technique, every later one a run of its own; shared ones are one."""
         for model in block.models:
-            if unfit := [name for name, _ in route if model not in self.house.able(name)]:
+            if unfit := [name for name, step in route if model not in self.house.able(
+                    name, step.variant or self.house.techniques[name]["VARIANTS"][0])]:
                 shown = " > ".join(name for name, _ in route)
                 self.notes.append(f"route {shown}: {unfit[0]} does not compress {model}: left out")
                 continue

@@ -150,9 +150,11 @@ class Catalogue:
         """'stocks', 'traffic', …: literal KIND of the dataset's module, or of what was collected; else 'other'."""
         return self.datasets.get(dataset, "other")
 
-    def able(self, technique: str) -> list[str]:
-        """The models that a technique fits: those that CAN at least one of its FITS; all if it names none."""
-        fits = set(self.techniques[technique].get("FITS", ()))
+    def able(self, technique: str, variant: str = "") -> list[str]:
+        """The models that a technique fits: those that CAN at least one of its FITS; all if it names none. variant:
+        those that this one fits, where the technique says so (FITS_OF)."""
+        rules = self.techniques[technique]
+        fits = set(rules.get("FITS_OF", {}).get(variant, rules.get("FITS", ())))
         return [model for model, own in self.models.items() if not fits or fits & {*own.get("CAN", ())}]
 
     def step(self, technique: str, model: str, level: Level, variant: str, teachers: list[str]) -> dict[str, dict]:

@@ -2,10 +2,11 @@
 
 from litecast.training.budget import BACKWARD, Budget, Fit, Spent
 from litecast.training.devices import device
-from litecast.training.loop import fit
-from litecast.training.rules import Average, FakeQuantise, Mask, Penalty, QuantiseGradients, Rule, Schedule
+from litecast.training.loop import fit, val_loss
+from litecast.training.rules import Average, FakeQuantise, Freeze, Mask, Penalty, QuantiseGradients, Rule, Schedule
 from litecast.training.taught import Distil, Said
 from litecast.training.windows import Windows, batches, predict
 
-__all__ = ["BACKWARD", "Average", "Budget", "Distil", "FakeQuantise", "Fit", "Mask", "Penalty", "QuantiseGradients",
-           "Rule", "Said", "Schedule", "Spent", "Windows", "batches", "device", "fit", "predict"]
+__all__ = ["BACKWARD", "Average", "Budget", "Distil", "FakeQuantise", "Fit", "Freeze", "Mask", "Penalty",
+           "QuantiseGradients", "Rule", "Said", "Schedule", "Spent", "Windows", "batches", "device", "fit", "predict",
+           "val_loss"]

@@ -54,6 +54,27 @@ def profile(model, channels: int = 1) -> Cost:
     return Cost(params, live, nonzero, macs, FLOAT * arena, FLOAT * params + buffers)
 
 
+def step(model, channels: int = 1) -> int:
+    """Multiply-accumulates of one window of a training step: forward once, and twice more for a layer whose weights
+    move, once more for one that only passes the gradient on to such a layer; nothing for what lies before all of them.
+    """
+    window = base.example(model.config, 1, channels if model.mixes_channels else 1)
+    ghost, total = copy.deepcopy(model).to("meta").eval(), 0
+
+    def note(counter: Callable, layer, inputs, output):
+        nonlocal total
+        moves = any(p.requires_grad for p in layer.parameters())
+        passes = (output[0] if isinstance(output, tuple) else output).requires_grad
+        total += counter(layer, inputs, output) * (1 + moves + passes)
+
+    for part in ghost.modules():
+        if counter := _counter(part):
+            part.register_forward_hook(functools.partial(note, counter))
+    with torch.enable_grad():
+        ghost(*(None if part is None else part.to("meta") for part in window))
+    return total
+
+
 def counted(layer: nn.Module, *inputs: torch.Tensor | None) -> tuple[int, int, torch.Tensor]:
     """(MACs, elements of the largest input + output of one layer, output) of any module run once on the meta device."""
     ghost = copy.deepcopy(layer).to("meta").eval().requires_grad_(True)

@@ -74,6 +74,13 @@ def fit(model, data, budget: Budget, seed: int, *rules: Rule) -> Fit:
     return Fit(pd.DataFrame(log, columns=["step", "train_loss", "val_loss"]), spent, best[1])
 
 
+def val_loss(model, data, loss: str) -> tuple[float, int]:
+    """(Validation loss of a network as the looks of a training see it, how many windows that took)."""
+    val, model = pairs(data, "val", LOOK_WINDOWS, torch.Generator().manual_seed(0)), model.to("cpu").eval()
+    with torch.inference_mode():
+        return _error(model, Windows(data), *val, loss).item(), len(val[0])
+
+
 def _warm_up(budget: Budget) -> float:
     """Share of rising steps; torch divides by their number less one, so it must not be exactly one."""
     return WARM_UP if budget.steps * WARM_UP != 1 else 2 * WARM_UP

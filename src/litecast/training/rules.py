@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import nn
 
+from litecast.training import cost
+
 
 class Rule:
     """What `fit` asks of a rule at each of its points; a rule overrides what it needs."""
@@ -68,6 +70,26 @@ class Mask(Rule):
     def after_step(self, share):
         for parameter, mask in self._kept:
             parameter.mul_(mask)
+
+
+class Freeze(Rule):
+    """All but the named parameters stay as they are: no gradient is made for them, none is stored or counted."""
+
+    def __init__(self, moved):
+        self.moved = set(moved)
+
+    def prepare(self, model):
+        self._before, whole = {p: p.requires_grad for p in model.parameters()}, cost.step(model)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in self.moved and parameter.requires_grad)
+        self._less = cost.step(model) - whole
+
+    def finish(self, model):
+        for parameter, moved in self._before.items():
+            parameter.requires_grad_(moved)
+
+    def macs(self):
+        return self._less
 
 
 class FakeQuantise(Rule):
