@@ -18,6 +18,8 @@ BUDGET = {"steps": 3, "extra_steps": 2, "retrain_steps": 2, "batch": 32, "lr": 0
 WIDTHS = [4, 8]
 # Networks that are told something, of those that studies name: any other is tried as its family comes, since a word
 # only changes fields of the config, and tests of models build every one.
+COMPRESSED = ("lstm", "resnet1d", "patchtst", "profile_mlp")  # stand for all that a technique is asked for: recurrent,
+# convolutional, with attention, told its series. Tests of a technique try every family.
 TOLD = ("nbeats@own", "dlinear@own", "profile_mlp@anonymous")
 
 
@@ -51,7 +53,7 @@ def widths(names: list[str]) -> dict[str, list[int]]:
 
 
 def techniques(found: list[dict], names: list[str]) -> dict[str, dict]:
-    """What some blocks ask of their techniques, put together, for those of the models that they ask it for.
+    """What some blocks ask of their techniques, put together, for those of COMPRESSED that they ask it for.
 
     Of the levels only the technique's lowest two and those at which a route starts; controls at the hardest of them.
     """
@@ -66,7 +68,7 @@ def techniques(found: list[dict], names: list[str]) -> dict[str, dict]:
 def _technique(name: str, wishes: list[dict], names: list[str], starts: set) -> dict:
     own = literals(paths.PACKAGE / "compress" / f"{name}.py")
     levels = sorted({*own["LEVELS"][:2], *starts})
-    wanted = {tried(model) for wish in wishes for model in wish["models"]} & set(fitting(name))
+    wanted = {tried(model) for wish in wishes for model in wish["models"]} & set(fitting(name)) & set(COMPRESSED)
     made = {"levels": levels, "models": [model for model in names if model in wanted]}
     taught = "teachers" in own.get("NEEDS", ())  # what is learnt is tried where several teach
     for key in ("variants", "controls")[taught:]:

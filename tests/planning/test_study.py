@@ -185,6 +185,8 @@ BAD = {
         "300_pruning.ipynb: its parameters cell does not declare 'route'"),
     "control level not run": (("0.7]", "0.7], control_levels: [0.9]"),
         "control_levels: unknown level of the block '0.9'; did you mean '0.7'?"),
+    "control of a seed that is not run": (("0.7]", "0.7], controls: [random], control_seeds: [4]"),
+        "control_seeds: unknown seed of the technique '4'"),
     "family it cannot do": (("0.7]", "0.7], models: [nbeats]"),
         "pruning cannot compress nbeats: it needs units or convolutions (FITS of compress/pruning.py), which lstm can "
         "offer (CAN)"),
@@ -433,6 +435,8 @@ def test_teachers_name_a_run_and_it_waits_for_their_dense_networks(house):
     assert first.params["teachers"] == ["nbeats", "lstm"] and first.keys["teachers"] == "nbeats+lstm"
     assert (first.params["controls"], second.params["controls"]) == (["no_teacher"], [])
     assert first.params["control_levels"] == [0.5]
+    every = planned(house, GOOD.replace("bits:", taught.replace("]}", "], control_seeds: [0, 1]}")))
+    assert [run.params["controls"] for run in every.runs if run.stage == "320_taught"] == [["no_teacher"]] * 2
     assert {"models/lstm.py", "models/nbeats.py"} <= files_of(made, first.id)
 
 

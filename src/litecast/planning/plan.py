@@ -228,9 +228,9 @@ class _Book:
             extra = {"levels": levels, "variants": fitting, "controls": wish.controls,
                      "control_levels": controlled if wish.controls else None}
             seeds, step = wish.seeds or block.seeds or self.study.seeds, (name, model, levels[0], "", wish.teachers)
-            for seed in seeds:  # controls answer for the technique, not for its spread: the first seed is enough
+            for seed in seeds:  # controls answer for the technique, not for its spread: the first, if none are named
                 base = {"dataset": dataset, "model": model, "seed": seed}
-                asked = extra if seed == seeds[0] else extra | {"controls": []}
+                asked = extra if seed in (wish.control_seeds or seeds[:1]) else extra | {"controls": []}
                 self._step(block, base, [self.house.step(*step)], asked)
 
     def route(self, block: Block, dataset: str, route: list[tuple[str, Step]]) -> None:

@@ -54,6 +54,7 @@ class Technique(BaseModel, extra="forbid", frozen=True):
     variants: Words = []
     controls: list[str] = []
     control_levels: list[Level] = []
+    control_seeds: Seeds = []  # none = the first
     models: Words = []
     seeds: Seeds = []
     teachers: Words = []  # models of the block, or 'reference'; none = each model learns from its own dense network
@@ -184,7 +185,8 @@ def _own(study: Study, files: dict[str, str]) -> Study:
     """The study on own files in place of its datasets, without blocks that are not asked of them. Seeds that a block
     adds are for the datasets that it names."""
     def block(old: Block) -> Block:
-        asked = {name: wish.model_copy(update={"seeds": [seed for seed in wish.seeds if seed in study.seeds]})
+        asked = {name: wish.model_copy(update={key: [seed for seed in getattr(wish, key) if seed in study.seeds]
+                                               for key in ("seeds", "control_seeds")})
                  for name, wish in old.techniques.items()}  # fmt: skip
         return old.model_copy(update={"datasets": list(files), "seeds": [], "techniques": asked})
 
@@ -316,6 +318,7 @@ def _check_technique(place: str, block: Block, name: str, asked: Technique, seed
     problems += _unknown(f"{place}.controls", "control", asked.controls, rules.get("CONTROLS", {}))
     problems += _unknown(f"{place}.models", "model of the block", asked.models, block.models)
     problems += _unknown(f"{place}.seeds", "seed of the block", asked.seeds, seeds)  # there is no dense net of it
+    problems += _unknown(f"{place}.control_seeds", "seed of the technique", asked.control_seeds, asked.seeds or seeds)
     if asked.teachers and "teachers" not in rules.get("NEEDS", ()) and not rules.get("TEACHABLE"):
         problems.append(f"{place}.teachers: {name} learns from no teacher (NEEDS and TEACHABLE of {source})")
     able_to_teach = [*block.models, catalogue.REFERENCE]
