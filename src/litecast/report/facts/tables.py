@@ -180,12 +180,10 @@ def chains(made: Facts) -> pd.DataFrame:
 
 def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
     """(dataset, the smallest file of each technique that is shown to lie within a margin, one line for a file and all
-    the margins that it is the smallest at); a technique of which none is has a line without one."""
-    for dataset, mine in made.smallest.groupby("dataset"):
-        found = mine[mine.row != ""]
-        none = mine[~mine.technique.isin(found.technique)]
-        lines = [one.iloc[0].to_dict() | {"group": technique, "within": list(one.margin), "found": row != ""}
-                 for (technique, row), one in pd.concat([found, none]).groupby(["technique", "row"])]
+    the margins that it is the smallest at)."""
+    for dataset, mine in made.smallest[made.smallest.row != ""].groupby("dataset"):
+        lines = [one.iloc[0].to_dict() | {"group": technique, "within": list(one.margin)}
+                 for (technique, _), one in mine.groupby(["technique", "row"])]
         order = pd.DataFrame(lines).assign(least=lambda lines: lines.groupby("group").bytes.transform("min"))
         yield dataset, order.sort_values(["least", "group", "bytes"], ascending=[True, True, False], ignore_index=True)
 
