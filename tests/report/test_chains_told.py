@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 from made import add_rows, make_study, network
 
 from litecast.report import facts, pages, words
@@ -50,11 +51,29 @@ def test_the_smallest_files_are_told_once_for_all_their_margins(reports):
     assert [one.mark["kind"] for one in said[1:]] == ["table", *["figure"] * 4]
 
 
+def test_a_series_held_out_is_told_by_what_validation_chose(reports):
+    folder = make_study(seeds=(0,)) / "runs" / "394_transfer" / "dataset=sample-traffic,model=lstm,seed=0"
+    folder.mkdir(parents=True)
+    shared = {"dataset": "sample-traffic", "model": "lstm", "seed": 0, "site": "Road 3", "share": 0.1, "windows": 400,
+              "trained": 33, "update_bytes": 1200, "seconds": 1.5, "peak_mb": 12.0}
+    lines = [shared | {"moves": "last", "val_wape": 0.06, "test_wape": 0.08},
+             shared | {"moves": "all", "val_wape": 0.05, "test_wape": 0.09},
+             shared | {"moves": "scratch", "val_wape": 0.04, "test_wape": 0.1}]
+    pd.DataFrame(lines).to_csv(folder / "transfer.csv", index=False)
+    shown = list(pages.transferred(facts.read("made")))
+    said = re.sub(r"\s+", " ", shown[0].data)
+    assert "With 10 % of the history of Road 3 (400 windows), lstm is best on validation" in said
+    assert "what moves is every weight: test WAPE 9.00 % against 10.00 % of the same network from scratch" in said
+    assert "1.2 kB to keep, 1.5 s on one thread" in said
+    assert "the last layer" in shown[1].data["text/markdown"] and "Road 3" in str(shown[1].mark)
+
+
 def test_a_study_without_chains_or_verdicts_says_so(reports):
     make_study(seeds=(0,))
     made = facts.read("made")
     assert [getattr(one, "data", "") for one in pages.chains(made)][0].startswith("No chain of techniques")
     assert "No technique has been held against" in next(pages.side_by_side(made)).data
+    assert list(pages.transferred(made)) == []
 
 
 def test_routes_and_counts_in_words():

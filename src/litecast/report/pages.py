@@ -26,8 +26,8 @@ FEWEST = 3  # networks of which a picture says more than their table
 
 
 def told(made: Facts, paragraph: str) -> Markdown:
-    """A paragraph, by its name: answer, overview, findings, failures, information, chains, techniques, data_notes,
-    limits, notes."""
+    """A paragraph, by its name: answer, overview, findings, failures, information, transfer, chains, techniques,
+    data_notes, limits, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
 
 
@@ -148,6 +148,14 @@ def section(made: Facts, technique: str) -> Iterator[Shown | Markdown]:
     controls = counts.controls(made, technique)
     if len(controls):
         yield _table("controls", controls, technique=technique, controls=sorted(set(controls.control)))
+
+
+def transferred(made: Facts) -> Iterator[Shown | Markdown]:
+    """A series that was held out, if any was: how a network of the others is tuned on it, and what that takes."""
+    lines = tables.transfer(made)
+    if len(lines):
+        yield told(made, "transfer")
+        yield _table("transfer", lines, dataset=made.main, site=lines.site.iloc[0])
 
 
 def chains(made: Facts) -> Iterator[Shown | Markdown]:

@@ -41,6 +41,7 @@ class Facts:
     foresight: pd.DataFrame  # results.foresight
     smallest: pd.DataFrame  # results.techniques.smallest
     published: pd.DataFrame  # rows of published tables: they enter nothing else
+    transfers: pd.DataFrame  # lines of transfer.csv: forecasts of one series, which stand in no results.csv
 
     @property
     def datasets(self) -> list[str]:
@@ -106,7 +107,8 @@ def read(study: str) -> Facts:
     return Facts(study, folder, rows, files, runtime, *_comparisons(folder / "comparisons.csv", files), *_runs(study),
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
                  results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
-                 results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published)
+                 results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published,
+                 _transfers(folder))
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -143,6 +145,13 @@ def _table(path: Path) -> pd.DataFrame:
     """A table of comparisons, empty where there is none; columns that an older version lacks are empty."""
     frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=statistics.COLUMNS)
     return frame.reindex(columns=statistics.COLUMNS)
+
+
+def _transfers(folder: Path) -> pd.DataFrame:
+    """All lines of all runs of a series that was held out, with their run."""
+    found = [pd.read_csv(path).assign(run=path.parent.relative_to(folder).as_posix())
+             for path in sorted(folder.glob("runs/*_transfer/*/transfer.csv"))]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dataset", "run"])
 
 
 def _coverage(folder: Path) -> dict[str, dict]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from litecast import results
+from litecast.compress import SCRATCH
 from litecast.report.facts import Facts, counts, tables
 from litecast.results import chains as chains_
 from litecast.results import information as information_
@@ -177,6 +178,17 @@ def chains(made: Facts) -> dict:
              for (_, model, steps), mine in orders[orders.dataset == made.main].groupby(["dataset", "model", "steps"])]
     most = max((one["of"] for one in tried), default=0)  # steps on the way to these were tried in two orders, too
     return {"chains": len(lines), "dataset": made.main, "ends": ends, "orders": [o for o in tried if o["of"] == most]}
+
+
+def transfer(made: Facts) -> dict:
+    """Per network and share of the held-out series' history: the best way to tune on validation, and a network from
+    scratch beside it, if there is one."""
+    lines = tables.transfer(made)
+    told = []
+    for _, mine in lines.groupby(["model", "seed", "share"]) if len(lines) else ():
+        fresh = mine[mine.moves == SCRATCH].to_dict("records")
+        told.append(mine[mine.moves != SCRATCH].iloc[0].to_dict() | {"fresh": fresh[0] if fresh else {}})
+    return {"lines": told}
 
 
 def techniques(made: Facts) -> dict:

@@ -178,6 +178,13 @@ def chains(made: Facts) -> pd.DataFrame:
                                         "bytes", "run"])  # fmt: skip
 
 
+def transfer(made: Facts) -> pd.DataFrame:
+    """A series of the dataset of page 1 that was held out: by the share of its history, from the least, each way to
+    tune a network that others have trained, the best on validation first."""
+    lines = made.transfers[made.transfers.dataset == made.main]
+    return lines.sort_values(["model", "seed", "share", "val_wape"], ignore_index=True) if len(lines) else lines
+
+
 def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
     """(dataset, the smallest file of each technique that is shown to lie within a margin, one line for a file and all
     the margins that it is the smallest at)."""
