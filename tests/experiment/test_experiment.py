@@ -221,7 +221,7 @@ def test_a_second_call_trains_nothing_and_changes_nothing(study, fits):
     after = {i: {k: v for k, v in row.items() if k not in ("dirty", "commit")} for i, row in rows_of(again).items()}
     assert fits == [] and after == before
     assert not any(again.deep.fits.values()) and not again.made[magnitude_pruning].stories
-    assert set(study.deep.fits) == {4, 8} and len(study.made[magnitude_pruning].stories) == 4  # two levels, two controls
+    assert set(study.deep.fits) == {4, 8} and len(study.made[magnitude_pruning].stories) == 4
     for part in measure.PARTS:
         np.testing.assert_array_equal(again.dense.yhat[part], study.dense.yhat[part])
 
