@@ -72,6 +72,13 @@ def test_a_wider_network_forecasts_the_same(data, family, wide, level, seed, tab
     assert gap(little, grown) < 1e-5
 
 
+@pytest.mark.parametrize("family", ABLE["noise"])
+def test_noise_moves_the_copies_a_little_and_nothing_else(data, family):
+    large = network(family, 16, table="own")
+    little = net2net.small(large, 2.0, "noise", data, 0)
+    assert 0 < gap(little, net2net.grown(little, large, "noise", 0)) < 0.5
+
+
 @pytest.mark.parametrize("family", ABLE["deeper"])
 @settings(max_examples=5, deadline=None)
 @given(level=LEVEL, seed=SEED, table=TABLE)

@@ -520,7 +520,8 @@ def test_the_reference_teaches_with_all_its_members_and_counts_each_once(study, 
     np.testing.assert_allclose(made.teachers[0].yhat["val"], ensemble.mean(joined, "val"), rtol=1e-5, atol=1e-6)
     taught, asked = made.hardest.row, len(data.origins("train")) * data.C * made.teachers[0].model.macs
     own = 3 * PARAMETERS["retrain_steps"] * BUDGET.batch * taught["macs"]
-    before = study.dense.row["train_macs"] + study.extra.row["train_macs"]  # ridge has no optimiser's steps
+    before = study.extra.row["train_macs"]  # which holds those of dense, a member too; ridge has no optimiser's steps
+    assert {study.dense.row["row_id"], study.extra.row["row_id"]} <= set(reference["parent_id"].split(" + "))
     assert taught["teacher_id"] == reference["row_id"] and taught["train_macs"] == before + asked + own
     chain = compressed(rate, levels=[0.01], controls=[], teachers=["reference"],
                        route=[{"distillation": {"level": 0.0, "variant": "mean", "teachers": ["reference"]}}])

@@ -55,7 +55,7 @@ def test_a_series_held_out_is_told_by_what_validation_chose(reports):
     folder = make_study(seeds=(0,)) / "runs" / "394_transfer" / "dataset=sample-traffic,model=lstm,seed=0"
     folder.mkdir(parents=True)
     shared = {"dataset": "sample-traffic", "model": "lstm", "seed": 0, "site": "Road 3", "share": 0.1, "windows": 400,
-              "trained": 33, "update_bytes": 1200, "seconds": 1.5, "peak_mb": 12.0}
+              "trained": 33, "update_bytes": 1200, "seconds": 1.5, "peak_mb": 12.0, "threads": 1}
     lines = [shared | {"moves": "last", "val_wape": 0.06, "test_wape": 0.08},
              shared | {"moves": "all", "val_wape": 0.05, "test_wape": 0.09},
              shared | {"moves": "scratch", "val_wape": 0.04, "test_wape": 0.1}]
@@ -64,8 +64,8 @@ def test_a_series_held_out_is_told_by_what_validation_chose(reports):
     said = re.sub(r"\s+", " ", shown[0].data)
     assert "With 10 % of the history of Road 3 (400 windows), lstm is best on validation" in said
     assert "what moves is every weight: test WAPE 9.00 % against 10.00 % of the same network from scratch" in said
-    assert "1.2 kB to keep, 1.5 s on one thread" in said
-    assert "the last layer" in shown[1].data["text/markdown"] and "Road 3" in str(shown[1].mark)
+    assert "1.2 kB to keep, 1.5 s on 1 thread" in said
+    assert "the last layer" in shown[1].data["text/markdown"] and "Road 3" in shown[1].data["text/markdown"]
 
 
 def test_a_study_without_chains_or_verdicts_says_so(reports):

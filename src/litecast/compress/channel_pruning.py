@@ -1,8 +1,9 @@
 """Channel pruning: whole hidden units are removed, so the network that is left is an ordinary, smaller one.
 
 Units are scored by the L1 or L2 norm of all weights that belong to them (Li et al., "Pruning filters for efficient
-convnets", ICLR 2017), by what their weights do to the loss, |w dL/dw| (first-order Taylor: Molchanov et al., "Pruning
-convolutional neural networks", ICLR 2017), or chosen by the layers that read them and are refitted (`reconstruction`).
+convnets", ICLR 2017), by what their weights do to the loss, |w dL/dw| (first-order Taylor: Molchanov et al.,
+"Importance estimation for neural network pruning", CVPR 2019, here weight by weight), or chosen by the layers that
+read them and are refitted (`reconstruction`).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from litecast.compress import (
     Compressed,
     Task,
     calibration,
+    clone,
     masking,
     reconstruction,
     storages,
@@ -50,13 +52,25 @@ def compress(task: Task) -> Compressed:
     """
     groups = units.of(task.start)
     model, kept, took = chosen(task, groups)
-    small = units.cut(model, kept)
-    masks = {name: small.get_parameter(name).detach() != 0 for name in task.masks}  # of the units that are left
+    small, masks = units.cut(model, kept), _left(task, kept)
+    with torch.no_grad():
+        for name, mask in masks.items():  # what was refitted is whole again
+            small.get_parameter(name).mul_(mask)
     if not task.variant.endswith("-only"):
         took += training.fit(small, task.data, task.budget.again(), task.seed, *masking(masks)).spent
     files = {name: storages.export(small, name, sparse=bool(masks)) for name in STORAGES}
     told = [(group.name, group.size, len(stay)) for group, stay in zip(groups, kept, strict=True)]
     return Compressed(small, files, took, masks, pd.DataFrame(told, columns=["layer", "units", "kept"]))
+
+
+@torch.no_grad()
+def _left(task: Task, kept: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The masks of the steps before, of the units that are left."""
+    marked = clone(task.start)
+    for name, mask in task.masks.items():
+        marked.get_parameter(name).copy_(mask)
+    small = units.cut(marked, kept)
+    return {name: small.get_parameter(name) != 0 for name in task.masks}
 
 
 # ---- which units

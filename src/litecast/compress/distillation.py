@@ -8,6 +8,7 @@ scales, or its opinion of windows that have no truth (`lessons`). Whether it hel
 from dataclasses import replace
 
 import pandas as pd
+import torch
 
 from litecast import models, training
 from litecast.compress import Compressed, Task, clone, lessons, masking, storages, teaching
@@ -45,6 +46,7 @@ def compress(task: Task) -> Compressed:
     student = models.narrowed(task.start, task.level, task.data, seed) if fresh else clone(task.start)
     masks, rule = {} if fresh else task.masks, _rule(task)
     rules = [*([rule] if rule else []), *masking(masks)]
+    torch.manual_seed(seed)  # of heads and projections
     fit = training.fit(student, task.data, task.budget if fresh else task.budget.again(), task.seed, *rules)
     parents = ("start",) * (not fresh) + ("teachers",) * (task.control != "no_teacher")
     files = {name: storages.export(student, name, sparse=bool(masks)) for name in STORAGES}

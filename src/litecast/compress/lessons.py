@@ -27,7 +27,7 @@ class Features:
         self._hook = ends[-1].register_forward_pre_hook(self._keep) if ends else None
 
     def _keep(self, layer, inputs) -> None:
-        self._seen = inputs[0].reshape(-1, self.size)
+        self._seen = inputs[0].float().reshape(-1, self.size)  # inside bf16 it is short
 
     def __call__(self, x: torch.Tensor, yhat: torch.Tensor) -> torch.Tensor:
         if self._hook:

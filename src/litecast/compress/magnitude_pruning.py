@@ -58,6 +58,7 @@ def compress(task: Task) -> Compressed:
     magnitude. LitecastError for a network that is not dense any more: it has no first values.
     """
     model, how, budget = clone(task.start), task.control or task.variant, task.budget
+    how += "-block" * (task.control == "random" and task.variant == "block")  # chance, but of the same shape
     again = budget.again(budget.retrain_steps * (1 if task.variant in CHAIN else rounds(task.level)))
     if how in RAMPS:
         rule, spent = RAMPS[how](task.level, task.masks), Spent()
@@ -102,11 +103,11 @@ def keep(model, level: float, variant: str, seed: int, kept: Mapping = NONE, sco
 
 def _masks(model, level: float, variant: str, seed: int, kept: Mapping, scores: Mapping) -> dict[str, torch.Tensor]:
     found = matrices.of(model)
-    if variant == "random":
+    if variant.startswith("random"):
         draw = torch.Generator().manual_seed(RANDOM_CHOICE_SEED + seed)
         scores = {name: torch.rand(weight.shape, generator=draw) for name, weight in found.items()}
     scores = dict(scores) or {name: weight.abs() for name, weight in found.items()}
-    if variant == "block":
+    if variant.endswith("block"):
         scores = {name: in_blocks(score) for name, score in scores.items()}
         masks = chosen(scores, level)  # cuts into one block, which stays whole
         least = min((float(scores[name][mask].min()) for name, mask in masks.items() if mask.any()), default=math.inf)
@@ -144,14 +145,14 @@ class FirstOrder(training.Rule):
     def prepare(self, model):
         self._weights = {name: model.get_parameter(name) for name in matrices.of(model)}
         self.scores = {name: torch.zeros_like(weight) for name, weight in matrices.of(model).items()}
+        self._hooks = [weight.register_hook(partial(self._note, name)) for name, weight in self._weights.items()]
 
-    @torch.no_grad()
-    def after_step(self, share):
-        for name, weight in self._weights.items():
-            if weight.grad is not None:  # nothing of the forecast comes through it
-                self.scores[name] += (weight * weight.grad).abs()
+    def _note(self, name: str, gradient: torch.Tensor) -> None:  # as it is, before it is clipped
+        self.scores[name] += (self._weights[name].detach() * gradient).abs()
 
     def finish(self, model):
+        for hook in self._hooks:
+            hook.remove()
         self.scores = {n: score.masked_fill(self._weights[n] == 0, -1).cpu() for n, score in self.scores.items()}
 
 

@@ -139,8 +139,9 @@ def _wider(little, large, noise: bool) -> dict:
         if dim == 1 and not isinstance(large.get_submodule(name.rpartition(".")[0]), nn.Embedding):  # which reads none
             state[name] *= _shares(state[name], where, before.shape[1], even=noise)
         elif noise and state[name].ndim > 1:
+            copies = state[name].movedim(dim, 0)
             again = _repeated(where)
-            state[name][again] += NOISE * before.std() * torch.randn_like(state[name][again])
+            copies[again] += NOISE * before.std() * torch.randn_like(copies[again])
     return state
 
 

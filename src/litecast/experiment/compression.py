@@ -13,7 +13,7 @@ from litecast.compress import Compressed, Task, storages
 from litecast.errors import RunError, StudyError
 from litecast.experiment import ensemble, widths
 from litecast.experiment.look import Look
-from litecast.experiment.measure import Measured, reopen, spent, store
+from litecast.experiment.measure import Measured, once, reopen, spent, store
 from litecast.experiment.progress import bar
 from litecast.experiment.work import Work
 from litecast.figures import fronts, sweeps
@@ -78,8 +78,8 @@ class Compression(Work):
         members = [row for one in self.teachers if one.row["row_id"] not in paid  # each counts once
                    for row in getattr(one.model, "rows", [one.row]) if row["row_id"] not in paid]
         before = {"start": [parent.row], "teachers": members}
-        before = {row["row_id"]: row for name in made.parents for row in before[name]}
-        return made, spent(*before.values(), made.spent, look.spent) | {
+        before = once(row for name in made.parents for row in before[name])
+        return made, spent(*before, made.spent, look.spent) | {
             "compress_s": (parent.row.get("compress_s") or 0.0) + took, "parent_id": parent.row["row_id"],
             "teacher_id": " + ".join(one.row["row_id"] for one in self.teachers if "teachers" in made.parents)}
 

@@ -16,7 +16,8 @@ from litecast.experiment.measure import Measured
 from litecast.figures.style import called
 from litecast.planning import plan
 
-SUMMED = ("params", "live_params", "nonzero_params", "macs", "train_macs", "train_steps", "train_s", "bytes")
+SUMMED = ("params", "live_params", "nonzero_params", "macs", "bytes")
+TRAINED = ("train_macs", "train_steps", "train_s")
 
 
 def mean(parts: Sequence[Measured], part: str) -> np.ndarray:
@@ -42,6 +43,7 @@ def add(run, data, parts: list[Measured], **named) -> dict:
     row |= {"technique": "ensemble", "role": "ensemble", "level": len(parts),
             "parent_id": " + ".join(one.row["row_id"] for one in parts)}  # fmt: skip
     row |= {name: sum(one.row[name] for one in parts) for name in SUMMED}
+    row |= {name: sum(one[name] for one in measure.once(one.row for one in parts)) for name in TRAINED}
     dense = parts[0] if row["model"] == first["model"] else None  # there is none that a mean of all drifts from
     return measure.add(run, data, row, {part: mean(parts, part) for part in measure.PARTS}, dense, keep=True)
 

@@ -3,7 +3,7 @@
 Errors and bytes of a row always come from the file on disk, never from the network in memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
@@ -83,6 +83,13 @@ def spent(*parts: Spent | Mapping) -> dict:
             part = Spent(**{name: part.get(column) or 0 for column, name in SPENT.items()})
         whole += part
     return {column: getattr(whole, name) for column, name in SPENT.items()}
+
+
+def once(rows: Iterable[Mapping]) -> list[Mapping]:
+    """The rows whose costs add up: what was trained on (`LONGER`) holds those of the network it started from."""
+    rows = {row["row_id"]: row for row in rows}
+    within = {row.get("parent_id") for row in rows.values() if row.get("control") == results.LONGER}
+    return [row for name, row in rows.items() if name not in within]
 
 
 def weights(model) -> np.ndarray:

@@ -113,7 +113,7 @@ class Transfer(Work):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The lines asked for, in the order of the sweep."""
+        """All lines of this run, as they were made."""
         return pd.DataFrame(self._lines, columns=COLUMNS)
 
     def beside(self, part: str = "val") -> dict[str, float]:

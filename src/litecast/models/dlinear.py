@@ -41,6 +41,9 @@ class Model(base.Forecaster):
         trend = nn.functional.avg_pool1d(padded[:, None], self.config.kernel, 1)[:, 0]
         return self.trend(trend) + self.rest(rows - trend)
 
+    def outputs(self) -> list[str]:
+        return ["trend", "rest"]
+
 
 def idea(config: Config) -> base.Idea:
     """Two maps where a plain linear forecaster has one: the split into trend and rest is paid for, not saved."""

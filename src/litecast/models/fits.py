@@ -52,6 +52,9 @@ class Model(base.Forecaster):
         half[:, 0] = 1 / L
         return (half * real) @ cos.T - (half * imaginary) @ sin.T
 
+    def outputs(self) -> list[str]:
+        return ["real", "imaginary"]
+
     def own_macs(self, x: torch.Tensor, *_) -> int:
         """Products with the waves: 2 L kept + 2 H stretched a window, more than those with weights."""
         rows = x.shape[0] * x.shape[2]

@@ -36,3 +36,6 @@ class Model(base.Forecaster):
     def told(self, rows, known, series, cells):
         out = self.means(profile_mlp.means(rows, self.config.scales))
         return out if self.lags is None else out + self.lags(rows, cells)
+
+    def outputs(self) -> list[str]:
+        return ["means"] if self.lags is None else ["means", "lags"]

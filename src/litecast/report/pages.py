@@ -155,7 +155,7 @@ def transferred(made: Facts) -> Iterator[Shown | Markdown]:
     lines = tables.transfer(made)
     if len(lines):
         yield told(made, "transfer")
-        yield _table("transfer", lines, dataset=made.main, site=lines.site.iloc[0])
+        yield _table("transfer", lines, dataset=made.main)
 
 
 def chains(made: Facts) -> Iterator[Shown | Markdown]:

@@ -58,7 +58,8 @@ def _ends(files: pd.DataFrame):
     """(Route, files of its last step by one criterion, the largest first) of every chain."""
     last = files[is_technique(files) & (files.control == "") & files.technique.str.contains("+", regex=False)]
     criterion = last.variant.map(lambda variant: variant.rpartition("-")[0])
-    for (*_, route, _), ends in last.groupby(["dataset", "model", "technique", "route", criterion], sort=False):
+    keys = ["dataset", "model", "technique", "level", "route", criterion]  # a level names its steps' criteria, too
+    for (*_, route, _), ends in last.groupby(keys, sort=False):
         yield route, ends.sort_values("bytes", ascending=False, kind="stable")
 
 

@@ -202,7 +202,7 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame, asked: Callable = pairs) -
         wide = mine.pivot(index=["origin", "series"], columns="row_id", values="abs_err")
         lines += [line for pair in asked(rows[rows.dataset == dataset]) if (line := _line(pair, wide))]
     table = pd.DataFrame(lines, columns=[*COLUMNS, "margins", "p_within"])
-    question = table.margins.map(min)  # is it better than a simple forecast; is it no worse than its reference
+    question = table.margins.map(min) > 0  # is it better than a simple forecast; is it no worse than its reference
     table["p_holm"] = table.groupby(["dataset", question]).p_dm.transform(holm)
     table["margin"] = table.margins
     table = table.explode(["margin", "p_within"], ignore_index=True)

@@ -108,7 +108,7 @@ def read(study: str) -> Facts:
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
                  results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
                  results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published,
-                 _transfers(folder))
+                 _transfers(study, folder))
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -147,10 +147,10 @@ def _table(path: Path) -> pd.DataFrame:
     return frame.reindex(columns=statistics.COLUMNS)
 
 
-def _transfers(folder: Path) -> pd.DataFrame:
-    """All lines of all runs of a series that was held out, with their run."""
-    found = [pd.read_csv(path).assign(run=path.parent.relative_to(folder).as_posix())
-             for path in sorted(folder.glob("runs/*_transfer/*/transfer.csv"))]
+def _transfers(study: str, folder: Path) -> pd.DataFrame:
+    """All lines of the runs of a series that was held out, with their run."""
+    found = [pd.read_csv(run / "transfer.csv").assign(run=run.relative_to(folder).as_posix())
+             for run in results.current_runs(study) if (run / "transfer.csv").exists()]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dataset", "run"])
 
 

@@ -180,9 +180,10 @@ def chains(made: Facts) -> pd.DataFrame:
 
 def transfer(made: Facts) -> pd.DataFrame:
     """A series of the dataset of page 1 that was held out: by the share of its history, from the least, each way to
-    tune a network that others have trained, the best on validation first."""
+    tune a network that others have trained, the best on validation first (of equals what keeps less)."""
     lines = made.transfers[made.transfers.dataset == made.main]
-    return lines.sort_values(["model", "seed", "share", "val_wape"], ignore_index=True) if len(lines) else lines
+    order = ["model", "seed", "share", "val_wape", "update_bytes"]
+    return lines.sort_values(order, ignore_index=True) if len(lines) else lines
 
 
 def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
