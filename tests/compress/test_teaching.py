@@ -44,6 +44,21 @@ def files(data, tmp_path_factory):
     return teaching.Files(opened, cost.profile(model).macs)
 
 
+def test_answers_about_the_dataset_are_kept_for_the_next_student_and_no_others(data, files, tmp_path):
+    origins = data.origins("train")
+    first = replace(files, about=data, folder=tmp_path)
+    told = first.forecast(data, origins)
+    assert len(list(tmp_path.iterdir())) == 1
+    silent = teaching.Files([("torch", None)], 7, about=data, folder=tmp_path)
+    np.testing.assert_array_equal(silent.forecast(data, origins), told)
+    copy = replace(data)  # of other demand, say
+    np.testing.assert_array_equal(first.forecast(copy, origins), told)
+    first.forecast(data, origins[1:])
+    assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(AttributeError):
+        silent.forecast(copy, origins)  # nobody is there to ask
+
+
 def flat(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 

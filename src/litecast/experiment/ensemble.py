@@ -130,5 +130,6 @@ def teacher(study: str, data) -> Measured:
     rows = rows.where(rows.notna(), None).loc[made[-1]["parent_id"].split(" + ")].to_dict("records")
     opened = [(one["runtime"], runtimes.module(one["runtime"]).open(paths.study_dir(study) / one["artefact"]))
               for one in rows]
-    files = teaching.Files(opened, sum(one["macs"] or 0 for one in rows), rows)  # trees multiply nothing
+    macs = sum(one["macs"] or 0 for one in rows)  # trees multiply nothing
+    files = teaching.Files(opened, macs, rows, about=data, folder=place.dir)
     return Measured(files, made[-1], {part: files.forecast(data, data.origins(part)) for part in measure.PARTS})
