@@ -191,9 +191,14 @@ def note(axes, text: str) -> None:
 
 
 def legend(figure: Figure, shown, most: int = 4, **options) -> None:
-    """One legend below all panels, of at most so many columns; shown: handles, or the axes that hold them."""
+    """One legend below all panels, of at most so many columns and as many as are no wider than the figure; shown:
+    handles, or the axes that hold them."""
     handles = shown if isinstance(shown, list) else shown.get_legend_handles_labels()[0]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(most, len(handles)), **options)
+    for columns in range(max(1, min(most, len(handles))), 0, -1):
+        made = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **options)
+        if columns == 1 or made.get_window_extent().width <= figure.bbox.width:
+            return
+        made.remove()
 
 
 def label_axes(panels: dict, x: str, y: str, wide: list[str] = ()) -> None:
