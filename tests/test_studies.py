@@ -120,7 +120,8 @@ def features(runs: list[dict]) -> set[tuple]:
         stage, params = run["stage"], run["params"]
         model = None if stage.endswith("_ensemble") else run["keys"].get("model")  # a mean asks nothing of a family
         model = model and toy.tried(model)
-        found |= {("model", stage, model), ("loss", params.get("loss"))}
+        stood_for = stage.startswith("3") and model not in toy.COMPRESSED  # by those that are
+        found |= {("loss", params.get("loss"))} | (set() if stood_for else {("model", stage, model)})
         found |= {("seed", stage, "another")} if run["keys"].get("seed") else set()
         found |= {("route", stage, tuple(name for step in params.get("route", []) for name in step))}
         found |= {("taught by", stage, teacher == params["model"]) for teacher in params.get("teachers", [])}
