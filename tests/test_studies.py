@@ -434,8 +434,8 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
 
 def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
     default = next(path for path in toy.FILES if path.stem == "default")
-    made = [{"name": block["name"], "datasets": block["datasets"], "models": ["nbeats"], "widths": {"nbeats": [8]},
-             "techniques": toy.plain([block], ["nbeats"])} for block in toy.blocks(default)]  # fmt: skip
+    made = [{"name": block["name"], "datasets": block["datasets"], "models": ONE, "widths": toy.widths(ONE),
+             "techniques": toy.plain([block], ONE)} for block in toy.blocks(default)]  # fmt: skip
     made[-1]["published"] = {"models": ["nlinear"], "horizons": [24], "steps": 2}
     (tmp_path / "own").mkdir()
     csv = tmp_path / "own" / "My ETT.csv"
@@ -448,7 +448,7 @@ def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
     assert seen["part_steps"] == {"train": 8640, "val": 2880, "test": 2880}
     assert seen["windows"]["test"] == 2880 - 24 + 1
     rows = built.rows
-    assert set(rows.dataset) == {"my-ett"} and {"nbeats", "arima", "naive"} <= set(rows.model)
+    assert set(rows.dataset) == {"my-ett"} and {"lstm", "arima", "naive"} <= set(rows.model)
     assert {"magnitude_pruning", "channel_pruning", "published"} <= set(rows.technique)
     assert set(rows.model[rows.technique == "published"]) == {"naive", "nlinear"}
     assert set(rows.data_source) == {"files"} and (built.folder / "report.pdf").exists()

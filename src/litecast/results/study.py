@@ -11,6 +11,8 @@ from litecast.files import read_json
 from litecast.results.choice import function, is_dense, reference, select
 from litecast.results.rows import LATENCY, read, read_stored, typed
 
+TABLES = ("results.csv", "transfer.csv")  # what a run leaves: rows, or lines of a series that was held out
+
 
 def current_runs(study: str) -> list[Path]:
     """Folders of the runs that count, sorted: those whose done.json carries the digest that plan.json asks for; without
@@ -22,7 +24,7 @@ def current_runs(study: str) -> list[Path]:
                        f"or set `study` to one of: {', '.join(known) or 'none yet'}.")
     plan = read_json(folder / "plan.json").get("runs")
     if plan is None:
-        return sorted(path.parent for path in (folder / "runs").glob("*/*/results.csv"))
+        return sorted({path.parent for table in TABLES for path in (folder / "runs").glob(f"*/*/{table}")})
     return sorted(folder / run["dir"] for run in plan
                   if read_json(folder / run["dir"] / "done.json").get("digest") == run["digest"])
 
@@ -42,6 +44,15 @@ def collect(study: str) -> pd.DataFrame:
     rows = _timed(rows, [run / "latency.csv" for run in runs if (run / "latency.csv").exists()])
     rows["selected"] = select(rows).astype("float64")
     return rows
+
+
+def transfers(study: str) -> pd.DataFrame:
+    """All lines of the runs of a series that was held out, with their run; none without such runs."""
+    folder = paths.study_dir(study)
+    runs = current_runs(study) if (folder / "runs").is_dir() else []
+    found = [pd.read_csv(run / "transfer.csv").assign(run=run.relative_to(folder).as_posix())
+             for run in runs if (run / "transfer.csv").exists()]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dataset", "run"])
 
 
 def losses(study: str, row_ids: Iterable[str]) -> pd.DataFrame:

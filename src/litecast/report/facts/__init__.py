@@ -108,7 +108,7 @@ def read(study: str) -> Facts:
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
                  results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
                  results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published,
-                 _transfers(study, folder))
+                 results.transfers(study))
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -145,13 +145,6 @@ def _table(path: Path) -> pd.DataFrame:
     """A table of comparisons, empty where there is none; columns that an older version lacks are empty."""
     frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=statistics.COLUMNS)
     return frame.reindex(columns=statistics.COLUMNS)
-
-
-def _transfers(study: str, folder: Path) -> pd.DataFrame:
-    """All lines of the runs of a series that was held out, with their run."""
-    found = [pd.read_csv(run / "transfer.csv").assign(run=run.relative_to(folder).as_posix())
-             for run in results.current_runs(study) if (run / "transfer.csv").exists()]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dataset", "run"])
 
 
 def _coverage(folder: Path) -> dict[str, dict]:
