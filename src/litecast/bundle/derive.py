@@ -16,10 +16,10 @@ class Unfit(LitecastError):
 def program(loaded: modelfile.Loaded, held: dict) -> Program:
     """The program of a loaded file; held: `modelfile.held` of the same file. Raises Unfit, naming family and reason."""
     family = describe(loaded.model)["family"]
-    if family not in FAMILIES:
-        raise Unfit(f"{family} has no program: NumPy, C and JavaScript are written for {', '.join(FAMILIES)}")
+    if family not in NETS:
+        raise Unfit(f"{family} has no program: NumPy, C and JavaScript are written for {', '.join(NETS)}")
     made = Builder(loaded.model, held)
-    made.frame(FAMILIES[family])
+    made.frame(NETS[family])
     return made.program()
 
 
@@ -230,5 +230,5 @@ def _resnet1d(b: Builder, rows: str, known: str | None) -> str:
     return b.head(b.relu(h), known)
 
 
-FAMILIES = {"profile_mlp": _profile_mlp, "profile_linear": _profile_linear, "dlinear": _dlinear, "nlinear": _nlinear,
+NETS = {"profile_mlp": _profile_mlp, "profile_linear": _profile_linear, "dlinear": _dlinear, "nlinear": _nlinear,
             "nbeats": _nbeats, "gru": _recurrent("gru"), "lstm": _recurrent("lstm"), "resnet1d": _resnet1d}  # fmt: skip
