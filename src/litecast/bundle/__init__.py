@@ -57,3 +57,7 @@ of out. In JSON it is one flat object: {"op", "out", "size", "in": [...], and we
 Weights are `program.Tensor`: whole codes with scales, indices into a table, or floats, as the model file holds them, so
 that memory may hold them so too. A network without a program (`derive.Unfit`) is bundled by ONNX and model file alone.
 """
+
+from litecast.bundle.make import write
+
+__all__ = ["write"]
