@@ -19,7 +19,8 @@ class Forecaster:
     """The seasonal naive, with bands as wide as their level."""
 
     def __init__(self, folder):
-        self.card = json.loads((pathlib.Path(folder) / "bundle.json").read_text())["card"]
+        content = json.loads((pathlib.Path(folder) / "bundle.json").read_text())
+        self.card = content["card"] | {"bands": content["bands"]}
 
     def forecast(self, values, times=None, series=None):
         assert values.dtype == np.float64 and values.shape[1] == len(series)

@@ -1,5 +1,6 @@
 """The service by its routes: what it answers, what it refuses and how, and that no body makes it fail."""
 
+import asyncio
 import json
 import logging
 import os
@@ -7,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pandas as pd
@@ -20,8 +22,8 @@ from litecast.errors import LitecastError
 pytest.importorskip("fastapi", reason=standin.NEEDED)
 from fastapi.testclient import TestClient  # noqa: E402
 
-from litecast.service.app import create  # noqa: E402
-from litecast.service.limits import Limits  # noqa: E402
+from litecast.service.app import Reader, create  # noqa: E402
+from litecast.service.limits import Limits, Refused  # noqa: E402
 from litecast.service.served import Shelf  # noqa: E402
 
 T = 96
@@ -109,7 +111,7 @@ def test_several_datasets_have_to_be_told_apart(tmp_path):
 
 @pytest.mark.parametrize("query, status", [("?budget_kb=0.5", 404), ("?model=no", 404), ("?dataset=no", 404),
                                            ("?model=shop-1kb&budget_kb=1", 422), ("?budget_kb=nan", 422),
-                                           ("?budget_kb=x", 422), ("?model=../shop-1kb", 404)])
+                                           ("?budget_kb=x", 422), ("?model=../shop-1kb", 404), ("?path=x", 422)])
 def test_choices_that_do_not_exist(client, query, status):
     answer = client.post(f"/forecast{query}", json=asked())
     assert answer.status_code == status and list(answer.json()) == ["error"]
@@ -284,6 +286,25 @@ def test_bad_tensors(client, place, change, words):
     assert answer.status_code == 422 and words in answer.json()["error"]
 
 
+def test_the_readers_queue_is_short_and_a_caller_that_gave_up_still_stands_in_it():
+    async def story():
+        reader, go = Reader(2), threading.Event()
+        asks = [asyncio.create_task(reader(go.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Refused) as full:
+            await reader(go.wait)
+        assert full.value.status == 503 and full.value.headers["retry-after"] == "1"
+        asks[0].cancel()  # it runs: its thread is not free before it ends
+        await asyncio.sleep(0)
+        assert reader.waiting == 2
+        go.set()
+        assert await asks[1] is True
+        while reader.waiting:
+            await asyncio.sleep(0)
+
+    asyncio.run(story())
+
+
 # ---- metrics and the OpenAPI page
 
 def test_metrics_count_routes_and_forecasts_but_no_names_of_a_request(folder):
@@ -374,7 +395,7 @@ def broken(seed: int) -> bytes:
 
 def test_no_csv_makes_it_fail(folder):
     count = int(os.environ.get("LITECAST_BAD_CSVS", 40))  # the report of docs/service.md: 1000
-    with TestClient(create(folder, Limits()), raise_server_exceptions=False) as client:
+    with TestClient(create(folder, Limits(seconds=60.0)), raise_server_exceptions=False) as client:
         found = [client.post("/forecast", content=broken(seed), headers=CSV) for seed in range(count)]
     assert {answer.status_code for answer in found} <= {200, 422}
     refused = [answer for answer in found if answer.status_code == 422]

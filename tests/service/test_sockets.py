@@ -1,9 +1,7 @@
 """What callers do to a socket: dawdle, hang up, send too much, talk nonsense. The server must be well after each."""
 
 import contextlib
-import json
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -167,26 +165,3 @@ def test_an_answer_that_nobody_fetches_is_given_up(server):
             time.sleep(0.05)
         assert not server.server_state.connections
     assert 0 < sum(requests.values()) - before < 600
-
-
-def test_tables_wait_in_a_short_queue(port):
-    rows = "\n".join(f"2024-01-{1 + i // 24:02d} {i % 24:02d}:00,{i}" for i in reversed(range(600)))
-    body = f"time,north\n{rows}".encode()
-    request = (b"POST /forecast HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: "
-               + str(len(body)).encode() + b"\r\n\r\n" + body)
-    found = []
-
-    def ask():
-        with opened(port) as connection:
-            connection.sendall(request)
-            found.append(answer(connection))
-
-    threads = [threading.Thread(target=ask) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    statuses = sorted(status for status, _, _ in found)
-    assert set(statuses) <= {200, 503} and statuses[0] == 200
-    for status, headers, said in found:
-        assert (status == 503) == ("retry-after" in headers) and isinstance(json.loads(said), dict)

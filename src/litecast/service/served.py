@@ -130,7 +130,7 @@ def _opened(folder: Path, about: dict) -> Served:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         forecaster = module.Forecaster(folder)
-        levels = tuple(map(int, read_json(folder / "bundle.json")["bands"]))
+        levels = tuple(map(int, forecaster.card["bands"]))
     except (OSError, ValueError, KeyError, AttributeError, SyntaxError) as error:
         raise ModelFileError(f"{folder} is no whole bundle ({type(error).__name__}): make it again") from error
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")}
