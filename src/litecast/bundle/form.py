@@ -1,8 +1,8 @@
 """bundle.json: card, program, tensors, calendar and bands in one JSON object, which `predict.py` reads.
 
     card      as that of a model file; history: rows that a forecast may depend on
-    bands     {"80": radius, "95": radius} or {}; radius (H, C) or (H, 1) in scaled units: so many in a hundred values lie
-              between the raw ones of the forecast -/+ radius
+    bands     {"80": radius, "95": radius} or {}; radius (H, C) or (H, 1) in scaled units: so many in a hundred values
+              lie between the raw ones of the forecast -/+ radius
     program   `Program.described()`; null where a network has none (`reason` says why): then tensors and calendar are
               absent, and so is predict.py
     tensors   name -> {"kind", "shape", "codes", "dtype", "scale", "run", "bits"}: arrays are little-endian, deflated
@@ -68,11 +68,12 @@ def calendar(card: Card, program: Program) -> dict:
         return {"step": [0, "D"], "last": LAST, "days": none, "types": none, "known": none}
     days = pd.date_range(f"{FIRST}-01-01", f"{LAST}-12-31", freq="D")
     types, known = reference.types(program.calendar, card.cells(days))[0], card.known(days)
-    _, first, classes = np.unique(np.column_stack([types, known]), axis=0, return_index=True, return_inverse=True)
+    table = pd.DataFrame(np.column_stack([types, known]))
+    classes, first = table.groupby([*table], sort=False).ngroup().to_numpy(), np.flatnonzero(~table.duplicated())
     count = program.calendar["steps"]
     times = np.repeat(days[first], count) + np.tile(np.arange(count), len(first)) * pd.Timedelta("1D") / count
     looks = card.known(pd.DatetimeIndex(times)).reshape(len(first), count, -1)
-    return {"step": STEP[card.frequency], "last": LAST, "days": packed(classes.ravel().astype(np.int16)),
+    return {"step": STEP[card.frequency], "last": LAST, "days": packed(classes.astype(np.int16)),
             "types": packed(types[first].astype(np.int16)), "known": packed(looks)}  # fmt: skip
 
 
@@ -83,6 +84,7 @@ def reader(program: Program) -> str:
     while unused := [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)
                      and len(re.findall(rf"\b{node.name}\b", text)) == 1]:  # fmt: skip
         lines = text.splitlines(keepends=True)
-        del lines[unused[0].lineno - 1 : unused[0].end_lineno + 2]
+        for node in reversed(unused):
+            del lines[node.lineno - 1 : node.end_lineno + 2]  # and the blank lines behind it
         text = "".join(lines)
     return text

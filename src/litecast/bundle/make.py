@@ -70,12 +70,8 @@ def _fill(folder: Path, file: Path, loaded: modelfile.Loaded, bands: dict, row: 
         (folder / READER).write_text(form.reader(program), encoding="utf-8")
     except derive.Unfit as error:
         program, said["reason"] = None, str(error)
-    for name in writers.names() if program else ():
-        writer = importlib.import_module(f"{writers.__name__}.{name}")
-        try:
-            used[name] = writer.write(program, said["card"] | {"bands": bands}, folder)
-        except derive.Unfit as error:
-            reasons[name] = str(error)
+    if program:
+        used, reasons = _forms(program, said["card"] | {"bands": bands}, folder)
     windows = vectors(loaded, bands)
     (folder / VECTORS).write_text(json.dumps(windows), encoding="utf-8")
     said |= {"reads": sorted(loaded.reads), "vectors": windows["source"]}
@@ -85,6 +81,17 @@ def _fill(folder: Path, file: Path, loaded: modelfile.Loaded, bands: dict, row: 
     said["bytes"][INDEX] = (folder / INDEX).stat().st_size
     (folder / "README.md").write_text(readme.text(said, out_of=file.name), encoding="utf-8")
     return said
+
+
+def _forms(program, card: dict, folder: Path) -> tuple[dict, dict]:
+    """Name of each writer -> files that it wrote, or why it wrote none."""
+    used, reasons = {}, {}
+    for name in writers.names():
+        try:
+            used[name] = importlib.import_module(f"{writers.__name__}.{name}").write(program, card, folder)
+        except derive.Unfit as error:
+            reasons[name] = str(error)
+    return used, reasons
 
 
 def _row(file: Path) -> dict:

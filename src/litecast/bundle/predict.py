@@ -31,7 +31,8 @@ class Forecaster:
                 told = {key: weights[value] if isinstance(value, str) else value for key, value in told.items()}
                 self._ops.append((OPS[kind](**told), [place[name] for name in ins]))
                 place[out] = len(place)
-            self._known, self._mean, self._std = program["known"], *np.array([self.card["mean"], self.card["std"]])
+            self._known = np.array(program["known"], int) + self.card["L"]
+            self._mean, self._std = np.array([self.card["mean"], self.card["std"]])
             self._days, self._types, self._features = (_tensor(**self._calendar[k]) for k in ("days", "types", "known"))
             first, last, *gaps = self.card["holidays"] or (1970, 9999)
             closed, self._years = np.datetime64(f"{first}-01-01") + np.cumsum(gaps, dtype=int), (first, last)
@@ -105,7 +106,7 @@ class Forecaster:
         except (ValueError, TypeError, IndexError) as error:
             raise ValueError(f"times cannot be read ({error}): give local standard time, 2024-01-31 13:00") from None
         if t.ndim != 1 or len(t) not in (count, count + card["H"]) or np.isnat(t).any():
-            raise ValueError(f"give the time, in no zone, of each of the {count} rows, or of these and {card['H']} more")
+            raise ValueError(f"give the time, in no zone, of each of the {count} rows, or of {card['H']} more")
         gaps = np.diff(t).astype(int)
         if (gaps < 1).any() if card["frequency"] == "trading-day" else (gaps != step).any():
             raise ValueError(f"times must be one step ({card['frequency']}) apart, no gaps: give NaN values instead")
@@ -119,8 +120,8 @@ class Forecaster:
         if first < self._years[0] or last > self._years[1]:
             warnings.warn("no holidays are known but those of {} to {}".format(*self._years), stacklevel=3)
         steps = (t - day).astype("m8[m]").astype(int) * self._features.shape[1] // 1440
-        kind, known = self._days[day.astype(int)], np.add(self._known, card["L"], dtype=int)
-        return self._features[kind[known], steps[known]].ravel(), self._types[kind], steps
+        kind = self._days[day.astype(int)]
+        return self._features[kind[self._known], steps[self._known]].ravel(), self._types[kind], steps
 
 
 def _tensor(kind, shape, codes, dtype, scale="", run=0, **_) -> np.ndarray:
