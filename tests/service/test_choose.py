@@ -8,7 +8,7 @@ import pytest
 import small_files
 import standin
 
-from litecast import bundle, modelfile, paths, results
+from litecast import bundle, modelfile, results
 from litecast.errors import LitecastError
 from litecast.service import choose
 
