@@ -27,6 +27,11 @@ def stored(folder, name="profile_mlp", **card):
     return folder / "m.safetensors"
 
 
+def all_of(said):
+    """Names of the files of a bundle, those of other writers among them."""
+    return FILES.union(*said["forms"].values())
+
+
 @pytest.fixture(scope="module", params=["none", "log"])
 def made(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
@@ -65,11 +70,11 @@ def test_all_forms_reproduce_the_stored_windows_and_bands(made):
 
 def test_the_readme_says_what_is_there(made):
     text, said = (made / "README.md").read_text(), json.loads((made / "bundle.json").read_text())
-    assert {path.name for path in made.iterdir()} == FILES
+    assert {path.name for path in made.iterdir()} == all_of(said)
     for name, size in said["bytes"].items():
         assert (made / name).stat().st_size == size and f"| `{name}` | {size:,} |" in text
-    for words in ("The next 6 steps (h) of 2 series, vehicles/h", "the last 96 rows (48 suffice", "Bands of 80 and 95 %",
-                  "network.bands(y, 95)", "`low_95`", "its errors are not known", "2024 to 2025",
+    for words in ("The next 6 steps (h) of 2 series, vehicles/h", "the last 96 rows (48 suffice", "`low_95`",
+                  "Bands of 80 and 95 %", "network.bands(y, 95)", "its errors are not known", "2024 to 2025",
                   "made up from the card"):  # fmt: skip
         assert words in text
     assert not set("{}") & set(text)
@@ -77,9 +82,9 @@ def test_the_readme_says_what_is_there(made):
 
 def test_errors_and_bands_are_those_of_the_files_row(tmp_path):
     path = stored(tmp_path)
-    table = pd.DataFrame([{"row_id": row, "artefact": f"runs/x/{name}", "val_wape": 0.05, "test_wape": 0.06}
-                          for row, name in (("a", "other"), ("b", path.name))]).reindex(columns=rows.COLUMNS)  # fmt: skip
-    rows.write_csv(rows.typed(table), tmp_path / "results.csv")
+    table = [{"row_id": row, "artefact": f"runs/x/{name}", "val_wape": 0.05, "test_wape": 0.06}
+             for row, name in (("a", "other"), ("b", path.name))]  # fmt: skip
+    rows.write_csv(rows.typed(pd.DataFrame(table)), tmp_path / "results.csv")
     lines = [(row, level, step, series, radius + step) for row, shift in (("a", 50), ("b", 0)) for level in (80, 95)
              for step in range(1, 7) for series, radius in (("", 1 + shift), ("역1", 2 + shift))
              if level == 80 or step < 6]  # fmt: skip
@@ -102,6 +107,8 @@ def test_a_network_without_a_program_is_bundled_by_onnx_alone_with_the_reason(tm
 
 
 def test_writers_are_found_by_their_file(tmp_path, monkeypatch):
+    loaded, program = opened(stored(tmp_path))
+    card = make.form.words(loaded.card) | {"bands": {"80": BANDS["80"]}}
     (tmp_path / "bundle/writers").mkdir(parents=True)
     (tmp_path / "bundle/writers/one.py").write_text('NAME = "One: `one.txt`"\nUSE = "Read it: {folder}."\n')
     (tmp_path / "bundle/writers/two.py").write_text('NAME = "Two"\nUSE = "Not at all."\n')
@@ -119,14 +126,9 @@ def test_writers_are_found_by_their_file(tmp_path, monkeypatch):
         module.write = write
         monkeypatch.setitem(sys.modules, f"litecast.bundle.writers.{name}", module)
     assert writers.names() == ["one", "two"]
-    said = make._forms(*_program(tmp_path), tmp_path)
+    said = make._forms(program, card, tmp_path)
     assert said == ({"one": ["one.txt"]}, {"two": "it is a Tuesday"})
     assert (tmp_path / "one.txt").read_text().endswith("['80'] 96")
-
-
-def _program(folder):
-    loaded, program = opened(stored(folder))
-    return program, make.form.words(loaded.card) | {"bands": {"80": BANDS["80"]}}
 
 
 def test_what_cannot_be_bundled_is_refused_and_leaves_nothing(tmp_path, capsys, monkeypatch):
@@ -155,11 +157,9 @@ def test_what_cannot_be_bundled_is_refused_and_leaves_nothing(tmp_path, capsys, 
 def test_a_bundle_is_replaced_and_nothing_else_is(tmp_path):
     path, out = stored(tmp_path), tmp_path / "out"
     out.mkdir()
-    bundle.write(path, out)
     (out / "old").write_text("x")
-    bundle.write(path, out)
-    assert {each.name for each in out.iterdir()} == FILES
-    (out / "bundle.json").unlink()
     with pytest.raises(LitecastError, match="holds no bundle"):
         bundle.write(path, out)
-    assert len(list(out.iterdir())) == len(FILES) - 1
+    assert [each.name for each in out.iterdir()] == ["old"]
+    (out / "bundle.json").write_text("{}")
+    assert all_of(bundle.write(path, out)) == {each.name for each in out.iterdir()}

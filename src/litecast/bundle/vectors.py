@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from litecast import data
-from litecast.data import daytypes
+from litecast.data import calendar, daytypes
 from litecast.data.windows import prepare, to_raw
 from litecast.errors import LitecastError
 from litecast.modelfile import Card, Loaded
@@ -73,10 +73,11 @@ def _history(card: Card, draw) -> tuple[str, pd.DatetimeIndex | None, np.ndarray
 
 
 def _times(card: Card, steps: int) -> pd.DatetimeIndex:
-    """Around a first of January of the years whose holidays are in the file."""
-    year = card.holidays[1] if card.holidays else 2025
-    frequency = {"W": "7D", "trading-day": "B"}.get(card.frequency, card.frequency)
-    return pd.date_range(end=f"{year}-01-31", periods=steps, freq=frequency)
+    """A quarter of them after a holiday from the middle of those in the file."""
+    days, frequency = calendar.unpacked(card.holidays), {"W": "7D", "trading-day": "B"}.get(card.frequency)
+    frequency, day = frequency or card.frequency, days[len(days) // 2] if len(days) else pd.Timestamp("2025-01-01")
+    before = pd.date_range(end=day, periods=3 * steps // 4, freq=frequency)
+    return pd.date_range(before[0], periods=steps, freq=frequency)
 
 
 def _ends(card: Card, times, count: int, draw) -> np.ndarray:
