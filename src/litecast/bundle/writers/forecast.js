@@ -69,7 +69,7 @@ async function dating({ L, H, frequency, history, holidays }, { step, last, ...t
     next = (AFTER[frequency] ?? AFTER.fixed)(step, first, gaps);
   return (times, count) => {
     const more = times?.length - count, year = (ms) => new Date(ms).getUTCFullYear();
-    if (more && more !== H) fail("give the time of each row");
+    if (![0, H].includes(more)) fail("give the time of each row");
     const t = times.slice(-history - more).map((text) => {
       const iso = (text + "T00:00").slice(0, 16).replace(" ", "T"), ms = Date.parse(iso + "Z");
       const fits = /^.{10}(.{6}(:\d\d)?)?$/.test(text) && new Date(ms).toJSON()?.startsWith(iso);
