@@ -15,13 +15,14 @@ PATIENCE = 120  # seconds, of a machine that does other things too
 
 
 class Browser:
-    """One page. requests: addresses it asked for; errors: what its console, its scripts and its network complained of."""
+    """One page. requests: addresses it asked for; errors: what console, scripts and network complained of."""
 
     def __init__(self, profile: Path):
         import websocket
 
-        told = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-allow-origins=*",
-                "--remote-debugging-port=0", "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+        told = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+                "--remote-allow-origins=*", "--remote-debugging-port=0", "--disable-background-networking",
+                "--disable-component-update"]  # fmt: skip
         if os.geteuid() == 0:
             told.append("--no-sandbox")  # which Chromium asks of root
         self.process = subprocess.Popen([PROGRAM, *told, f"--user-data-dir={profile}", "about:blank"],
@@ -93,7 +94,8 @@ class Browser:
 
     def look(self, width: int, dark: bool = False) -> None:
         """As on a screen of this width."""
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600)
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
+                  mobile=width < 600)  # fmt: skip
         self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme",
                                                            "value": "dark" if dark else "light"}])  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 const fail = (text) => { throw Error(text); };
 
-const DAY = 864e5, ARRAYS = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, f4: Float32Array };
+const DAY = 864e5, F32 = Float32Array, ARRAYS = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, f4: F32 };
 
 /* content: bundle.json, parsed; warn: is told what makes a forecast err more. Rejects what is no bundle. */
 export async function load({ card, bands, program, tensors, calendar }, warn = console.warn) {
@@ -10,15 +10,15 @@ export async function load({ card, bands, program, tensors, calendar }, warn = c
   for (const name in tensors) w[name] = await tensor(tensors[name]);
   const ops = program.ops.map((op) => Object.fromEntries(Object.entries(op).map(([k, v]) => [k, w[v] ?? v])));
   if (ops.some(({ op }) => !OPS[op])) fail("not of this bundle");
-  const dates = calendar.step[0] ? await dating(card, calendar, program.known, warn) : () => ({});
+  const dates = await dating(card, calendar, program.known, warn);
 
   const numbers = (series) => series.map((name) =>
-    card.series.includes(name) ? card.series.indexOf(name) : fail("unknown series " + name));
+    card.series.includes(name) ? card.series.indexOf(name) : fail("no series " + name));
 
   const filled = (v) => {
     const from = v.length - L;
-    if (v.length < history && v.slice(from).some(isNaN)) warn(`gaps are filled from ${history} rows`);
-    return Float32Array.from(v.slice(from), (x, i) => {
+    if (v.length < history && v.slice(from).some(isNaN)) warn(`gaps need ${history} rows`);
+    return F32.from(v.slice(from), (x, i) => {
       for (const by of [season, 1])
         for (let k = by; isNaN(x) && k <= Math.min(L, from + i); k += by) x = v[from + i - k];
       return x || 0;
@@ -64,21 +64,22 @@ export async function load({ card, bands, program, tensors, calendar }, warn = c
 
 /* Times and count of rows -> what a program reads of the calendar. */
 async function dating({ L, H, frequency, history, holidays }, { step, last, ...told }, ahead, warn) {
+  if (!step[0]) return () => ({ types: [], steps: [] }); /* none is 0 */
   const days = await tensor(told.days), types = await tensor(told.types), known = await tensor(told.known),
     [first, until, ...gaps] = holidays ?? [1970, 9999], [, S, F] = known.shape,
     next = (AFTER[frequency] ?? AFTER.fixed)(step, first, gaps);
   return (times, count) => {
     const more = times?.length - count, year = (ms) => new Date(ms).getUTCFullYear();
-    if (![0, H].includes(more)) fail("give the time of each row");
+    if (![0, H].includes(more)) fail("give a time a row");
     const t = times.slice(-history - more).map((text) => {
       const iso = (text + "T00:00").slice(0, 16).replace(" ", "T"), ms = Date.parse(iso + "Z");
       const fits = /^.{10}(.{6}(:\d\d)?)?$/.test(text) && new Date(ms).toJSON()?.startsWith(iso);
       return fits ? ms : fail(text + " is no time: 2024-01-31T13:00");
     });
-    if (t.some((ms, i) => i && ms !== next(t[i - 1], ms))) fail("times must be one step apart");
+    if (t.some((ms, i) => i && ms !== next(t[i - 1], ms))) fail("times are not a step apart");
     for (let h = more; h < H; h++) t.push(next(t.at(-1)));
     const span = t.slice(-L - H);
-    const kinds = span.map((ms) => days[Math.floor(ms / DAY)] ?? fail("times are from 1970 to " + last));
+    const kinds = span.map((ms) => days[Math.floor(ms / DAY)] ?? fail("times: 1970 to " + last));
     if (year(span[0]) < first || year(t.at(-1)) > until) warn(`holidays are known of ${first} to ${until}`);
     const steps = span.map((ms) => Math.floor(ms % DAY * S / DAY)), at = (h) => (kinds[L + h] * S + steps[L + h]) * F;
     return {
@@ -109,9 +110,9 @@ AFTER["trading-day"] = (_, year, gaps) => {
 
 /* Numbers as the bundle packs them: a typed array that knows its shape. */
 async function tensor({ kind, shape, codes, dtype, scale, run }) {
-  const packed = new ARRAYS[dtype.slice(1)](await bytes(codes)), scales = new Float32Array(await bytes(scale));
+  const packed = new ARRAYS[dtype.slice(1)](await bytes(codes)), scales = new F32(await bytes(scale));
   const value = { int: (code, i) => code * scales[(i / run) | 0], table: (code) => scales[code] }[kind];
-  return Object.assign(value ? Float32Array.from(packed, value) : packed, { shape });
+  return Object.assign(value ? F32.from(packed, value) : packed, { shape });
 }
 
 async function bytes(text) {
@@ -127,7 +128,7 @@ const sum = (n, f) => {
 };
 
 const vec = (n, f) => {
-  const v = new Float32Array(n);
+  const v = new F32(n);
   for (let i = 0; i < n; i++) v[i] = f(i);
   return v;
 };
@@ -150,7 +151,7 @@ const week = ({ rows, patterns, high, wide }) => {
 
 const recurrent = (G, cell) => (op, a) => {
   const n = a.length / op.steps, H = op.weight_hh.shape[1], states = [];
-  let h = new Float32Array(H), c = h;
+  let h = new F32(H), c = h;
   for (let t = 0; t < op.steps; t++) {
     [h, c] = cell(vec(G * H, (j) => op.bias_ih[j] + dot(op.weight_ih, j, a, t * n, n)),
       vec(G * H, (j) => op.bias_hh[j] + dot(op.weight_hh, j, h, 0, H)), h, c, H);
@@ -202,7 +203,7 @@ OPS.row = ({ weight, size }, n) => (i) => weight[n * size + i];
 
 OPS.usual = (op, type, step, n) => {
   op.table ??= week(op);
-  return (i) => op.table[(n * op.own * op.types + type[i]) * op.steps + step[i]];
+  return (i) => op.table[(n * op.own * op.types + (type[i] | 0)) * op.steps + (step[i] | 0)];
 };
 
 OPS.fit = ({ ease }, u, x) => {

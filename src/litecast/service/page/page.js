@@ -11,15 +11,15 @@ const WORDS = {
     private: "The browser's forecast is made in this page. For the comparison the last rows are sent to this page's own server, nowhere else.",
     privateFile: "The file stays in this page: nothing is sent anywhere.",
     bundleFiles: "Choose bundle.json and forecast.js of a bundle",
-    format: "What the CSV has to look like", dataset: "Data", budget: "May have", sizes: "Bytes, beside an icon's",
+    format: "What the CSV has to look like", dataset: "Data", budget: "Largest size of the model file", sizes: "Bytes, beside an icon's",
     formatWords: "One row a step; a column of times, then one column for each series, named as the model knows it. Leave a cell empty where a value is missing.",
     series: "Series", numbers: "The numbers", download: "Download the forecast (CSV)",
     reading: "Reading …", loading: "Loading the models …",
     read: (rows, series) => `Read: ${rows} rows, ${series} series.`,
     sampled: (name) => `Sample: ${name}.`, gaps: "with gaps",
     free: (kb) => `${kb} kB`, alone: "this model",
-    size: "Model file", val: "Error, validation", test: "Error, test", here: "Time in the browser", there: "Time by the server",
-    bytes: (n) => `${n} bytes`, ms: (n) => `${n} ms`, a: "a series", unknown: "not known", trip: "with the way there", off: "no server",
+    size: "Model file", val: "Error (WAPE), validation", test: "Error (WAPE), test", here: "Time in the browser", there: "Time by the server",
+    bytes: (n) => `${n} bytes`, ms: (n) => `${n} ms`, each: (text) => `${text} a series`, unknown: "not known", trip: "with the way there", off: "no server",
     modelFile: "The model file", icon: "The icon of this page (32 × 32 pixels)", reads: "bundle.json: what the browser reads", script: "forecast.js: what computes",
     past: "history", ahead: "forecast, browser", server: "forecast, server", band: (level) => `${level} % band`,
     time: "Time", step: (n) => `step ${n}`, browser: "Browser", serverShort: "Server", low: (level) => `low ${level}`, high: (level) => `high ${level}`,
@@ -59,15 +59,15 @@ const WORDS = {
     private: "브라우저 예측은 이 페이지 안에서 계산됩니다. 비교를 위해 마지막 행들을 이 페이지의 서버에만 보냅니다.",
     privateFile: "파일은 이 페이지 밖으로 나가지 않습니다.",
     bundleFiles: "번들의 bundle.json과 forecast.js를 선택하세요",
-    format: "CSV 형식", dataset: "데이터 종류", budget: "최대 크기", sizes: "아이콘과 비교한 바이트 수",
+    format: "CSV 형식", dataset: "데이터 종류", budget: "모델 파일의 최대 크기", sizes: "아이콘과 비교한 바이트 수",
     formatWords: "한 행이 한 시점입니다. 첫 열은 시각, 그다음 열은 모델이 아는 이름의 계열입니다. 값이 없으면 칸을 비워 두세요.",
     series: "계열", numbers: "수치 보기", download: "예측 내려받기 (CSV)",
     reading: "읽는 중 …", loading: "모델을 불러오는 중 …",
     read: (rows, series) => `${rows}개 행, ${series}개 계열을 읽었습니다.`,
     sampled: (name) => `예시: ${name}.`, gaps: "결측 있음",
     free: (kb) => `${kb} kB`, alone: "이 모델",
-    size: "모델 파일", val: "검증 오차", test: "시험 오차", here: "브라우저 시간", there: "서버 시간",
-    bytes: (n) => `${n}바이트`, ms: (n) => `${n} ms`, a: "계열당", unknown: "알 수 없음", trip: "왕복 포함", off: "서버 없음",
+    size: "모델 파일", val: "검증 오차 (WAPE)", test: "시험 오차 (WAPE)", here: "브라우저 시간", there: "서버 시간",
+    bytes: (n) => `${n}바이트`, ms: (n) => `${n} ms`, each: (text) => `계열당 ${text}`, unknown: "알 수 없음", trip: "왕복 포함", off: "서버 없음",
     modelFile: "모델 파일", icon: "이 페이지의 아이콘 (32 × 32 픽셀)", reads: "bundle.json: 브라우저가 읽는 것", script: "forecast.js: 계산하는 코드",
     past: "과거 값", ahead: "예측, 브라우저", server: "예측, 서버", band: (level) => `${level} % 구간`,
     time: "시각", step: (n) => `${n}단계`, browser: "브라우저", serverShort: "서버", low: (level) => `하한 ${level}`, high: (level) => `상한 ${level}`,
@@ -160,7 +160,7 @@ async function listed() {
   if (inside) return JSON.parse(inside.textContent).map((told) => known(told.bundle, told.script, told));
   if (!served) return [];
   const models = await (await fetched("models")).json();
-  return models.map((told) => ({ ...told, budgets: told.budgets_kb ?? [] , dataset: told.dataset ?? told.name }));
+  return models.map((told) => ({ ...told, budgets: told.budgets_kb ?? [], dataset: told.dataset ?? told.name }));
 }
 
 /* A model of its bundle.json and the text of its forecast.js. */
@@ -430,7 +430,7 @@ function showModel() {
   const share = (value) => (value === undefined || value === null ? word(["unknown"]) : `${(100 * value).toFixed(2)} %`);
   const ms = (value) => word(["ms", number(value, 2)]);
   const told = [["size", word(["bytes", number(model.bytes, 9)])], ["val", share(model.val_wape)], ["test", share(model.test_wape)],
-    ["here", model.here === undefined ? "–" : `${ms(model.here)} ${word(["a"])}`],
+    ["here", model.here === undefined ? "–" : word(["each", ms(model.here)])],
     ["there", served ? (model.there ? `${ms(model.there)}, ${word(["trip"])}` : "–") : word(["off"])]];
   for (const [key, value] of told) {
     const pair = make("div");
@@ -503,7 +503,7 @@ function pathOf(points) {
 }
 
 function steps(low, high) {
-  const rough = (high - low || 1) / 4, power = 10 ** Math.floor(Math.log10(rough)), step = power * ([1, 2, 5].find((n) => n * power >= rough) ?? 10);
+  const rough = (high - low || 1) / 6, power = 10 ** Math.floor(Math.log10(rough)), step = power * ([1, 2, 5].find((n) => n * power >= rough) ?? 10);
   return Array.from({ length: 12 }, (_, i) => (Math.ceil(low / step) + i) * step).filter((value) => value <= high);
 }
 
@@ -578,7 +578,7 @@ function drawTable() {
   head.append(top);
   body.append(...rows.map(([time, ...cells]) => {
     const row = make("tr");
-    row.append(make("th", time, { scope: "row" }), ...cells.map((value) => make("td", number(value, 7))));
+    row.append(make("th", time, { scope: "row" }), ...cells.map((value) => make("td", number(value, 6))));
     return row;
   }));
   at("table").append(make("caption", word(["caption", shown.name, shown.model.unit])), head, body);
