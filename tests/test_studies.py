@@ -401,7 +401,8 @@ def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path
     edit(house / "src" / "litecast" / "compress" / "channel_pruning.py")
     cut = {run["id"] for run in union.plan["runs"]
            if run["stage"].endswith("channel_pruning") or "channel_pruning" in run["keys"].get("route", "")}
-    timed = {f"500_timing/dataset={run['keys']['dataset']}" for run in union.plan["runs"] if run["id"] in cut}
+    timed = {f"{stage}/dataset={run['keys']['dataset']}" for run in union.plan["runs"] if run["id"] in cut
+             for stage in ("500_timing", "510_devices")}
     assert stale(house, union) == cut | timed | {"600_compare/all", "610_techniques/all", "700_report/all"}
 
     shutil.copy(paths.PACKAGE / "compress" / "channel_pruning.py", house / "src" / "litecast" / "compress")

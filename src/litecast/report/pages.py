@@ -8,6 +8,7 @@ from IPython.display import Markdown
 
 from litecast.figures import chains as way
 from litecast.figures import data, forecasts, fronts, references, sweeps
+from litecast.figures import devices as where
 from litecast.figures import information as pictures
 from litecast.figures import techniques as beside
 from litecast.report import words
@@ -169,6 +170,16 @@ def chains(made: Facts) -> Iterator[Shown | Markdown]:
     if len(orders):
         yield _figure(way.orders, orders, linked=True, dataset=made.main)
     yield _table("chains", tables.chains(made))
+
+
+def devices(made: Facts) -> Iterator[Shown | Markdown]:
+    """The file to deploy on the dataset of page 1 in every runtime that was there: a paragraph, a picture, a table."""
+    lines = tables.devices(made)
+    if len(lines):
+        yield told(made, "devices")
+        mine = made.devices[(made.devices.dataset == made.main) & (made.devices.recommended == 1)]
+        yield _figure(where.runs_where, mine, dataset=made.main)
+        yield _table("devices", lines, dataset=made.main)
 
 
 def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:

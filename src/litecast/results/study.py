@@ -11,7 +11,7 @@ from litecast.files import read_json
 from litecast.results.choice import function, is_dense, reference, select
 from litecast.results.rows import LATENCY, read, read_stored, typed
 
-TABLES = ("results.csv", "transfer.csv")  # what a run leaves: rows, or lines of a series that was held out
+TABLES = ("results.csv", "transfer.csv", "devices.csv")  # what a run leaves: rows, or lines that are none
 
 
 def current_runs(study: str) -> list[Path]:

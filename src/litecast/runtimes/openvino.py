@@ -23,7 +23,8 @@ SUFFIX = ".onnx"
 TOLERANCE = 1e-4
 NEEDS = ("openvino", "numpy")
 OPTIONAL = True
-ONE = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+# No stream: in the thread of the caller, which is then bound to no core.
+ONE = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 0, "INFERENCE_PRECISION_HINT": "f32"}
 ALONE = f"""import numpy, openvino
 openvino.Core().compile_model(path, "CPU", {ONE})(feed)
 """

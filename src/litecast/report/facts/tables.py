@@ -14,7 +14,7 @@ from litecast.files import sha256
 from litecast.report.facts import PLAIN, Facts, counts
 from litecast.results import chains as chains_
 from litecast.results import information as information_
-from litecast.results import statistics
+from litecast.results import places, statistics
 
 ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "techniques.csv", "information.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
@@ -184,6 +184,15 @@ def transfer(made: Facts) -> pd.DataFrame:
     lines = made.transfers[made.transfers.dataset == made.main]
     order = ["model", "seed", "share", "val_wape", "update_bytes"]
     return lines.sort_values(order, ignore_index=True) if len(lines) else lines
+
+
+def devices(made: Facts) -> pd.DataFrame:
+    """The file to deploy on the dataset of page 1 in every runtime that was there, the quickest first; with_runtime:
+    bytes of the file and of all that running it takes."""
+    if made.devices.empty:
+        return made.devices
+    ran = places.deployed(made.devices[made.devices.dataset == made.main])
+    return ran.assign(with_runtime=ran.bytes + ran.runtime_bytes, load_s=ran.import_s + ran.open_s)
 
 
 def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
