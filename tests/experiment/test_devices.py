@@ -101,7 +101,8 @@ def test_dear_runtimes_take_the_file_to_deploy_alone(data, rows, monkeypatch):
 
 def test_int8_pays_where_it_is_clearly_quicker():
     line = {"dataset": "d", "model": "m", "storage": "", "why": "", "row_id": "r", "recommended": 0,
-            "technique": "dense", "precision": "float32", "coverage_macs": 1.0, "latency_ms_p50": 1.0, "latency_ratio": 1.0, "bytes": 400}
+            "technique": "dense", "precision": "float32", "coverage_macs": 1.0, "latency_ms_p50": 1.0,
+            "latency_ratio": 1.0, "bytes": 400}
     small = line | {"technique": "int8", "precision": "int8", "bytes": 100}
     made = pd.DataFrame([line | {"runtime": "a"}, small | {"runtime": "a", "latency_ratio": 1.5},
                          line | {"runtime": "b"}, small | {"runtime": "b", "latency_ratio": 1.05}])  # fmt: skip
