@@ -180,7 +180,8 @@ def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
     lost = forgotten(made.rows)[lambda lines: lines.dataset == made.main]
     claims = made.verdicts()[lambda lines: lines.row.isin(lost.row_id)].sort_values("technique")
     if len(claims):
-        claims = claims.assign(label=[words.phrase("labels", "row", **row) for row in claims.to_dict("records")])
+        rows = claims.assign(variant="").to_dict("records")  # one file of each technique needs no more
+        claims = claims.assign(label=[words.phrase("labels", "row", **row) for row in rows])
         yield figure(references.forest(claims, statistics.MARGINS, _linked),
                      words.phrase("captions", "representatives", dataset=made.main))
     if len(lost):
