@@ -59,6 +59,23 @@ def test_exchangeable_errors_are_covered_as_theory_says_exactly():
         assert inside.std() == pytest.approx(law.std(), rel=0.1)
 
 
+def test_the_standard_error_is_that_of_whole_blocks_on_validation_and_test():
+    """Values by hand, and against what shares really vary by where the errors of a block are alike."""
+    inside, seen = np.array([1, 1, 0, 1, 1], bool).reshape(5, 1, 1), np.ones((5, 1, 1), bool)
+    share, se = conformal.covered(inside, seen, 2)  # 2 of 2, 1 of 2, 1 of 1, of which .8 is expected
+    assert share == 0.8 and se == pytest.approx(np.sqrt((0.4**2 + 0.6**2 + 0.2**2) * 3 / 2) / 5)
+    assert np.isnan(conformal.covered(inside, seen, 5)[1])
+    draw, shares, errors = np.random.default_rng(2), [], []
+    for _ in range(300):
+        level = np.repeat(draw.exponential(size=40), 6)[:, None, None]  # 40 blocks of 6 origins
+        made = level * draw.exponential(size=(240, 2, 3))
+        radius = conformal.quantiles(made[:120].reshape(720, 1))[80]
+        share, se = conformal.covered(made[120:] <= radius, np.ones((120, 2, 3), bool), 6)
+        shares.append(share)
+        errors.append(se * np.sqrt(1 + 120 / 120))
+    assert np.std(shares) == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.15)
+
+
 # ---- radii
 
 def test_a_series_has_its_own_radii_where_nineteen_of_its_windows_do_not_overlap():
@@ -174,4 +191,4 @@ def test_too_few_validation_windows_leave_the_columns_empty():
     data = dataset(noise(T=150, C=1))  # 13 windows of validation
     found = conformal.measured(data, bands(data, zero(data)), zero(data)["test"])
     assert 0.4 < found["test_cover_80"] <= 1 and found["test_width_80"] > 0
-    assert np.isnan(found["test_cover_95"]) and np.isnan(found["test_width_95"])
+    assert all(np.isnan(found[name]) for name in conformal.columns(95))

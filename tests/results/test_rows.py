@@ -37,9 +37,9 @@ def test_columns_are_those_of_the_contract_in_its_order():
                                     "test_wape_holidays", "val_wape_totals", "test_wape_totals", "val_wape_log",
                                     "test_wape_log", "val_wape_highest", "val_wape_worst", "val_wape_first",
                                     "val_wape_last", "test_wape_highest", "test_wape_worst", "test_wape_first",
-                                    "test_wape_last", "test_cover_80", "test_cover_95", "test_width_80",
-                                    "test_width_95"]  # later ones are appended
-    assert len(results.COLUMNS) == len(set(results.COLUMNS)) == 88
+                                    "test_wape_last", "test_cover_80", "test_width_80", "test_cover_80_se",
+                                    "test_cover_95", "test_width_95", "test_cover_95_se"]  # later ones are appended
+    assert len(results.COLUMNS) == len(set(results.COLUMNS)) == 90
     assert results.TEXT | results.INTEGERS <= set(results.COLUMNS) and not results.TEXT & results.INTEGERS
 
 

@@ -11,6 +11,8 @@ overlap, the weights were chosen on validation, and time goes on. So `measured` 
 import numpy as np
 import pandas as pd
 
+from litecast.data.windows import WEEKS
+
 LEVELS = (80, 95)  # per cent; integers, so that ranks are exact
 
 
@@ -79,15 +81,36 @@ def band(data, yhat: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def measured(data, made: pd.DataFrame, yhat: np.ndarray) -> dict[str, float]:
     """Columns of a result row, of forecasts of test (N, H, C) and radii: test_cover_<level>, share of the targets
-    within their band, ends included; test_width_<level>, mean width of the bands by mean |y|, own unit. NaN where a
-    step has no band."""
+    within their band, ends included; test_width_<level>, mean width of the bands by mean |y|, own unit;
+    test_cover_<level>_se, by how much the share may differ from the level by chance (standard error): weeks are unlike
+    each other, those of validation, which made the radii, too. NaN where a step has no band."""
     errors = distances(data, "test", yhat)
-    seen, found = ~np.isnan(errors), {f"test_{what}_{level}": np.nan for what in ("cover", "width") for level in LEVELS}
+    seen, found = ~np.isnan(errors), {name: np.nan for level in LEVELS for name in columns(level)}
+    block, both = max(data.H, WEEKS[data.header.frequency]), 1 + len(errors) / len(data.origins("val"))
     size = np.sum(np.abs(data.truth(data.origins("test"))), where=seen)
     for level in LEVELS:
         radius = spread(made, level, data.H, data.names)
         if np.isfinite(radius).all():
             low, high = band(data, yhat, radius)
-            found[f"test_cover_{level}"] = float((errors <= radius).sum() / seen.sum())
-            found[f"test_width_{level}"] = float(np.sum(high - low, where=seen) / size)
+            share, se = covered(errors <= radius, seen, block)
+            width = np.sum(high - low, where=seen) / size
+            found |= dict(zip(columns(level), map(float, (share, width, se * np.sqrt(both))), strict=True))
     return found
+
+
+def columns(level: int) -> tuple[str, str, str]:
+    """Those of a result row that tell of the bands of a level: share covered, width, standard error of the share."""
+    return f"test_cover_{level}", f"test_width_{level}", f"test_cover_{level}_se"
+
+
+def covered(inside: np.ndarray, seen: np.ndarray, block: int) -> tuple[float, float]:
+    """(Share of the seen values that lie inside, its standard error), of masks (N, H, C) of successive origins.
+
+    What varies are blocks of so many origins, H at least, as of clusters that are drawn whole (Cochran 1977, 9A); below
+    two blocks the error is NaN.
+    """
+    first = np.arange(0, len(seen), block)
+    hits, counts = (np.add.reduceat(mask.sum(axis=(1, 2)), first) for mask in (inside, seen))
+    share, k = hits.sum() / counts.sum(), len(first)
+    variance = np.square(hits - share * counts).sum() * k / (k - 1) if k > 1 else np.nan
+    return share, np.sqrt(variance) / counts.sum()

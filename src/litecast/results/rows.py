@@ -25,7 +25,7 @@ val_wape_ordinary val_wape_holidays test_wape_ordinary test_wape_holidays
 val_wape_totals test_wape_totals val_wape_log test_wape_log
 val_wape_highest val_wape_worst val_wape_first val_wape_last
 test_wape_highest test_wape_worst test_wape_first test_wape_last
-test_cover_80 test_cover_95 test_width_80 test_width_95
+test_cover_80 test_width_80 test_cover_80_se test_cover_95 test_width_95 test_cover_95_se
 """.split()
 TEXT = frozenset("""
 study dataset model technique level variant role control row_id parent_id dense_id artefact format runtime data_source
