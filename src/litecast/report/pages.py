@@ -26,7 +26,7 @@ FEWEST = 3  # networks of which a picture says more than their table
 
 
 def told(made: Facts, paragraph: str) -> Markdown:
-    """A paragraph, by its name: answer, overview, findings, failures, information, transfer, chains, techniques,
+    """A paragraph, by its name: answer, overview, findings, failures, information, transfer, chains, techniques, bands,
     data_notes, limits, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
 
@@ -173,7 +173,8 @@ def chains(made: Facts) -> Iterator[Shown | Markdown]:
 
 def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
     """Technique by technique: the smallest files within each margin; on the dataset of page 1 the loss of one file of
-    each, what it forgets, and the front of all against the front to beat, by bytes and by training."""
+    each, what it forgets, and the front of all against the front to beat, by bytes and by training; what their
+    bands cover."""
     yield told(made, "techniques")
     for dataset, lines in tables.smallest(made):
         yield _table("smallest", lines, dataset=dataset)
@@ -189,6 +190,15 @@ def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
         for x in ("bytes", "train_macs"):
             yield _figure(beside.two_fronts, made.files[made.files.dataset == made.main], x, linked=True, x=x,
                           dataset=made.main)
+    yield from bands(made)
+
+
+def bands(made: Facts) -> Iterator[Shown | Markdown]:
+    """What conformal bands cover on test, dense against compressed, if the rows say it."""
+    lines = tables.bands(made)
+    if len(lines):
+        yield told(made, "bands")
+        yield _table("bands", lines, dataset=made.main)
 
 
 def error_fronts(made: Facts) -> Iterator[Shown]:
