@@ -80,17 +80,19 @@ def union(tmp_path_factory) -> Built:
 
 @pytest.fixture(scope="session")
 def again(tmp_path_factory) -> Built:
-    """One model of `union` once more, in a fresh folder and beside other runs; and data too short for deep networks."""
+    """Two models of `union` once more, in a fresh folder, beside other runs; and data too short for deep networks."""
     folder, blocks = tmp_path_factory.mktemp("again"), toy.blocks(*toy.FILES)
     files = {
         "demand": toy.demand(folder / "demand.csv", days=40, series=2, own="unit: crates\nL: 48\nH: 24\n"),
         "short": toy.demand(folder / "short.csv", days=300, series=2, step="D", own="L: 28\nH: 7\n"),
     }
     same = {"name": "same", "datasets": ["demand"], "models": ONE, "widths": toy.widths(ONE),
-            "techniques": toy.techniques(blocks, ONE), "routes": toy.routes(blocks)[:2]}  # fmt: skip
+            "techniques": toy.techniques(blocks, ONE)}  # fmt: skip
+    routed = {"name": "routed", "datasets": ["demand"], "models": ROUTED, "widths": toy.widths(ROUTED),
+              "routes": toy.routes(blocks)[:2]}  # fmt: skip
     short = {"name": "short", "datasets": ["short"], "models": SMALL, "widths": toy.widths(SMALL),
              "techniques": toy.plain(blocks, SMALL)}  # fmt: skip
-    return build(toy.write(folder, "again", [same, short], {name: str(path) for name, path in files.items()}))
+    return build(toy.write(folder, "again", [same, routed, short], {name: str(path) for name, path in files.items()}))
 
 
 # ---- planning
@@ -407,8 +409,9 @@ def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path
 
     shutil.copy(paths.PACKAGE / "compress" / "channel_pruning.py", house / "src" / "litecast" / "compress")
     edit(house / "src" / "litecast" / "models" / "lstm.py")
-    touched = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") == "lstm"}
-    others = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") not in (None, "lstm")
+    built = ("lstm", "gru")  # whose module imports that of the LSTM
+    touched = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") in built}
+    others = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") not in (None, *built)
               and not run["taught"]}  # by a reference, of which an LSTM may be a member
     assert touched <= stale(house, union) and not others & stale(house, union)
 

@@ -331,6 +331,21 @@ def load(path) -> Loaded:
 
     Memory stays below 64 MB + 8 times the decoded size, whatever the file claims.
     """
+    model, card, entries, arrays = _read(path, codecs.decode)
+    kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    model.load_state_dict({name: torch.from_numpy(a).to(kinds[name]) for name, a in arrays.items()}, assign=True)
+    tensors = {name: {"shape": tuple(shape), **meta, "bytes": size} for name, shape, meta, size in entries}
+    return Loaded(model.eval(), card, Path(path), tensors)
+
+
+def held(path) -> dict[str, Quantised]:
+    """What a file holds of each tensor, in its order: codes (flat) with scales or a table, products, or floats. Raises
+    as `load` does."""
+    return _read(path, codecs.held)[3]
+
+
+def _read(path, decode) -> tuple[Forecaster, Card, list[tuple], dict]:
+    """The network on the meta device, the card, lines of the tensors, and name -> what `decode` makes of each."""
     path = Path(path)
     try:
         body = _body(path)
@@ -340,16 +355,12 @@ def load(path) -> Loaded:
         card, at = _card(content, body, at, model.config)
         _check_lengths(content.tables, entries, len(body) - at)
         _check_card(card, model)
-        tables, at = _decoded(content.tables, {}, body, at)
-        arrays, at = _decoded(entries, tables, body, at)
+        tables, at = _decoded(content.tables, {}, body, at, codecs.decode)
+        return model, card, entries, _decoded(entries, tables, body, at, decode)[0]
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read as a model file: {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
-    model.load_state_dict({name: torch.from_numpy(a).to(kinds[name]) for name, a in arrays.items()}, assign=True)
-    tensors = {name: {"shape": tuple(shape), **meta, "bytes": size} for name, shape, meta, size in entries}
-    return Loaded(model.eval(), card, path, tensors)
 
 
 # ---- writing
@@ -528,12 +539,12 @@ def _check_lengths(tables: list[tuple], tensors: list[tuple], left: int) -> None
         raise _damaged(f"the streams do not take the {left} bytes that the body has for them")
 
 
-def _decoded(entries: list[tuple], tables: dict, body: np.ndarray, at: int) -> tuple[dict[str, np.ndarray], int]:
-    """Name -> array of the streams from `at` on, and where they end."""
+def _decoded(entries: list[tuple], tables: dict, body: np.ndarray, at: int, decode) -> tuple[dict, int]:
+    """Name -> what `decode` makes of the streams from `at` on, and where they end."""
     arrays = {}
     for name, shape, meta, length in entries:
         try:
-            arrays[name] = codecs.decode(body[at : at + length].tobytes(), meta, tuple(shape), tables)
+            arrays[name] = decode(body[at : at + length].tobytes(), meta, tuple(shape), tables)
         except ModelFileError as error:
             raise ModelFileError(f"{name}: {error}") from error
         at += length

@@ -58,12 +58,17 @@ def decode(stream: bytes, meta: dict, shape: tuple, tables: Mapping[str, np.ndar
 
     tables: name -> shared table (N,) or (N, D). Raises ModelFileError where these do not fit each other.
     """
+    return held(stream, meta, shape, tables).values().reshape(shape)
+
+
+def held(stream: bytes, meta: dict, shape: tuple, tables: Mapping[str, np.ndarray] | None = None) -> Quantised:
+    """What `decode` takes the values from: codes (flat) with scales or a table, or floats. Raises as it does."""
     inner = meta
     for _ in range(NESTED):
         inner = inner.get("values") if isinstance(inner, dict) else None
     if inner is not None:
         raise ModelFileError(f"more than {NESTED} codecs in one another; the file is damaged")
-    return unpack(stream, meta, Place(tuple(shape)), tables or {}).values().reshape(shape)
+    return unpack(stream, meta, Place(tuple(shape)), tables or {})
 
 
 def unpack(stream: bytes, meta: dict, place: Place, tables: Mapping[str, np.ndarray]) -> Quantised:

@@ -65,6 +65,11 @@ def forecasts(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
     return read_stored("forecasts", [run / "forecasts.parquet" for run in current_runs(study)], row_ids)
 
 
+def bands(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
+    """Bands of these rows' files: row_id, level, step, series, radius (see `conformal.radii`)."""
+    return read_stored("bands", [run / "bands.parquet" for run in current_runs(study)], row_ids)
+
+
 def _timed(rows: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
     """Join the timing runs' latency.csv (row_id of the very row that was timed, its runtime, LATENCY), and the ratio of
     times to that of dense in the same runtime."""

@@ -205,6 +205,16 @@ def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
         yield dataset, order.sort_values(["least", "group", "bytes"], ascending=[True, True, False], ignore_index=True)
 
 
+def bands(made: Facts) -> pd.DataFrame:
+    """The file that stands for each technique on the dataset of page 1, below the dense network that it was made from:
+    what their bands cover on test, and how wide they are. Nothing where no row says it, as of an older study."""
+    files = made.files[(made.files.dataset == made.main) & made.files.test_cover_80.notna()]
+    mine = files[files.row_id.isin(results.representatives(made.rows).row_id)]
+    dense = files[results.is_dense(files) & files.model.isin(mine.model)].drop_duplicates("model")
+    return pd.concat([dense, mine[mine.model.isin(dense.model)].sort_values("bytes", ascending=False)]).sort_values(
+        "model", kind="stable", ignore_index=True)
+
+
 def unfinished(made: Facts) -> pd.DataFrame:
     """Failed and missing runs with their errors, and those that left a network out; run: only of a rendered page."""
     lines = made.runs[(made.runs.state != "done") | (made.runs.why != "")].sort_values(["state", "run"])
