@@ -40,6 +40,10 @@ def few_bins():
         yield
 
 
+LONG = ["test_studies.py", "test_notebooks.py"]
+
+
 def pytest_collection_modifyitems(items):
-    """The studies first: on several cores the longest file must not begin last."""
-    items.sort(key=lambda item: item.path.name != "test_studies.py")
+    """The longest files first: on several cores none of them may begin last. pytest-xdist would order files by their
+    number of tests, of which these have few: see `make test`."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
