@@ -33,7 +33,7 @@ def small(name="made-up", study=None):
 
 
 @pytest.fixture
-def data(monkeypatch):
+def data(monkeypatch, few_bins):
     monkeypatch.setattr(audit.data, "load", small)
     audit._dataset.cache_clear()
     yield windows.prepare(small())

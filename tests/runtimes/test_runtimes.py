@@ -147,7 +147,7 @@ def test_all_runtimes_time_the_same_raw_forecast(family, transform, tmp_path):
 
 @pytest.mark.parametrize("transform", ["none", "log"])
 @pytest.mark.parametrize(("kind", "module"), [("ridge", ridge), ("boosting", boosting)])
-def test_files_of_scikit_learn_forecast_raw_values_as_they_did(kind, module, transform, tmp_path):
+def test_files_of_scikit_learn_forecast_raw_values_as_they_did(kind, module, transform, tmp_path, few_bins):
     data, place = dataset(transform), runtimes.module("sklearn")
     stored.save(tmp_path / "m.skops", kind, module.fit(data), data)
     opened = place.open(tmp_path / "m.skops")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from litecast import catalogue, paths
 from litecast.errors import StudyError
-from litecast.files import hashed, read_json, sha256, write_json
+from litecast.files import hashed, read_json, write_json
 from litecast.planning import closure
 from litecast.planning import study as schema
 from litecast.planning.study import Block, Catalogue, Step, Study
@@ -365,4 +365,4 @@ def _digest(made: Plan, run: Planned) -> str:
 def _own_digest(made: Plan, run: Planned) -> str:
     entries = [e for asked, e in sorted(made.lock.items()) if run.keys.get("dataset") in (None, asked, e.get("name"))]
     data = [[e.get("name"), e.get("source"), e.get("sha256")] for e in entries]
-    return hashed([run.code, run.params, sorted(map(repr, data)), sha256(paths.LOCK)])
+    return hashed([run.code, run.params, sorted(map(repr, data)), closure.content(paths.LOCK)])

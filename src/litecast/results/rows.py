@@ -48,9 +48,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         frame.assign(**counts).to_csv(temporary, index=False)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """results.csv of a run or a study, typed: text columns are str ("" = empty), all others float64 (NaN = empty)."""
-    return typed(pd.read_csv(path, dtype=str, keep_default_na=False))
+def read(*paths: Path) -> pd.DataFrame:
+    """results.csv of runs or a study, below each other, typed: text columns are str ("" = empty), all others float64
+    (NaN = empty)."""
+    found = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
+    return typed(pd.concat(found, ignore_index=True) if found else pd.DataFrame())
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
