@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
             if $$p -c "$(SUPPORTED)" >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help report quick data test lab audit bench lock lint clean
+.PHONY: help report quick data test lab audit serve bench lock lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,12 @@ lab: $(READY) ## the notebooks in JupyterLab
 
 audit: $(READY) ## load every file of a study again, compare bytes and errors with its rows [STUDY=default]
 	@$(BIN)/python -m litecast.audit $(STUDY)
+
+serve: $(READY) ## bundle the recommended files of a study and serve them on http://127.0.0.1:8000 [STUDY=default PORT=8000]
+	@$(BIN)/python -c 'import fastapi, uvicorn' 2>/dev/null || $(BIN)/python -m pip \
+	  install --quiet --disable-pip-version-check --no-build-isolation -c requirements.lock -e '.[service]'
+	@$(BIN)/python -m litecast.service.choose $(STUDY)
+	@$(BIN)/python -m litecast.service $${LITECAST_REPORTS:-reports}/$(STUDY)/served $(if $(PORT),--port $(PORT))
 
 bench: $(READY) ## pace of families, codecs, int8, codebooks, sparse products and collecting, and what orchestration costs [STUDY=quick, which must have been made]
 	@$(BIN)/python bench/families.py

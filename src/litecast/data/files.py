@@ -54,21 +54,38 @@ def read(path: str | Path) -> SeriesFrame:
     Raises DataError naming file, line (as an editor counts) and rule for anything that cannot be read for certain, and
     for what no study could use: too short, or too much missing in every series.
     """
-    from . import columns, shapes, worth
+    from . import shapes, worth
 
     path = Path(path)
     own = settings(path)
     sheet = shapes.read(path, own.date_format)
-    roles = columns.find(sheet, own)
-    table, frequency = _long(sheet, roles, own)
-    table = _one_value_each(table, sheet)
+    table, roles, frequency = _table(sheet, own)
     header = _header(path, own, frequency, sheet)
-    _check_values(table, sheet.file, own)
     _check_length(table, header, sheet)
     _check_country(header, sheet)
     kinds = dict.fromkeys(roles.known, "known")
     frame = SeriesFrame(header, table[["time", "series", "value", *kinds]].reset_index(drop=True), kinds).check()
     return worth.told(frame, sheet.file, sheet.notes)
+
+
+def history(sheet: Sheet, own: Settings = Settings()) -> tuple[pd.DataFrame, str]:  # noqa: B008 (frozen)
+    """Rows to forecast from, read as `read` does however few there are: values (T, C), index time, gaps NaN, a column
+    per series as they first appear; and their frequency. Raises DataError for what cannot be read for certain."""
+    table, _, frequency = _table(sheet, own)
+    L, H = default_L_H(frequency)  # noqa: N806
+    header = Header(sheet.file, own.unit, frequency, default_season(frequency), L, H)
+    return SeriesFrame(header, table[["time", "series", "value"]]).wide(), frequency
+
+
+def _table(sheet: Sheet, own: Settings) -> tuple[pd.DataFrame, Roles, str]:
+    """Checked rows, one for each time and series, in order; the roles of the columns; the frequency."""
+    from . import columns
+
+    roles = columns.find(sheet, own)
+    table, frequency = _long(sheet, roles, own)
+    table = _one_value_each(table, sheet)
+    _check_values(table, sheet.file, own)
+    return table, roles, frequency
 
 
 def _slug(text: str | None) -> str:

@@ -24,11 +24,15 @@ _HOUR = re.compile(
 
 def read(path: Path, date_format: str | None = None) -> Sheet:
     """Cells of a CSV, gzipped CSV or Parquet file under one line of header, a time per row. DataError says why not."""
-    found, file = packed.rows(path), path.name
+    return sheet(packed.rows(path), path.name, date_format)
+
+
+def sheet(found: Cut, file: str, date_format: str | None = None) -> Sheet:
+    """The same of rows that were cut already."""
     _drop_titles(found)
     _one_header(found, file, date_format)
-    sheet = Sheet(file, csvtext.columns(found.rows, found.lines, file), found.lines[1:], found.separator, found.notes)
-    return _hours_down(_times_down(sheet))
+    body = Sheet(file, csvtext.columns(found.rows, found.lines, file), found.lines[1:], found.separator, found.notes)
+    return _hours_down(_times_down(body))
 
 
 def _drop_titles(found: Cut) -> None:
