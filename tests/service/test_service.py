@@ -347,7 +347,7 @@ LIKELY = st.fixed_dictionaries({"values": st.dictionaries(
 BODIES = st.binary(max_size=200) | (ANY | LIKELY).map(lambda value: json.dumps(value).encode())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=BODIES, path=st.sampled_from(["/forecast", "/v2/models/shop-1kb/infer"]),
        kind=st.sampled_from([JSON, JSON, CSV]))
 def test_no_body_makes_it_fail(client, body, path, kind):
@@ -408,7 +408,7 @@ def test_the_openapi_page_is_kept(folder):
     schema = schemathesis.openapi.from_asgi("/openapi.json", create(folder))
     kept = schemathesis.checks.CHECKS.get_by_names(["not_a_server_error", "status_code_conformance",
                                                     "content_type_conformance", "response_schema_conformance"])
-    few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 
     def keeps(case):
         case.call_and_validate(checks=kept)
