@@ -28,7 +28,7 @@ data: $(READY) ## only the data of a study: collected, checked, one page per dat
 	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml --stage 1 $(if $(JOBS),--jobs $(JOBS))
 
 test: $(READY) ## all tests, on all cores
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lab: $(READY) ## the notebooks in JupyterLab
 	@$(BIN)/python -m ipykernel install --sys-prefix --name litecast --display-name litecast

@@ -49,4 +49,4 @@ for place, words in enumerate(planning.LATE):
         threads: workflow.cores
         shell: client + " {wildcards.stage}/{wildcards.of}"
 
-ruleorder: reference > timing > compare > techniques > report > early
+ruleorder: reference > timing > devices > compare > techniques > report > early

@@ -18,6 +18,7 @@ from litecast.models.classical import stored
 
 HEADER = frame.Header(name="made-up", unit="vehicles/h", frequency="h", season=16, L=24, H=4, country="KR")
 ERRORS = 11 + 13  # of validation, and of the test part, which tells ordinary days and holidays apart
+BANDS = 4 + 1  # what they cover at two levels (of one week: without a standard error), how wide they are; their radii
 
 
 def small(name="made-up", study=None):
@@ -32,7 +33,7 @@ def small(name="made-up", study=None):
 
 
 @pytest.fixture
-def data(monkeypatch):
+def data(monkeypatch, few_bins):
     monkeypatch.setattr(audit.data, "load", small)
     audit._dataset.cache_clear()
     yield windows.prepare(small())
@@ -67,11 +68,12 @@ def test_a_sound_study_passes(study, capsys):
     assert "3 rows with a file, 0 differ; 30 damaged files, 0 not refused" in capsys.readouterr().out
     lines = audit.audit(study).set_index("runtime")
     card = 11  # its fields but the holidays, which this network does not read
-    assert lines.checked["onnxruntime"] == 1 + ERRORS + 1 + card + 1  # bytes, precision, on a device
-    assert sorted(lines.checked["torch"]) == [7 + ERRORS + 1 + card + 1 + drift for drift in (0, 2)]  # bytes, costs
+    assert lines.checked["onnxruntime"] == 1 + ERRORS + BANDS + 1 + card + 1  # bytes, precision, on a device
+    assert sorted(lines.checked["torch"]) == [7 + ERRORS + BANDS + 1 + card + 1 + drift for drift in (0, 2)]
 
 
-WRONG = {"test_wape": 1.0001, "val_drift": 1.01, "test_bias": 2, "val_skill": 1.001, "macs": 2, "bytes": 2}
+WRONG = {"test_wape": 1.0001, "test_cover_80": 0.999, "test_width_95": 1.001, "val_drift": 1.01, "test_bias": 2,
+         "val_skill": 1.001, "macs": 2, "bytes": 2}
 
 
 def test_a_number_that_its_file_does_not_give_is_found(study, capsys):
@@ -96,6 +98,22 @@ def test_a_precision_that_its_graph_does_not_run_in_is_found(runtime, study, cap
     assert f"DIFFERS  {table.row_id[changed]}: precision float32, the row says int8" in capsys.readouterr().out
     write(table.assign(precision=""))  # an older row that does not say
     assert audit.main([study, "--mutations", "0"]) == 0
+
+
+@pytest.mark.parametrize("wrong", [lambda bands: bands.assign(radius=bands.radius * 1.001),
+                                   lambda bands: bands[bands.step > 1]], ids=["other", "fewer"])
+def test_radii_that_its_forecasts_do_not_give_are_found(study, capsys, wrong):
+    [path] = paths.study_dir(study).rglob("runs/*deep/*/bands.parquet")
+    bands = pd.read_parquet(path)
+    mine = bands.row_id == rows().row_id[0]
+    results.rows.write_stored(pd.concat([bands[~mine], wrong(bands[mine])]), "bands", path)
+    assert audit.main([study, "--mutations", "0"]) == 1
+    out = capsys.readouterr().out
+    assert f"DIFFERS  {rows().row_id[0]}: {audit.BANDS} " in out and out.count("DIFFERS") == 1
+    path.unlink()
+    assert (audit.audit(study).difference != "").sum() == 3
+    write(rows().assign(test_cover_80=np.nan))  # of an older study, which knows no bands
+    assert (audit.audit(study).difference == "").all()
 
 
 # ---- falsified cards
@@ -300,7 +318,7 @@ def test_files_of_scikit_learn_are_forecast_with_again(data, capsys, kind):
     path = row_of(data, kind)
     assert audit.main(["tiny", "--mutations", "0"]) == 0
     assert "1 rows with a file, 0 differ" in capsys.readouterr().out
-    assert audit.audit("tiny").checked.tolist() == [1 + ERRORS + 12 + 1]  # of the card with holidays; as on a device
+    assert audit.audit("tiny").checked.tolist() == [1 + ERRORS + BANDS + 12 + 1]  # of the card with holidays; a device
     sound = rows()
     write(sound.assign(test_wape=sound.test_wape * 1.001))
     assert "test_wape" in audit.audit("tiny").difference[0]
@@ -327,4 +345,5 @@ def test_a_file_that_reads_the_weather_is_asked_for_no_forecast_on_a_device(data
         patch.setattr(audit, "_dataset", lambda *_: under)
         row_of(under, "boosting", weather="weather")
         assert differences() == [""]
-        assert audit._group("tiny", rows().assign(again=True).to_dict("records"))[0]["checked"] == 1 + ERRORS + 12
+        (line,) = audit._group("tiny", rows().assign(again=True).to_dict("records"))
+        assert line["checked"] == 1 + ERRORS + BANDS + 12

@@ -20,7 +20,10 @@ from litecast.planning import plan
 from litecast.report.words import title
 
 SMALL, ONE = ["lstm", "dlinear"], ["lstm"]  # a deep and a compact family, where not all are needed
-ROUTED = ["resnet1d"]
+ROUTED = ["resnet1d"]  # asked for every word of every technique, and for all routes
+OTHERS = [name for name in toy.COMPRESSED if name not in ROUTED]  # each technique once
+CUT = ("magnitude_pruning", "channel_pruning")
+FEW = ("magnitude_pruning", "distillation", "transfer")  # of the three kinds that notebooks of techniques are
 
 
 @dataclass
@@ -52,19 +55,27 @@ def build(source: Path, *options: str, name: str = "") -> Built:
     return built
 
 
+def few(techniques: dict[str, dict], names=FEW) -> dict[str, dict]:
+    """Those of these names."""
+    return {name: wish for name, wish in techniques.items() if name in names}
+
+
 @pytest.fixture(scope="session")
 def union(tmp_path_factory) -> Built:
     """All blocks of all study files as one toy study: every model, technique, variant, control and route; two teachers.
 
-    Where a file asks for a second seed or for squared errors, one deep and one compact model on the stocks do.
+    Variants and controls are asked of one model. Where a file asks for a second seed or for squared errors, one deep
+    and one compact model on the stocks do, and a technique of each kind.
     """
     folder, blocks = tmp_path_factory.mktemp("union"), toy.blocks(*toy.FILES)
     names = toy.models(blocks)
     csv = toy.demand(folder / "demand.csv", days=40, series=2, own="unit: crates\nL: 48\nH: 24\n")
     everything = {"name": "everything", "datasets": ["demand"], "models": names, "widths": toy.widths(names),
-                  "techniques": toy.techniques(blocks, names)}  # fmt: skip
+                  "techniques": toy.techniques(blocks, ROUTED)}  # fmt: skip
+    families = {"name": "families", "datasets": ["demand"], "models": OTHERS, "widths": toy.widths(OTHERS),
+                "techniques": toy.plain(blocks, OTHERS)}  # fmt: skip
     squared = {"name": "squared", "datasets": ["sample-stocks"], "models": SMALL, "widths": toy.widths(SMALL),
-               "seeds": [0, 1], "budget": {"loss": "mse"}, "techniques": toy.plain(blocks, ONE)}  # fmt: skip
+               "seeds": [0, 1], "budget": {"loss": "mse"}, "techniques": few(toy.plain(blocks, ONE))}  # fmt: skip
     ett = toy.demand(folder / "ett.csv", days=600, series=1, own="split: ett\nL: 48\nH: 24\n")
     tables = {"name": "tables", "datasets": ["ett"], "classical": False, "published": toy.published(blocks)}
     lessons = literals(paths.PACKAGE / "compress" / "distillation.py")["VARIANTS"]
@@ -74,22 +85,23 @@ def union(tmp_path_factory) -> Built:
               "routes": toy.routes(blocks)}  # fmt: skip
     pupils = {"name": "taught", "datasets": ["demand"], "models": ["lstm", "resnet1d"],
               "widths": toy.widths(["lstm", "resnet1d"]), "techniques": taught}  # fmt: skip
-    found = [everything, squared, tables, routed, pupils]
+    found = [everything, families, squared, tables, routed, pupils]
     return build(toy.write(folder, "toy", found, {"demand": str(csv), "ett": str(ett)}))
 
 
 @pytest.fixture(scope="session")
 def again(tmp_path_factory) -> Built:
-    """One model of `union` once more, in a fresh folder and beside other runs; and data too short for deep networks."""
+    """Some of `union` once more, in a fresh folder, beside other runs; and data too short for deep networks."""
     folder, blocks = tmp_path_factory.mktemp("again"), toy.blocks(*toy.FILES)
     files = {
         "demand": toy.demand(folder / "demand.csv", days=40, series=2, own="unit: crates\nL: 48\nH: 24\n"),
         "short": toy.demand(folder / "short.csv", days=300, series=2, step="D", own="L: 28\nH: 7\n"),
     }
-    same = {"name": "same", "datasets": ["demand"], "models": ONE, "widths": toy.widths(ONE),
-            "techniques": toy.techniques(blocks, ONE), "routes": toy.routes(blocks)[:2]}  # fmt: skip
+    once = few(toy.techniques(blocks, ROUTED), (*FEW[:2], *CUT, "weight_sharing", "rate"))
+    same = {"name": "same", "datasets": ["demand"], "models": ROUTED, "widths": toy.widths(ROUTED), "techniques": once,
+            "routes": toy.routes(blocks)[:2]}  # fmt: skip
     short = {"name": "short", "datasets": ["short"], "models": SMALL, "widths": toy.widths(SMALL),
-             "techniques": toy.plain(blocks, SMALL)}  # fmt: skip
+             "techniques": few(toy.plain(blocks, SMALL))}  # fmt: skip
     return build(toy.write(folder, "again", [same, short], {name: str(path) for name, path in files.items()}))
 
 
@@ -118,22 +130,25 @@ def features(runs: list[dict]) -> set[tuple]:
     found = set()
     for run in runs:
         stage, params = run["stage"], run["params"]
+        number, _, technique = stage.partition("_")
         model = None if stage.endswith("_ensemble") else run["keys"].get("model")  # a mean asks nothing of a family
         model = model and toy.tried(model)
-        stood_for = stage.startswith("3") and model not in toy.COMPRESSED  # by those that are
+        stood_for = number[0] == "3" and model not in toy.COMPRESSED  # by those that are
         found |= {("loss", params.get("loss"))} | (set() if stood_for else {("model", stage, model)})
-        found |= {("seed", stage, "another")} if run["keys"].get("seed") else set()
-        found |= {("route", stage, tuple(name for step in params.get("route", []) for name in step))}
+        kind = "technique" if number[0] == "3" and technique not in FEW[1:] else stage  # all read it in one place
+        found |= {("seed", kind, "another")} if run["keys"].get("seed") else set()
+        own = {technique: {"teachers": params.get("teachers", [])}}
+        found |= {("route", *pair) for pair in toy.pairs([*params.get("route", []), own])}
         found |= {("taught by", stage, teacher == params["model"]) for teacher in params.get("teachers", [])}
         for kind in ("variants", "controls"):
             found |= {(kind, stage, word) for word in params.get(kind, [])}
     return found
 
 
-@pytest.mark.parametrize("lock", [real, without_network])
 @pytest.mark.parametrize("path", toy.FILES, ids=lambda path: path.stem)
-def test_each_study_file_plans_nothing_that_the_toy_does_not_run(path, lock, union):
-    made = plan.expand(plan.load(path), lock(path))
+def test_each_study_file_plans_nothing_that_the_toy_does_not_run(path, union):
+    """Without the network there are fewer datasets, and nothing is asked that is not asked of the others."""
+    made = plan.expand(plan.load(path), real(path))
     assert {path.stem for path in paths.NOTEBOOKS.glob("*.ipynb")} >= {run.stage for run in made.runs}
     missing = features([vars(run) for run in made.runs]) - features(union.plan["runs"])
     assert not missing
@@ -204,7 +219,7 @@ def test_every_technique_compressed_every_model_it_is_asked_for(union):
         assert {(run["keys"]["dataset"], technique, run["keys"]["model"]) for run in runs} <= made
         asked = toy.techniques(toy.blocks(*toy.FILES), toy.models(toy.blocks(*toy.FILES)))[technique]["models"]
         assert set(rows.model[rows.technique == technique]) == set(asked) <= set(toy.fitting(technique))
-    assert {"lstm", "resnet1d"} <= set(rows.model[rows.technique == "channel_pruning"])
+        assert {"lstm", "resnet1d"} <= set(asked)
     free = {"naive", "drift", "seasonal_naive", "historical_average", "usual_mean", "usual_median"}
     fitted = {"arima", "mstl", "ets", "ridge", "boosting"}
     assert set(rows.model[rows.technique == "classical"]) == free | fitted | {"seasonal_naive_24"}
@@ -247,7 +262,7 @@ def test_taught_rows_name_their_teachers(union):
     taught = rows[rows.teacher_id != ""]
     assert set(taught.technique.str.rpartition("+")[2]) == {"distillation", "rate"}
     assert "no_teacher" not in set(taught.control)
-    assert set(rows.model[rows.control == "no_teacher"]) == set(taught.model)
+    assert set(rows.model[rows.control == "no_teacher"]) == set(ROUTED)
     teaches = rows.set_index("row_id").model[lambda models: rows.technique.isin(["dense", "ensemble"]).to_numpy()]
     named = {(row.model, *(teaches[one] for one in row.teacher_id.split(" + "))) for row in taught.itertuples()}
     itself, reference = {(model, model) for model in taught.model}, {(model, "reference") for model in ROUTED}
@@ -401,13 +416,15 @@ def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path
     edit(house / "src" / "litecast" / "compress" / "channel_pruning.py")
     cut = {run["id"] for run in union.plan["runs"]
            if run["stage"].endswith("channel_pruning") or "channel_pruning" in run["keys"].get("route", "")}
-    timed = {f"500_timing/dataset={run['keys']['dataset']}" for run in union.plan["runs"] if run["id"] in cut}
+    timed = {f"{stage}/dataset={run['keys']['dataset']}" for run in union.plan["runs"] if run["id"] in cut
+             for stage in ("500_timing", "510_devices")}
     assert stale(house, union) == cut | timed | {"600_compare/all", "610_techniques/all", "700_report/all"}
 
     shutil.copy(paths.PACKAGE / "compress" / "channel_pruning.py", house / "src" / "litecast" / "compress")
     edit(house / "src" / "litecast" / "models" / "lstm.py")
-    touched = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") == "lstm"}
-    others = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") not in (None, "lstm")
+    built = ("lstm", "gru")  # whose module imports that of the LSTM
+    touched = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") in built}
+    others = {run["id"] for run in union.plan["runs"] if run["keys"].get("model") not in (None, *built)
               and not run["taught"]}  # by a reference, of which an LSTM may be a member
     assert touched <= stale(house, union) and not others & stale(house, union)
 
@@ -423,8 +440,7 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
                                "arima", "mstl", "ets", "ridge", "boosting", "dlinear", "reference"}
     without = [run["id"] for run in again.plan["runs"] if run["keys"].get("model") == "lstm"
                and run["keys"]["dataset"] == "short"]  # fmt: skip
-    techniques = {path.stem[:3] for path in paths.NOTEBOOKS.glob("3*.ipynb")}
-    assert {name[:3] for name in without} == {"210", *techniques}, "deep, and all techniques"
+    assert {name.partition("/")[0].partition("_")[2] for name in without} == {"deep", *FEW}, "and what starts from it"
     for name in without:
         assert f"left out: {name}: {note}" in again.said
         assert note in (again.folder / "runs" / name / "notebook.html").read_text(encoding="utf-8")
@@ -435,7 +451,7 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
 def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
     default = next(path for path in toy.FILES if path.stem == "default")
     made = [{"name": block["name"], "datasets": block["datasets"], "models": ONE, "widths": toy.widths(ONE),
-             "techniques": toy.plain([block], ONE)} for block in toy.blocks(default)]  # fmt: skip
+             "techniques": few(toy.plain([block], ONE), CUT)} for block in toy.blocks(default)]  # fmt: skip
     made[-1]["published"] = {"models": ["nlinear"], "horizons": [24], "steps": 2}
     (tmp_path / "own").mkdir()
     csv = tmp_path / "own" / "My ETT.csv"
@@ -449,7 +465,7 @@ def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
     assert seen["windows"]["test"] == 2880 - 24 + 1
     rows = built.rows
     assert set(rows.dataset) == {"my-ett"} and {"lstm", "arima", "naive"} <= set(rows.model)
-    assert {"magnitude_pruning", "channel_pruning", "published"} <= set(rows.technique)
+    assert {*CUT, "published"} <= set(rows.technique)
     assert set(rows.model[rows.technique == "published"]) == {"naive", "nlinear"}
     assert set(rows.data_source) == {"files"} and (built.folder / "report.pdf").exists()
 

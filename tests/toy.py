@@ -1,5 +1,6 @@
 """Studies at toy size, made out of the real study files: a few optimiser steps on a few weeks of generated demand."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -18,8 +19,8 @@ BUDGET = {"steps": 3, "extra_steps": 2, "retrain_steps": 2, "batch": 32, "lr": 0
 WIDTHS = [4, 8]
 # Networks that are told something, of those that studies name: any other is tried as its family comes, since a word
 # only changes fields of the config, and tests of models build every one.
-COMPRESSED = ("lstm", "resnet1d", "patchtst", "profile_mlp")  # stand for all that a technique is asked for: recurrent,
-# convolutional, with attention, told its series. Tests of a technique try every family.
+COMPRESSED = ("lstm", "resnet1d", "profile_mlp")  # stand for all that a technique is asked for: recurrent,
+# convolutional, told its series. Tests of a technique try every family.
 TOLD = ("nbeats@own", "dlinear@own", "profile_mlp@anonymous")
 
 
@@ -83,10 +84,21 @@ def _starts(found: list[dict], name: str) -> set:
     return {did["level"] if isinstance(did := step[name], dict) else did for step in firsts}
 
 
+def pairs(route: list[dict]) -> set[tuple]:
+    """A route's steps two by two, each (technique, is it taught by a reference): what one step asks of the next."""
+    steps = [(name, "reference" in (did.get("teachers", []) if isinstance(did, dict) else []))
+             for step in route for name, did in step.items()]  # fmt: skip
+    return set(itertools.pairwise(steps))
+
+
 def routes(found: list[dict]) -> list[list[dict]]:
-    """All routes of some blocks, once."""
-    every = [route for block in found for route in block.get("routes", [])]
-    return [route for place, route in enumerate(every) if route not in every[:place]]
+    """Of all routes of some blocks those that have two steps in a row that no route before them has."""
+    made, seen = [], set()
+    for route in (route for block in found for route in block.get("routes", [])):
+        if not pairs(route) <= seen:
+            made.append(route)
+            seen |= pairs(route)
+    return made
 
 
 def published(found: list[dict]) -> dict:
@@ -126,6 +138,7 @@ def demand(path: Path, days: int, series: int, step: str = "h", own: str = "", c
 
 def call(reports: Path, study: Path, *options: str) -> subprocess.CompletedProcess:
     """`python -m litecast.running.make` on a study file, its reports in a folder of their own."""
-    environment = os.environ | {"LITECAST_REPORTS": str(reports), "PYTHONPATH": str(paths.PACKAGE.parent)}
+    environment = os.environ | {"LITECAST_REPORTS": str(reports), "PYTHONPATH": str(paths.PACKAGE.parent),
+                                "CXX": "none"}  # no compiled PyTorch: half a minute for each dataset
     command = [sys.executable, "-m", "litecast.running.make", str(study), "--jobs", "2", *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=2700)

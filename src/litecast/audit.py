@@ -1,10 +1,10 @@
 """`python -m litecast.audit <study>`: does every row of results.csv still say what its file says?
 
 Each artefact is opened again in its row's runtime and compared with its row: bytes on disk, costs, what it computes
-in, and the errors of its forecasts, from raw values, on all validation and test windows. Its card has to say what the
-dataset says, and its forecasts from just the rows that it asks for, as on a device, have to be those the errors are of.
-Then model files are damaged in seeded ways: each time the reader must refuse with ModelFileError. Exit code 1 on any
-difference.
+in, the errors of its forecasts, from raw values, on all validation and test windows, and the bands around them with
+what they cover. Its card has to say what the dataset says, and its forecasts from just the rows that it asks for, as on
+a device, have to be those the errors are of. Then model files are damaged in seeded ways: each time the reader must
+refuse with ModelFileError. Exit code 1 on any difference.
 """
 
 import argparse
@@ -29,7 +29,8 @@ from tqdm import tqdm
 from litecast import data, modelfile, paths, results, runtimes
 from litecast.data import windows
 from litecast.errors import LitecastError, ModelFileError
-from litecast.results.rows import is_empty
+from litecast.results import conformal
+from litecast.results.rows import is_empty, read_stored
 from litecast.runtimes import inputs
 from litecast.training import cost, errors
 
@@ -37,6 +38,7 @@ PARTS = ("val", "test")
 PROCESSES = 2
 ORIGINS = 12  # forecasts of each file as on a device, half of them from windows with gaps where there are any
 DEVICE, DEVIATION = "deviation on a device", 1e-6  # of the largest value, scaled units
+BANDS = "deviation of bands.parquet"  # of a radius, its largest
 MUTATED_FILES = 20  # the smallest ones: a damaged byte is as likely in each of their parts
 LINE = ["row_id", "dataset", "model", "runtime", "checked", "deviation", "difference"]
 
@@ -107,7 +109,11 @@ def _pairs(study: str, row: dict, rows: list[dict], forecasts) -> Iterator[dict[
         start = forecasts(*_key(dense)) if dense else {}
         for part in PARTS:
             found |= errors.errors(dataset, part, made[part], start.get(part))
+        bands = conformal.radii(conformal.distances(dataset, "val", made["val"]), dataset.names)
+        found |= conformal.measured(dataset, bands, made["test"])
         found["precision"] = runtime.executed(opened).precision
+        if not is_empty(row["test_cover_80"]):
+            yield {BANDS: (_band_gap(study, row, bands), 0.0)}
     yield {name: (value, row[name]) for name, value in found.items() if not is_empty(row[name])}
     if made and hasattr(runtime, "forecast") and "observed" not in _reads(opened):  # nobody can hand it the weather
         yield {DEVICE: (_deviation(runtime, opened, dataset, made), 0.0)}
@@ -142,6 +148,16 @@ def _deviation(runtime, opened, dataset, made: dict[str, np.ndarray]) -> float:
     return float(np.abs(found - expected[drawn]).max() / np.abs(expected[drawn]).max())
 
 
+def _band_gap(study: str, row: dict, bands: pd.DataFrame) -> float:
+    """Largest difference of a row's stored radii from these, as a share of these; inf where others are stored."""
+    path, keys = paths.study_dir(study) / row["run"] / "bands.parquet", ["level", "step", "series"]
+    stored = read_stored("bands", [path], [row["row_id"]]).set_index(keys).radius
+    found = bands.set_index(keys).radius
+    if set(stored.index) != set(found.index):
+        return np.inf
+    return float((abs(stored - found) / found.where(found > 0, 1)).max())
+
+
 def _drawn(dataset, origins: np.ndarray, history: int) -> np.ndarray:
     """Places of ORIGINS origins, the same every time, half of them after windows with gaps; all have their history."""
     draw, missing = np.random.default_rng(0), np.isnan(dataset.y).any(axis=1)
@@ -165,7 +181,7 @@ def _allowed(name: str, runtime: str) -> float:
     tolerance = runtimes.module(runtime).TOLERANCE
     if name == DEVICE:
         return DEVIATION if runtime == "torch" else tolerance
-    return tolerance if name.startswith(PARTS) else 0.0
+    return tolerance if name.startswith(PARTS) or name == BANDS else 0.0
 
 
 def _difference(name: str, found: float | str, said: float | str) -> str:

@@ -131,7 +131,7 @@ def test_every_codec_keeps_every_bit_of_what_was_decided(case, data):
     same_bits(both(held, FLOAT32)[2], held.values())  # any tensor may also be written as floats
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(HELD, st.floats(0, 1), st.integers(0, 99), st.data())
 def test_any_two_codecs_nest_in_sparse(case, zeros, seed, data):
     """Codes that mean zero are left out whatever holds the others; a negative zero comes back as zero."""
@@ -524,18 +524,19 @@ def test_the_keys_are_those_that_codecs_know():
 
 @pytest.mark.parametrize("held, spec", CASES)
 def test_any_nonsense_in_any_place_of_a_description_is_refused(held, spec):
-    """Every key with every junk, and every key gone, at each depth; alone, and the stream being another."""
+    """Every key with every junk, and every key gone, at each depth; and, in turns, another shape or another stream."""
     stream, sound = codecs.encode(held, spec)
+    others = itertools.cycle([(stream, (held.size,)), (stream, ()), (bytes(len(stream)), held.shape),
+                              (b"\xff" * len(stream), held.shape)])  # fmt: skip
     for depth, key, junk in itertools.product(range(len(inside(sound))), KEYS, [*JUNK, KeyError]):
         meta = copy.deepcopy(sound)
         if junk is KeyError:
             inside(meta)[depth].pop(key, None)
         else:
             inside(meta)[depth][key] = junk
-        for shape in (held.shape, (held.size,), ()):
-            decodes_or_refuses(stream, meta, shape)
-        decodes_or_refuses(bytes(len(stream)), meta, held.shape)
-        decodes_or_refuses(b"\xff" * len(stream), meta, held.shape)
+        decodes_or_refuses(stream, meta, held.shape)
+        other, shape = next(others)
+        decodes_or_refuses(other, meta, shape)
 
 
 @pytest.mark.parametrize("seed", range(len(CASES)))
@@ -612,13 +613,13 @@ def test_a_short_stream_for_a_huge_tensor_allocates_nothing(meta, start):
 
 
 @pytest.mark.parametrize("held, spec", [
-    (Quantised(np.arange(500_000).reshape(1000, 500) % 128, np.ones(1000), np.ones(1000, int)), intn(7)),
-    (rounded(weights(500_000, 1), 4), intn(4)), (rounded(weights(1000, 500, zeros=0.2)), sparse(intn(8))),
-    (weights(1000, 500, zeros=0.9), sparse(FLOAT32)),
-    (Quantised(np.arange(500_000) % 3 - 1, np.ones(5), negative=np.ones(5)), {"codec": "ternary"}),
-    (Quantised(np.arange(500_000) % 300, table=np.arange(300)), sparse({"codec": "codebook"})),
-    *((rounded(weights(200, 500), 8, None), spec) for spec in CODED),
-    (rounded(weights(200, 500, zeros=0.5), 4, None), sparse(HUFFMAN, "huffman")),
+    (Quantised(np.arange(100_000).reshape(200, 500) % 128, np.ones(200), np.ones(200, int)), intn(7)),
+    (rounded(weights(100_000, 1), 4), intn(4)), (rounded(weights(200, 500, zeros=0.2)), sparse(intn(8))),
+    (weights(200, 500, zeros=0.9), sparse(FLOAT32)),
+    (Quantised(np.arange(100_000) % 3 - 1, np.ones(5), negative=np.ones(5)), {"codec": "ternary"}),
+    (Quantised(np.arange(100_000) % 300, table=np.arange(300)), sparse({"codec": "codebook"})),
+    *((rounded(weights(100, 500), 8, None), spec) for spec in CODED),
+    (rounded(weights(100, 500, zeros=0.5), 4, None), sparse(HUFFMAN, "huffman")),
 ])  # fmt: skip
 def test_decoding_needs_at_most_eight_times_the_decoded_size(held, spec):
     stream, meta = codecs.encode(held, spec)

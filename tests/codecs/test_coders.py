@@ -1,8 +1,6 @@
 """Coders of whole numbers: by hand, against the textbook, and against the least that their counts allow."""
 
 import heapq
-import subprocess
-import sys
 
 import constriction
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litecast import codecs, paths
+from litecast import codecs
 from litecast.codecs import _bits, _tokens, entropy, huffman
 from litecast.errors import ModelFileError
 
@@ -194,9 +192,8 @@ def test_any_stream_is_refused_or_read_at_once(coder, stream, count):
     assert len(found) == min(count, 5000) and found.min(initial=0) >= 0 and found.max(initial=0) < 2**16
 
 
-def test_the_bench_runs_small():
-    bench = paths.ROOT / "bench" / "codecs.py"
-    told = subprocess.run([sys.executable, str(bench), "--small"], capture_output=True, text=True, check=True).stdout
+def test_the_bench_runs_small(bench):
+    told = bench("codecs.py")
     rows = [line.split("|") for line in told.splitlines() if "constriction" in line or "| entropy |" in line]
     coded, peers = ([int(row[3]) for row in rows if word in row[2]] for word in ("entropy", "constriction"))
     assert len(coded) == len(peers) == 8

@@ -23,8 +23,6 @@ from litecast.collect.sources import sheets, spool
 from litecast.data import store
 from litecast.errors import DataError
 
-BENCH = Path(__file__).resolve().parents[2] / "bench" / "collecting.py"
-
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path, monkeypatch):
@@ -720,6 +718,6 @@ def test_pieces_of_a_text_are_whole_lines(down, monkeypatch):
         collect("toll-files", fake.toll(down / "b.zip", edit), "bad")
 
 
-def test_the_bench_runs_small():
-    done = subprocess.run([sys.executable, str(BENCH), "--small"], capture_output=True, text=True, check=True)
-    assert "| rows | 1,440 |" in done.stdout and "peak" in done.stdout
+def test_the_bench_runs_small(bench):
+    told = bench("collecting.py")
+    assert "| rows | 1,440 |" in told and "peak" in told

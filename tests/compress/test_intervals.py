@@ -1,6 +1,5 @@
 """Codebooks from statistics: intervals counted by hand, what they leave out, and the rule that says how many."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -129,9 +128,8 @@ def test_uniform_entries_are_evenly_spaced_and_nearest():
 
 # ---- the bench
 
-def test_the_bench_runs_small():
-    bench = Path(__file__).parents[2] / "bench" / "quantisers.py"
-    told = subprocess.run([sys.executable, str(bench), "--small"], capture_output=True, text=True, check=True).stdout
+def test_the_bench_runs_small(bench):
+    told = bench("quantisers.py")
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines() if line.startswith("| ")]
     numbers = {line[0]: line[1:] for line in lines if "ms" not in line[1] and line[1]}
     assert {"sorted Lloyd", "KMeans(16, n_init=1)", "nbeats 4, K = 2 … 4"} <= set(numbers)

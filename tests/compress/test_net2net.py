@@ -58,7 +58,7 @@ def test_all_families_that_are_meant_are_grown():
 
 
 @pytest.mark.parametrize("family", ABLE["wider"])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(wide=st.integers(2, 6), level=LEVEL, seed=SEED, table=TABLE)
 def test_a_wider_network_forecasts_the_same(data, family, wide, level, seed, table):
     large = network(family, 4 * wide, seed, table)
@@ -80,7 +80,7 @@ def test_noise_moves_the_copies_a_little_and_nothing_else(data, family):
 
 
 @pytest.mark.parametrize("family", ABLE["deeper"])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(level=LEVEL, seed=SEED, table=TABLE)
 def test_a_deeper_network_forecasts_the_same(data, family, level, seed, table):
     large = network(family, 8, seed, table)

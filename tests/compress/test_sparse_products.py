@@ -1,14 +1,12 @@
 """What the sparse products compute, how many of them a forecast takes, and from when on one pays."""
 
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from litecast import models, paths
+from litecast import models
 from litecast.compress import matrices, sparse_products
 from litecast.data.frame import Header, from_wide
 from litecast.data.windows import prepare
@@ -101,9 +99,8 @@ def test_a_state_waits_for_the_step_before(data):
     assert columns["lstm.weight_hh_l0"] == 1 and columns["lstm.weight_ih_l0"] > 1
 
 
-def test_the_bench_runs_small():
-    bench = paths.ROOT / "bench" / "sparse.py"
-    told = subprocess.run([sys.executable, str(bench), "--small"], capture_output=True, text=True, check=True).stdout
+def test_the_bench_runs_small(bench):
+    told = bench("sparse.py")
     pays, quicker = told.split("\n\n")[1:]
     lines = [line.split(" | ") for line in pays.splitlines()[2:]]
     assert [line[1] for line in lines if "patchtst 32" in line[0]] == ["24x224", "96x32"]

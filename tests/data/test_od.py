@@ -1,10 +1,7 @@
 """The O/D frame keeps its rules, gives known values, and its pictures show the numbers that they claim to."""
 
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -220,7 +217,6 @@ def test_missing_coordinates_are_asked_for(style):
     assert "no coordinates" in said and "coordinates=zones.csv" in said
 
 
-def test_bench_runs_small():
-    bench = Path(__file__).parents[2] / "bench" / "collecting_od.py"
-    told = subprocess.run([sys.executable, str(bench), "--small"], capture_output=True, text=True, check=True).stdout
+def test_bench_runs_small(bench):
+    told = bench("collecting_od.py")
     assert "| collect the file | 3,600 |" in told and "| load and check | 3,600 |" in told

@@ -21,6 +21,7 @@ from litecast.models.classical import ridge, stored
 from litecast.models.classical.naive import naive
 from litecast.planning import plan
 from litecast.planning.plan import Planned
+from litecast.results import conformal
 from litecast.training import Spent, cost, errors
 
 BUDGET = training.Budget(steps=3, batch=16, lr=0.004, retrain_steps=2)
@@ -187,6 +188,21 @@ def test_losses_are_kept_of_every_row_and_forecasts_of_dense(study):
     kept = pd.read_parquet(study.runs[0].dir / "forecasts.parquet")
     assert set(kept.row_id) == {study.dense.row["row_id"]}
     np.testing.assert_allclose(kept.yhat, study.data.unscale(study.dense.yhat["test"]).ravel(), rtol=1e-6)
+
+
+def test_bands_of_every_row_with_a_file_cover_what_the_row_says(study):
+    for run in study.runs:
+        run.finish()
+        stored = pd.read_parquet(run.dir / "bands.parquet")
+        assert set(stored.row_id) == {row["row_id"] for row in run.rows if row["artefact"]}
+    row, data = study.dense.row, study.data
+    stored = pd.read_parquet(study.runs[0].dir / "bands.parquet").query("row_id == @row['row_id']")
+    truth = data.scale(data.targets(data.origins("test")))
+    for level in conformal.LEVELS:
+        radius = conformal.spread(stored.astype({"series": str}), level, data.H, data.names)
+        inside = np.abs(truth - study.dense.yhat["test"]) <= radius
+        assert row[f"test_cover_{level}"] == pytest.approx(inside[np.isfinite(truth)].mean())
+    assert 0 < row["test_width_80"] < row["test_width_95"] and row["test_cover_80"] <= row["test_cover_95"]
 
 
 def test_coverage_is_the_share_really_held(study):

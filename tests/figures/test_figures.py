@@ -121,6 +121,9 @@ def test_words_of_levels_and_chains():
     levels = ["random", "10", "0.5+8", "0.5+4", "9", "0.25+8"]
     assert sorted(levels, key=style.natural) == ["9", "10", "0.25+8", "0.5+4", "0.5+8", "random"]
     assert [style.share(level) for level in levels[:3]] == ["random", "10", "50 % + 8"]
+    taught = ["0.5-taylor+1e-05", "0-reference+0.02", "0-reference+0.005"]
+    assert sorted(taught, key=style.natural) == taught[::-1]
+    assert [style.share(level) for level in taught[:2]] == ["50 % (taylor) + 0.001 %", "0 (reference) + 2 %"]
     assert style.called("channel_pruning+int8") == "channel pruning + int8"
 
 

@@ -12,10 +12,8 @@ from litecast.data.windows import prepare
 from litecast.figures import data as pictures
 from litecast.figures import forecasts, style
 
-NAMES = [
-    "Ba$$in", "US$_net_$", "$x_1$", "강남 $ 도심 $", "a|b", "<b>bold</b>", "*star*", "_hidden", "__init__", "{brace}",
-    "한강대교 [남→북] #1", "x^2_{i", r"\frac{1", "100%", "%s %d", "two\nlines", "tab\tbed", "x" * 300, "가" * 75, "`&;",
-]  # fmt: skip
+NAMES = [  # no formula, and a broken one; hidden from legends; lines; long; what else markup, formats and HTML read
+    r"US$_net$ x^2_{i \frac{1 $$", "_hidden", "two\nlines\tbed", "가" * 75, "<b>*100%* {a|b}</b> %s [남→북] `&; #1"]
 
 
 def texts(figure) -> list[str]:

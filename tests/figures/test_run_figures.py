@@ -45,6 +45,15 @@ def test_forecasts_stand_over_the_steps_they_are_for(data, yhat):
         np.testing.assert_allclose(found["naive"].get_ydata(), expected)
 
 
+def test_forecasts_are_laid_end_to_end_within_a_stretch(data, yhat, monkeypatch):
+    origins = data.origins("test")
+    for upto, beyond in ((40, 60), (20, 40)):  # a jump after the middle of the part, and before it
+        kept = np.r_[0:upto, beyond : len(origins)]
+        monkeypatch.setattr(type(data), "origins", lambda self, part, kept=kept: origins[kept])
+        seen = forecasts.forecast_lines(data, {"naive": yhat["naive"][kept]}).axes[0].get_lines()[0].get_xdata()
+        assert set(np.diff(seen).astype("timedelta64[h]").astype(int)) == {1} and len(seen) > data.H
+
+
 def test_a_single_series_has_one_panel_and_log_units_are_named(data, yhat):
     times = pd.date_range("2024-01-01", periods=300, freq="h")
     header = Header("made-up", "KRW", "h", 24, 24, 6, transform="log")

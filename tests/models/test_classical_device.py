@@ -36,10 +36,10 @@ def dataset(frequency="h", transform="none", gaps=True, sky=False, start="2022-0
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_rows():
+def few_rows(few_bins):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(boosting.SIZES, "", boosting.Size(3000, 800, {}))
-        patch.setitem(boosting.SETTINGS, "max_iter", 15)
+        patch.setitem(boosting.SETTINGS, "max_iter", 5)
         yield
 
 

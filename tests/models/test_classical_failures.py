@@ -146,7 +146,7 @@ AWKWARD = {
 
 
 @pytest.mark.parametrize("frequency", ["D", "trading-day"])
-def test_every_classical_model_has_a_number_for_awkward_series_beside_a_plain_one(frequency):
+def test_every_classical_model_has_a_number_for_awkward_series_beside_a_plain_one(frequency, few_bins):
     data = dataset(np.column_stack([demand(1), *AWKWARD.values()]), frequency, 7 if frequency == "D" else 1)
     fitted = ridge.fit(data), boosting.fit(data)
     made = {"arima": arima.forecast(data).mean["test"], "ets": ets.forecast(data)[0]["test"],

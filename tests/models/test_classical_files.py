@@ -34,7 +34,7 @@ def street(frequency="h", season=168, L=48, H=12, change=None, weather=None):  #
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_rows():
+def few_rows(few_bins):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(boosting.SIZES, "", boosting.Size(4000, 1000, {}))
         patch.setitem(boosting.SETTINGS, "max_iter", 25)

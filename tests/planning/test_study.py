@@ -67,6 +67,7 @@ NOTEBOOKS = {
     "240_ensemble": (KEYED + 'model: str = "lstm"\nseeds: list = []\n', "from litecast import models"),
     "250_reference": (KEYED, "from litecast import models"),
     "500_timing": (KEYED, "from litecast import modelfile, runtimes"),
+    "510_devices": (KEYED, "from litecast import runtimes"),
     "600_compare": ('study: str = "s"\n', "from litecast import results"),
     "610_techniques": ('study: str = "s"\n', "from litecast import results"),
     "700_report": ('study: str = "s"\n', "from litecast import results"),
@@ -255,11 +256,12 @@ def test_runs_and_what_they_need(house):
            for m in ("lstm", "nbeats") for s in (0, 1)},
     }
     late = [run.id for run in made.runs if run.late]
-    assert late == ["250_reference/dataset=roads", "500_timing/dataset=roads", "600_compare/all", "610_techniques/all",
-                    "700_report/all"]
+    assert late == ["250_reference/dataset=roads", "500_timing/dataset=roads", "510_devices/dataset=roads",
+                    "600_compare/all", "610_techniques/all", "700_report/all"]
     trained = {run for run in needs if run.startswith(("200", "210"))}
     assert set(made.run("250_reference/dataset=roads").needs) == trained, "no technique is part of what it is held to"
     assert set(made.run("500_timing/dataset=roads").needs) == {*needs, "250_reference/dataset=roads"}
+    assert made.run("510_devices/dataset=roads").needs[-1] == "500_timing/dataset=roads", "its exports are tried"
     assert made.run("240_ensemble/dataset=roads,model=lstm").params["seeds"] == [0, 1]
     assert made.run("700_report/all").needs[-2:] == ["600_compare/all", "610_techniques/all"]
     assert made.notes == ["pruning does not compress nbeats: left out"]

@@ -19,6 +19,8 @@ def row(run, dataset, model, technique, wape, **more):
     base = {
         "study": "made", "dataset": dataset, "model": model, "technique": technique, "role": "compressed", "seed": 0,
         "L": 168, "H": 24, "val_wape": wape * 1.02, "test_wape": wape, "test_mase": wape * 7, "test_bias": 0.01,
+        "test_cover_80": 0.805, "test_cover_95": 0.93, "test_width_80": 2 * wape, "test_width_95": 5 * wape,
+        "test_cover_80_se": 0.02, "test_cover_95_se": 0.01,
         "test_drift": 0.03, "val_skill": 1 - wape * 1.02 / 0.2, "test_skill": 1 - wape / 0.2, "data_source": "sample",
         "data_sha256": "ab12" * 16, "code_sha256": "cd34" * 16, "commit": "0123abcd" * 5, "dirty": 0, "cpu": "some cpu",
         "lock_sha256": "ef56" * 16, "device": "cpu", "runtime_version": "2.13.0", "run": run,

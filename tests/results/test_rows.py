@@ -37,8 +37,9 @@ def test_columns_are_those_of_the_contract_in_its_order():
                                     "test_wape_holidays", "val_wape_totals", "test_wape_totals", "val_wape_log",
                                     "test_wape_log", "val_wape_highest", "val_wape_worst", "val_wape_first",
                                     "val_wape_last", "test_wape_highest", "test_wape_worst", "test_wape_first",
-                                    "test_wape_last"]  # later ones are appended
-    assert len(results.COLUMNS) == len(set(results.COLUMNS)) == 84
+                                    "test_wape_last", "test_cover_80", "test_width_80", "test_cover_80_se",
+                                    "test_cover_95", "test_width_95", "test_cover_95_se"]  # later ones are appended
+    assert len(results.COLUMNS) == len(set(results.COLUMNS)) == 90
     assert results.TEXT | results.INTEGERS <= set(results.COLUMNS) and not results.TEXT & results.INTEGERS
 
 
@@ -232,6 +233,19 @@ def test_forecasts_are_stored_and_read_back_as_float32():
     assert list(stored.columns) == results.STORED["forecasts"] and stored.yhat.dtype == np.float32
     assert stored.y.isna().tolist() == [False, True] and stored.origin[0] == pd.Timestamp("2024-01-01")
     assert results.losses("s", [row["row_id"]]).empty
+
+
+def test_bands_are_stored_beside_the_rows_and_survive_a_second_attempt():
+    made = pd.DataFrame({"level": 80, "step": [1, 1], "series": ["", "a"], "radius": [0.1, 2.0], "more": 0})
+    for level in (1, 2):  # each time the run is opened anew, and goes on
+        run = Run.open("deep", "s", **KEYS)
+        row = run.add({**DENSE, "level": level}, bands=made)
+        run.finish()
+    stored = results.bands("s", [row["row_id"]])
+    assert list(stored.columns) == results.STORED["bands"] and stored.radius.dtype == np.float32
+    assert stored.series.tolist() == ["", "a"] and stored.step.tolist() == [1, 1] and set(stored.level) == {80}
+    assert len(pd.read_parquet(run.dir / "bands.parquet")) == 4
+    assert results.bands("s", ["another"]).empty
 
 
 # ---- a study

@@ -84,6 +84,7 @@ NOTEBOOKS = {
                             "print(melt.compress(levels[0]), route, teachers, controls, control_levels)"),
     "250_reference": (KEYED, "1 + 1"),
     "500_timing": (KEYED, "1 + 1"),
+    "510_devices": (KEYED, "1 + 1"),
     "600_compare": ('study: str = "tiny"\n', "from litecast.planning.plan import read, state\n"
                    "made = read(study)\nfor run in made.runs: print(run.stage, *state(made, run))"),
     "610_techniques": ('study: str = "tiny"\n', "1 + 1"),
@@ -92,7 +93,7 @@ NOTEBOOKS = {
 }
 ALL = set(NOTEBOOKS) - {"320_melt"}
 # Before them the reference, if what it is made of has changed.
-LATE = ["500_timing", "600_compare", "610_techniques", "700_report"]
+LATE = ["500_timing", "510_devices", "600_compare", "610_techniques", "700_report"]
 
 
 class House:

@@ -15,13 +15,15 @@ from litecast.runtimes import Executed, inputs
 
 
 def test_found_by_their_file(tmp_path, monkeypatch):
-    assert set(runtimes.names()) == {"onnxruntime", "sklearn", "torch"}
-    for name in runtimes.names():
+    lock = ["onnxruntime", "sklearn", "torch"]
+    assert [name for name in runtimes.names() if not runtimes.optional(name)] == lock
+    assert set(lock) <= set(runtimes.available()), "every one is installed with the suite"
+    for name in runtimes.available():
         module = runtimes.module(name)
         assert module.SUFFIX.startswith(".") and 0 < module.TOLERANCE < 1e-3
         assert all(callable(getattr(module, word)) for word in ("open", "predict", "forecast", "executed"))
     for word in ("export", "call"):  # of networks only
-        assert [name for name in runtimes.names() if hasattr(runtimes.module(name), word)] == ["onnxruntime", "torch"]
+        assert [name for name in lock if hasattr(runtimes.module(name), word)] == ["onnxruntime", "torch"]
     (tmp_path / "runtimes").mkdir()
     (tmp_path / "runtimes" / "x.py").write_text('FORMAT = "x"\nSUFFIX = ".x"\nTOLERANCE = 1e-4\n')
     (tmp_path / "runtimes" / "helper.py").write_text("RUNS = 200\n")
@@ -145,7 +147,7 @@ def test_all_runtimes_time_the_same_raw_forecast(family, transform, tmp_path):
 
 @pytest.mark.parametrize("transform", ["none", "log"])
 @pytest.mark.parametrize(("kind", "module"), [("ridge", ridge), ("boosting", boosting)])
-def test_files_of_scikit_learn_forecast_raw_values_as_they_did(kind, module, transform, tmp_path):
+def test_files_of_scikit_learn_forecast_raw_values_as_they_did(kind, module, transform, tmp_path, few_bins):
     data, place = dataset(transform), runtimes.module("sklearn")
     stored.save(tmp_path / "m.skops", kind, module.fit(data), data)
     opened = place.open(tmp_path / "m.skops")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -335,8 +334,7 @@ def test_two_processes_write_the_same_bytes(tmp_path):
 
 # ---- the bench
 
-def test_the_bench_runs_small():
-    bench = Path(__file__).parents[2] / "bench" / "families.py"
-    told = subprocess.run([sys.executable, str(bench), "--small"], capture_output=True, text=True, check=True).stdout
+def test_the_bench_runs_small(bench):
+    told = bench("families.py")
     lines = [line.split(" | ") for line in told.splitlines() if line.startswith(("| nlinear", "| profile_mlp"))]
     assert len(lines) == 2 and all(int(line[2].replace(",", "")) > 0 for line in lines)

@@ -30,7 +30,7 @@ litecast's docs/file-format.md.
 VECTORS = """## Test vectors: `vectors.json`
 
 20 windows of raw history, gaps and holidays among them, and what the model file forecasts of them: what any port has to
-reproduce, to 1e-5 of the largest value. Values are {source}.
+reproduce, to 1e-5 of the largest value of a window and its forecast. Values are {source}.
 """
 
 

@@ -16,7 +16,7 @@ MISSING_TRAIN, MISSING_ALL = 0.10, 0.20  # a series with a larger missing share 
 STILL = 1e-9  # of the size of the values: what changes by less from season to season does not move
 EVERY = 4  # under "weeks" one block in so many is validation
 _DAYS = {"15min": 96, "30min": 48, "h": 24, "D": 1}  # steps of one day
-_WEEKS = {"15min": 672, "30min": 336, "h": 168, "D": 7, "W": 1, "MS": 1, "trading-day": 5, "step": 1}
+WEEKS = {"15min": 672, "30min": 336, "h": 168, "D": 7, "W": 1, "MS": 1, "trading-day": 5, "step": 1}  # steps of one
 
 
 @dataclass
@@ -206,7 +206,7 @@ def _ett_borders(T: int, frequency: str) -> tuple[int, ...]:  # noqa: N803
 
 
 def _weeks(T: int, frequency: str, H: int) -> dict[str, np.ndarray]:  # noqa: N803
-    week = _WEEKS[frequency]
+    week = WEEKS[frequency]
     block, before = week * max(1, -(-2 * H // week)), T - int(0.2 * T)
     if before < EVERY * block:
         raise DataError(f"split 'weeks' needs {EVERY} blocks of {block} steps before the test part, which begins at "

@@ -12,6 +12,7 @@ import torch
 from litecast import modelfile, paths, results, runtimes
 from litecast.compress import Export
 from litecast.files import replacing
+from litecast.results import conformal
 from litecast.training import Spent, cost, errors
 
 PARTS = ("val", "test")
@@ -35,12 +36,16 @@ class Measured:
 
 
 def add(run, data, row: dict, yhat: dict[str, np.ndarray], dense: Measured | None = None, keep: bool = False) -> dict:
-    """Add the row of these forecasts to a run: all errors, the losses per origin, and the forecasts if `keep`."""
+    """Add the row of these forecasts to a run: all errors, what its bands cover, the losses per origin, the radii of
+    the bands if it has a file, and the forecasts if `keep`."""
     row = {"dataset": data.header.name, "L": data.L, "H": data.H} | row
     for part in PARTS:
         row |= errors.errors(data, part, yhat[part], dense.yhat[part] if dense else None)
+    bands = conformal.radii(conformal.distances(data, "val", yhat["val"]), data.names)
+    row |= conformal.measured(data, bands, yhat["test"])
     kept = errors.forecasts(data, "test", yhat["test"]) if keep else None
-    return run.add(row, losses=errors.losses(data, "test", yhat["test"]), forecasts=kept)
+    return run.add(row, losses=errors.losses(data, "test", yhat["test"]), forecasts=kept,
+                   bands=bands if row.get("artefact") else None)
 
 
 def store(run, data, model, export: Export, row: dict, dense: Measured | None = None,

@@ -49,7 +49,7 @@ def contestants(run, data, row: dict) -> dict[str, Callable]:
     calls = {row["row_id"]: runtime.call(opened)}
     if row["runtime"] == "torch":  # what another runtime made is no network that could be exported
         for name in runtimes.names():
-            if name != "torch" and hasattr(runtimes.module(name), "export"):
+            if name != "torch" and not runtimes.optional(name) and hasattr(runtimes.module(name), "export"):
                 calls |= _copy(run, data, row, name, opened)
     return calls
 

@@ -31,9 +31,9 @@ def waterfall(lines: pd.DataFrame, link=None) -> Figure:
         errors = ax.twinx()
         _bars(ax, mine, sizes.min() / 2, link)
         _points(errors, mine)
-        ax.set_ylim(sizes.min() / 2, sizes.max() * 12)  # room for points above the bars
+        ax.set_ylim(sizes.min() / 2, sizes.max() * 40)  # room for points above the bars
         ends = wapes.min(), wapes.max()  # told at the right, where points are
-        errors.set(ylim=(ends[0] - 3 * room, ends[1] + 0.3 * room), yticks=ends)
+        errors.set(ylim=(ends[0] - 4 * room, ends[1] + 0.3 * room), yticks=ends)
         errors.set_yticklabels([f"{100 * end:.1f} %" for end in ends])
         plain_log(ax.yaxis)
     for ax in list(panels.values())[::2]:
@@ -57,7 +57,7 @@ def _bars(ax, lines: pd.DataFrame, floor: float, link) -> None:
                     fontsize=7.5, path_effects=style.HALO)
         before = kb
     ax.set(yscale="log", xticks=range(len(lines)), xlim=(-0.6, len(lines) - 0.4))
-    ax.set_xticklabels(list(map(_named, lines.to_dict("records"))), fontsize=6.4)
+    ax.set_xticklabels(list(map(_named, lines.to_dict("records"))), fontsize=5.8)
     ax.grid(False, axis="x")
 
 

@@ -15,10 +15,14 @@ SHOWN_HORIZONS = 4  # forecasts laid end to end
 
 
 def forecast_lines(data, yhat: dict[str, np.ndarray], part: str = "test") -> Figure:
-    """Truth and forecasts {name: (N, H, C)} of the first series, horizons end to end from the middle of a part."""
+    """Truth and forecasts {name: (N, H, C)} of the first series, horizons end to end from the middle of a part, as many
+    as its stretch without a jump has."""
     origins = data.origins(part)
-    first = len(origins) // 2
-    shown = np.arange(first, len(origins), data.H)[:SHOWN_HORIZONS]
+    middle = len(origins) // 2
+    stretch = np.cumsum(np.diff(origins, prepend=origins[:1]) > data.H)
+    inside = np.flatnonzero(stretch == stretch[middle])
+    first = max(inside[0], min(middle, inside[-1] - (SHOWN_HORIZONS - 1) * data.H))
+    shown = np.arange(first, inside[-1] + 1, data.H)[:SHOWN_HORIZONS]
     truth = data.targets(origins[shown])
     rows = min(SHOWN_SERIES, data.C)
     figure, axes = blank(1.9 * rows, rows)

@@ -100,15 +100,21 @@ def own(name, most: int = 40) -> str:
 
 
 def share(level: str) -> str:
-    """A level between 0 and 1 in percent, any other as it is; of a chain each: '0.5+8' -> '50 % + 8'."""
-    values = [(step, pd.to_numeric(step, errors="coerce")) for step in level.split("+")]
-    return " + ".join(f"{100 * value:g} %" if 0 < value < 1 else step for step, value in values)
+    """A level between 0 and 1 in percent, any other as it is; of a chain each: '0.5-l2+8' -> '50 % (l2) + 8'."""
+    values = [(*step, pd.to_numeric(step[0], errors="coerce")) for step in _steps(level)]
+    return " + ".join((f"{100 * value:g} %" if 0 < value < 1 else amount) + f" ({how})" * bool(how)
+                      for amount, how, value in values)
 
 
 def natural(level: str) -> tuple:
     """Sorts levels as numbers where they are numbers, those of chains after others, step by step; else by name."""
-    values = [float(pd.to_numeric(step, errors="coerce")) for step in level.split("+")]
+    values = [float(pd.to_numeric(amount, errors="coerce")) for amount, _ in _steps(level)]
     return (np.inf, [], level) if np.isnan(values).any() else (len(values), values, level)
+
+
+def _steps(level: str) -> list[tuple[str, str]]:
+    """(Amount, how it was done or who taught) of each step: '0-reference' are ('0', 'reference'), '1e-05' has none."""
+    return [re.fullmatch(r"(.*?)(?:-([a-z].*))?", step).groups(default="") for step in level.split("+")]
 
 
 def font_dir() -> Path:

@@ -66,7 +66,8 @@ def places(config, cells: torch.Tensor) -> torch.Tensor:
 def looked_up(what: Callable, config, cells: torch.Tensor) -> torch.Tensor:
     """`types` or `places` of cells, from a list of all there are: divisions of integers took half of the small nets'
     time. A graph that is exported computes them, or it would carry the list."""
-    return what(config, cells) if torch.onnx.is_in_onnx_export() else _listed(what, config, cells.device)[cells]
+    exported = torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting()
+    return what(config, cells) if exported else _listed(what, config, cells.device)[cells]
 
 
 @lru_cache(maxsize=64)

@@ -37,14 +37,25 @@ def closure(notebook: Path, params: dict) -> list[Path]:
 
 def digest(notebook: Path, files: list[Path]) -> str:
     """sha256 over the notebook's cells and the bytes of its closure. Outputs and counters of cells do not matter."""
-    made_of = [[str(path.relative_to(paths.ROOT)), _sha256(*_as_it_is(path))] for path in files]
+    made_of = [[str(path.relative_to(paths.ROOT)), content(path)] for path in files]
     return hashed([_cells(notebook), made_of])
 
 
-def parameters(notebook: Path) -> set[str]:
+def content(path: Path) -> str:
+    """sha256 of a file."""
+    return _sha256(*_as_it_is(path))
+
+
+def parameters(notebook: Path) -> frozenset[str]:
     """Names assigned in the cell tagged 'parameters'; empty without such a cell."""
+    return _parameters(*_as_it_is(notebook))
+
+
+@cache
+def _parameters(notebook: Path, date: int, size: int) -> frozenset[str]:
     tagged = [source for _, source, tags in _cells(notebook) if "parameters" in tags]
-    return {name for source in tagged[:1] for node in ast.parse(source).body for name in catalogue.assigned(node)}
+    return frozenset(name for source in tagged[:1] for node in ast.parse(source).body
+                     for name in catalogue.assigned(node))  # fmt: skip
 
 
 def third_party(files: list[Path]) -> set[str]:

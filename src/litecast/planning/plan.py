@@ -10,12 +10,13 @@ from pathlib import Path
 
 from litecast import catalogue, paths
 from litecast.errors import StudyError
-from litecast.files import hashed, read_json, sha256, write_json
+from litecast.files import hashed, read_json, write_json
 from litecast.planning import closure
 from litecast.planning import study as schema
 from litecast.planning.study import Block, Catalogue, Step, Study
 
-LATE = ("reference", "timing", "compare", "techniques", "report")  # always called, on the plan and what exists
+# Always called, on the plan and what exists.
+LATE = ("reference", "timing", "devices", "compare", "techniques", "report")
 
 
 @dataclass
@@ -283,15 +284,18 @@ class _Book:
         return self._id(self.house.stage(keys["model"]), keys)
 
     def late(self) -> None:
-        """Reference and timing per dataset (what is compared is timed in one round), comparison and report per study:
-        they wait for all, done or not. The reference waits for what trains its members, timing also for it."""
+        """Reference, timing (what is compared is timed in one round) and devices per dataset, comparison and report per
+        study: they wait for all, done or not. The reference waits for what trains its members, timing also for it, and
+        devices for timing."""
         early, members = list(self.runs.values()), {"classical", *map(self.house.stage, self.house.models)}
         for dataset in dict.fromkeys(run.keys["dataset"] for run in early if "model" in run.keys):
             mine, keys = [run for run in early if run.keys["dataset"] == dataset], {"dataset": dataset}
             trained = [run.id for run in mine if run.stage.partition("_")[2] in members]
             self._add(None, "reference", keys, needs=trained)
-            self._add(None, "timing", keys, needs=[*(run.id for run in mine), self._id("reference", keys)])
-        for stage in LATE[2:]:
+            timed = [*(run.id for run in mine), self._id("reference", keys)]
+            self._add(None, "timing", keys, needs=timed)
+            self._add(None, "devices", keys, needs=[*timed, self._id("timing", keys)])
+        for stage in LATE[3:]:
             self._add(None, stage, {}, needs=list(self.runs))
 
     def _id(self, stage: str, keys: dict) -> str:
@@ -361,4 +365,4 @@ def _digest(made: Plan, run: Planned) -> str:
 def _own_digest(made: Plan, run: Planned) -> str:
     entries = [e for asked, e in sorted(made.lock.items()) if run.keys.get("dataset") in (None, asked, e.get("name"))]
     data = [[e.get("name"), e.get("source"), e.get("sha256")] for e in entries]
-    return hashed([run.code, run.params, sorted(map(repr, data)), sha256(paths.LOCK)])
+    return hashed([run.code, run.params, sorted(map(repr, data)), closure.content(paths.LOCK)])

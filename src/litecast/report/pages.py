@@ -8,6 +8,7 @@ from IPython.display import Markdown
 
 from litecast.figures import chains as way
 from litecast.figures import data, forecasts, fronts, references, sweeps
+from litecast.figures import devices as where
 from litecast.figures import information as pictures
 from litecast.figures import techniques as beside
 from litecast.report import words
@@ -26,7 +27,7 @@ FEWEST = 3  # networks of which a picture says more than their table
 
 
 def told(made: Facts, paragraph: str) -> Markdown:
-    """A paragraph, by its name: answer, overview, findings, failures, information, transfer, chains, techniques,
+    """A paragraph, by its name: answer, overview, findings, failures, information, transfer, chains, techniques, bands,
     data_notes, limits, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
 
@@ -171,16 +172,28 @@ def chains(made: Facts) -> Iterator[Shown | Markdown]:
     yield _table("chains", tables.chains(made))
 
 
+def devices(made: Facts) -> Iterator[Shown | Markdown]:
+    """The file to deploy on the dataset of page 1 in every runtime that was there: a paragraph, a picture, a table."""
+    lines = tables.devices(made)
+    if len(lines):
+        yield told(made, "devices")
+        mine = made.devices[(made.devices.dataset == made.main) & (made.devices.recommended == 1)]
+        yield _figure(where.runs_where, mine, dataset=made.main)
+        yield _table("devices", lines, dataset=made.main)
+
+
 def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
     """Technique by technique: the smallest files within each margin; on the dataset of page 1 the loss of one file of
-    each, what it forgets, and the front of all against the front to beat, by bytes and by training."""
+    each, what it forgets, and the front of all against the front to beat, by bytes and by training; what their
+    bands cover."""
     yield told(made, "techniques")
     for dataset, lines in tables.smallest(made):
         yield _table("smallest", lines, dataset=dataset)
     lost = forgotten(made.rows)[lambda lines: lines.dataset == made.main]
     claims = made.verdicts()[lambda lines: lines.row.isin(lost.row_id)].sort_values("technique")
     if len(claims):
-        claims = claims.assign(label=[words.phrase("labels", "row", **row) for row in claims.to_dict("records")])
+        rows = claims.assign(variant="").to_dict("records")  # one file of each technique needs no more
+        claims = claims.assign(label=[words.phrase("labels", "row", **row) for row in rows])
         yield figure(references.forest(claims, statistics.MARGINS, _linked),
                      words.phrase("captions", "representatives", dataset=made.main))
     if len(lost):
@@ -188,6 +201,15 @@ def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
         for x in ("bytes", "train_macs"):
             yield _figure(beside.two_fronts, made.files[made.files.dataset == made.main], x, linked=True, x=x,
                           dataset=made.main)
+    yield from bands(made)
+
+
+def bands(made: Facts) -> Iterator[Shown | Markdown]:
+    """What conformal bands cover on test, dense against compressed, if the rows say it."""
+    lines = tables.bands(made)
+    if len(lines):
+        yield told(made, "bands")
+        yield _table("bands", lines, dataset=made.main)
 
 
 def error_fronts(made: Facts) -> Iterator[Shown]:

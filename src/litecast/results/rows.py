@@ -25,6 +25,7 @@ val_wape_ordinary val_wape_holidays test_wape_ordinary test_wape_holidays
 val_wape_totals test_wape_totals val_wape_log test_wape_log
 val_wape_highest val_wape_worst val_wape_first val_wape_last
 test_wape_highest test_wape_worst test_wape_first test_wape_last
+test_cover_80 test_width_80 test_cover_80_se test_cover_95 test_width_95 test_cover_95_se
 """.split()
 TEXT = frozenset("""
 study dataset model technique level variant role control row_id parent_id dense_id artefact format runtime data_source
@@ -36,6 +37,7 @@ LATENCY = ["latency_ms_p10", "latency_ms_p50", "latency_ms_p90", "threads", "bat
 STORED = {
     "losses": ["row_id", "series", "origin", "abs_err", "sq_err", "abs_y"],
     "forecasts": ["row_id", "series", "origin", "step", "y", "yhat"],
+    "bands": ["row_id", "level", "step", "series", "radius"],
 }
 
 
@@ -46,9 +48,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         frame.assign(**counts).to_csv(temporary, index=False)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """results.csv of a run or a study, typed: text columns are str ("" = empty), all others float64 (NaN = empty)."""
-    return typed(pd.read_csv(path, dtype=str, keep_default_na=False))
+def read(*paths: Path) -> pd.DataFrame:
+    """results.csv of runs or a study, below each other, typed: text columns are str ("" = empty), all others float64
+    (NaN = empty)."""
+    found = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
+    return typed(pd.concat(found, ignore_index=True) if found else pd.DataFrame())
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +65,7 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
 def write_stored(frame: pd.DataFrame, kind: str, path: Path) -> None:
     if missing := [name for name in STORED[kind] if name not in frame]:
         raise RunError(f"{path.name}: missing column {', '.join(missing)}; expected {', '.join(STORED[kind])}")
-    floats = dict.fromkeys({"abs_err", "sq_err", "abs_y", "y", "yhat"} & {*STORED[kind]}, "float32")
+    floats = dict.fromkeys({"abs_err", "sq_err", "abs_y", "y", "yhat", "radius"} & {*STORED[kind]}, "float32")
     with replacing(path) as temporary:
         frame[STORED[kind]].astype({**floats, "row_id": "category", "series": "category"}).to_parquet(
             temporary, index=False, compression="zstd")

@@ -93,13 +93,14 @@ class Run:
         (self.dir / name).parent.mkdir(parents=True, exist_ok=True)
         return self.dir / name
 
-    def add(self, row: Mapping, losses: pd.DataFrame | None = None, forecasts: pd.DataFrame | None = None) -> dict:
-        """Keep a finished row, with its test losses and forecasts, and return it complete.
+    def add(self, row: Mapping, losses: pd.DataFrame | None = None, forecasts: pd.DataFrame | None = None,
+            bands: pd.DataFrame | None = None) -> dict:
+        """Keep a finished row, with its test losses, its forecasts and its bands, and return it complete.
 
-        Columns of both: `STORED`, in the data's own units. Raises RunError for an unknown column, a missing name, or an
-        artefact that is not what the row says."""
+        Columns of each: `STORED`; the first two in the data's own units, bands in scaled ones. Raises RunError for an
+        unknown column, a missing name, or an artefact that is not what the row says."""
         row = self._complete(row)
-        for kind, frame in (("losses", losses), ("forecasts", forecasts)):
+        for kind, frame in (("losses", losses), ("forecasts", forecasts), ("bands", bands)):
             path = self._part(row["row_id"], f"{kind}.parquet")
             path.unlink(missing_ok=True)
             if frame is not None:
@@ -109,7 +110,7 @@ class Run:
         return dict(row)
 
     def finish(self) -> pd.DataFrame:
-        """Merge the parts to losses.parquet, forecasts.parquet and, last, results.csv; returns the rows, typed."""
+        """Merge the parts to a .parquet of each of STORED and, last, results.csv; returns the rows, typed."""
         fresh = [identifier for identifier in self._rows if self._part(identifier, "json").exists()]
         for kind in table.STORED:
             path, old = self.dir / f"{kind}.parquet", set(self._rows) - set(fresh)

@@ -9,9 +9,9 @@ from litecast import paths
 from litecast.errors import RunError
 from litecast.files import read_json
 from litecast.results.choice import function, is_dense, reference, select
-from litecast.results.rows import LATENCY, read, read_stored, typed
+from litecast.results.rows import LATENCY, read, read_stored
 
-TABLES = ("results.csv", "transfer.csv")  # what a run leaves: rows, or lines of a series that was held out
+TABLES = ("results.csv", "transfer.csv", "devices.csv")  # what a run leaves: rows, or lines that are none
 
 
 def current_runs(study: str) -> list[Path]:
@@ -33,10 +33,9 @@ def collect(study: str) -> pd.DataFrame:
     """All rows of a study's current runs, typed, with dense_id, ratio, latency and `selected` filled.
     Raises RunError if the study does not exist, or if two runs wrote the same row."""
     runs = current_runs(study)
-    frames = [read(run / "results.csv") for run in runs if (run / "results.csv").exists()]
-    if not any(map(len, frames)):
-        return typed(pd.DataFrame())
-    rows = pd.concat(filter(len, frames), ignore_index=True)
+    rows = read(*(run / "results.csv" for run in runs if (run / "results.csv").exists()))
+    if rows.empty:
+        return rows
     for identifier, twice in rows[rows.row_id.duplicated(keep=False)].groupby("row_id").run:
         raise RunError(f"Row {identifier} was written by {' and '.join(twice)}: remove one of these folders.")
     rows["dense_id"] = rows.row_id.map(reference(rows)).astype(str)
@@ -63,6 +62,11 @@ def losses(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
 def forecasts(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
     """Stored forecasts of these rows: row_id, series, origin, step, y, yhat, in the data's own units."""
     return read_stored("forecasts", [run / "forecasts.parquet" for run in current_runs(study)], row_ids)
+
+
+def bands(study: str, row_ids: Iterable[str]) -> pd.DataFrame:
+    """Bands of these rows' files: row_id, level, step, series, radius (see `conformal.radii`)."""
+    return read_stored("bands", [run / "bands.parquet" for run in current_runs(study)], row_ids)
 
 
 def _timed(rows: pd.DataFrame, files: list[Path]) -> pd.DataFrame:

@@ -34,6 +34,13 @@ from litecast.runtimes import Executed, inputs
 NAME = "ONNX Runtime"
 FORMAT = "onnx"
 SUFFIX = ".onnx"
+NEEDS = ("onnxruntime", "numpy")
+ALONE = """import numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+session.run(None, feed)
+"""
 TOLERANCE = 1e-4  # of the largest output, scaled units: exporters have changed functions silently before
 ROUNDING = 2.0**-21  # of |mean| / std: what float32 cannot hold of a raw value
 WHOLE = 0.99  # share of int8 products from which a graph counts as int8
@@ -82,7 +89,7 @@ class Opened:
         return {name: part for name, part in _feed(x, z, series, cells).items() if name in self.reads | {"x"}}
 
 
-class _Raw(torch.nn.Module):
+class Raw(torch.nn.Module):
     """A network between the card's scaler and its undoing."""
 
     def __init__(self, model, card: modelfile.Card):
@@ -113,12 +120,12 @@ def export(model, card: modelfile.Card) -> bytes:
     names = [name for name, part in zip(INPUTS, window, strict=True) if part is not None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(_Raw(model, card).eval(), tuple(window), made, input_names=names, output_names=["y"],
+        torch.onnx.export(Raw(model, card).eval(), tuple(window), made, input_names=names, output_names=["y"],
                           dynamic_axes={name: axes[name] for name in (*names, "y")}, dynamo=False)
     graph = onnx.load_from_string(made.getvalue())
     _unshare(graph.graph)
     content = sealed(graph, card)
-    _check(model, Opened(_session(content), card, Path()))
+    check(model, Opened(_session(content), card, Path()), "ONNX")
     return content
 
 
@@ -152,10 +159,10 @@ def sealed(graph: onnx.ModelProto, card: modelfile.Card) -> bytes:
 
 def card(path) -> modelfile.Card:
     """The card of a file, its scaler from the graph; ModelFileError where there is none."""
-    return _read(path)[0]
+    return read(path)[0]
 
 
-def _read(path) -> tuple[modelfile.Card, bool]:
+def read(path) -> tuple[modelfile.Card, bool]:
     """The card, and whether ranges are found in what the graph is given."""
     try:
         graph = onnx.load(str(path))
@@ -170,7 +177,7 @@ def _read(path) -> tuple[modelfile.Card, bool]:
 
 def open(path) -> Opened:
     """On one CPU thread."""
-    known, alone = _read(path)
+    known, alone = read(path)
     try:
         return Opened(_session(str(path)), known, Path(path), alone)
     except Exception as error:  # whatever the runtime raises
@@ -212,10 +219,15 @@ def call(opened: Opened) -> Callable[[], np.ndarray]:
 
 def executed(opened: Opened, claims: str = "") -> Executed:
     """MACs by the nodes that ran, in ONNX Runtime's own profile of one forecast; weights by the file."""
-    ran = products(opened)
-    share = ran.macs[ran.precision == "int8"].sum() / max(1, ran.macs.sum())
+    return told(Counter(products(opened).groupby("precision").macs.sum().to_dict()),
+                _held(onnx.load(str(opened.path)).graph), claims)
+
+
+def told(macs: Counter[str], held: Counter[str], claims: str = "") -> Executed:
+    """Of the products run, and of the weights held, in each precision: 'int8', 'float32'."""
+    share = macs["int8"] / max(1, macs.total())
     precision = "int8" if share >= WHOLE else "int8+float32" if share else "float32"
-    claims, held = claims or precision.split("+")[0], _held(onnx.load(str(opened.path)).graph)
+    claims = claims or precision.split("+")[0]
     ran = {"int8": share, "float32": 1 - share}.get(claims, 0.0)
     return Executed(precision, held[claims] / max(1, held.total()), ran)
 
@@ -239,17 +251,19 @@ def _window(opened: Opened) -> dict[str, np.ndarray]:
 
 
 @torch.inference_mode()
-def _check(model, opened: Opened):
-    """Compared in scaled units: beside a mean of millions no difference would be large."""
+def check(model, opened: Opened, kind: str) -> None:
+    """RunError where a graph of that kind is not the network. Compared in scaled units: beside a mean of millions no
+    difference would be large."""
     window = base.example(model.config, 2, len(opened.card.series))
     expected = model(*window)
     gap, size = float((opened(*window) - expected).abs().max()), float(expected.abs().max())
     rounding = max((abs(mean) + 1) / std for mean, std in zip(opened.card.mean, opened.card.std, strict=True))
     allowed = TOLERANCE * size + ROUNDING * rounding
     if not gap <= allowed:
-        raise RunError(f"{opened.card.dataset}: the exported ONNX graph of {models.describe(model)['family']} differs "
-                       f"from the network by {gap / size:.1e} of its largest output, of which {allowed / size:.0e} may "
-                       "be rounding. The exporter changed the function: use the locked torch and ONNX Runtime")
+        family = models.describe(model)["family"]
+        raise RunError(f"{opened.card.dataset}: the exported {kind} graph of {family} differs from the network by "
+                       f"{gap / size:.1e} of its largest output, of which {allowed / size:.0e} may be rounding. "
+                       "The exporter changed the function: use the locked torch and ONNX Runtime")
 
 
 # ---- what runs

@@ -14,6 +14,7 @@ from litecast.runtimes import Executed, inputs
 NAME = "scikit-learn"
 FORMAT = "skops"
 SUFFIX = ".skops"
+NEEDS = ("scikit-learn", "skops")
 TOLERANCE = 1e-5
 
 

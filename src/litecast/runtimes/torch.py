@@ -15,6 +15,10 @@ from litecast.runtimes import Executed, inputs
 NAME = "PyTorch"
 FORMAT = "litecast"
 SUFFIX = ".safetensors"
+NEEDS = ("torch", "numpy", "pandas", "pydantic", "safetensors")  # those of the reader of its files, too
+ALONE = """from litecast.runtimes import torch
+torch.call(torch.open(path))()
+"""
 TOLERANCE = 1e-5
 
 
@@ -40,16 +44,17 @@ def forecast(opened: modelfile.Loaded, values, times=None) -> np.ndarray:
     return opened.forecast(values, times)
 
 
-def call(opened: modelfile.Loaded) -> Callable[[], np.ndarray]:
+def call(opened: modelfile.Loaded, on: str = "cpu") -> Callable[[], np.ndarray]:
+    """on: the device of the network, which the window goes to and the forecast comes back from."""
     torch.set_num_threads(1)  # as every runtime is timed
     card, (x, *rest) = opened.card, inputs.window(opened.card, opened.model.reads)
     scaler = card.mean[0], card.std[0], card.transform
-    rest = [None if part is None else torch.from_numpy(part) for part in rest]
+    rest = [None if part is None else torch.from_numpy(part).to(on) for part in rest]
 
     def forecast():
         with torch.inference_mode():
-            out = opened.model(torch.from_numpy(to_scaled(x, *scaler).astype(np.float32)), *rest)
-        return to_raw(out.numpy(), *scaler)
+            out = opened.model(torch.from_numpy(to_scaled(x, *scaler).astype(np.float32)).to(on), *rest)
+        return to_raw(out.cpu().numpy(), *scaler)
 
     return forecast
 

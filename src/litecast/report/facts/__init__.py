@@ -14,7 +14,7 @@ from litecast import paths, results
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json
 from litecast.planning import plan
-from litecast.results import information, statistics, techniques
+from litecast.results import information, places, statistics, techniques
 
 KEYS = ["dataset", "model", "technique", "variant", "level"]
 PLAIN = ("classical", "dense", "width")  # what is no technique: the forecasters that compression starts from
@@ -42,6 +42,7 @@ class Facts:
     smallest: pd.DataFrame  # results.techniques.smallest
     published: pd.DataFrame  # rows of published tables: they enter nothing else
     transfers: pd.DataFrame  # lines of transfer.csv: forecasts of one series, which stand in no results.csv
+    devices: pd.DataFrame  # lines of devices.csv: files in every runtime that was there
 
     @property
     def datasets(self) -> list[str]:
@@ -108,7 +109,7 @@ def read(study: str) -> Facts:
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
                  results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
                  results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published,
-                 results.transfers(study))
+                 results.transfers(study), places.measured(study))
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:

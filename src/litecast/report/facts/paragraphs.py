@@ -9,13 +9,15 @@ from litecast import results
 from litecast.compress import SCRATCH
 from litecast.report.facts import Facts, counts, tables
 from litecast.results import chains as chains_
+from litecast.results import conformal, places, statistics
 from litecast.results import information as information_
-from litecast.results import statistics
 from litecast.results import techniques as techniques_
+from litecast.results.places import QUICKER
 
-QUICKER = 0.10  # gain over dense: less is within what the percentiles of one measurement spread
 PARTLY = 0.5  # a file that computes less than this share of its products in the precision it claims says so
 BLIND = 0.05  # regret of a choice: above it validation does not predict test, and the report says so
+SHORT = 0.01  # what a band may cover less, or more, than it promises before the report says so
+SURE = 2  # standard errors: what it covers less then is no chance
 MOST_FINDINGS = 10
 TOLD = ("helps", "harms")  # verdicts on information; what is neither is undecided or was not tested
 
@@ -191,6 +193,16 @@ def transfer(made: Facts) -> dict:
     return {"lines": told}
 
 
+def devices(made: Facts) -> dict:
+    """The file to deploy on the dataset of page 1 in every runtime, the quickest first; int8 files beside their dense
+    networks, the quickest first, and how many of them are clearly quicker; what does not run, and what is not here."""
+    mine = made.devices[made.devices.dataset == made.main]
+    small, why = places.int8(mine), mine[mine.why != ""]
+    return {"lines": tables.devices(made).to_dict("records"), "int8": small.to_dict("records"),
+            "quicker": int(small.pays.sum()), "failed": why[why.row_id != ""].to_dict("records"),
+            "missing": why[why.row_id == ""].to_dict("records")}
+
+
 def techniques(made: Facts) -> dict:
     """The smallest file within each margin, of all techniques, and how many techniques have one; worst: where a
     technique's file forgets most beside what it errs more everywhere."""
@@ -210,6 +222,32 @@ def _forgotten(made: Facts) -> dict:
     technique, column = gaps.idxmax()
     line = lost.loc[technique]
     return {"group": technique, "model": line.model, "where": column, "gap": line[column], "all": line.test_wape}
+
+
+def bands(made: Facts) -> dict:
+    """What bands of each level cover on test: lowest and highest of dense networks and of compressed files; short,
+    wide: how many cover SHORT less or more than they promise, sure: how many of the short ones SURE standard errors
+    less; least: the line that covers least; moved: the file whose coverage is farthest (`by`) from that of its dense
+    network, whose bands have so many times the width (`wider`)."""
+    lines = tables.bands(made)
+    return {"dataset": made.main, "levels": [_covered(lines, level) for level in conformal.LEVELS
+                                             if lines[f"test_cover_{level}"].notna().any()]}
+
+
+def _covered(lines: pd.DataFrame, level: int) -> dict:
+    told = dict(zip(("cover", "width", "se"), conformal.columns(level), strict=True))
+    lines = lines.assign(**{name: lines[column] for name, column in told.items()}).dropna(subset="cover")
+    lines["gap"] = level / 100 - lines.cover
+    short = lines[lines.gap > SHORT]
+    dense, files = (lines[results.is_dense(lines) == wanted] for wanted in (True, False))
+    before = files[["model"]].join(dense.set_index("model")[["cover", "width"]], on="model")
+    by, least = files.cover - before.cover, lines.loc[lines.cover.idxmin()]
+    most = files.loc[by.abs().idxmax()]
+    return {"level": level / 100, "networks": len(dense), "of": len(files), "all": len(lines), "limit": SHORT,
+            "dense": [dense.cover.min(), dense.cover.max()], "files": [files.cover.min(), files.cover.max()],
+            "short": len(short), "sure": int((short.gap > SURE * short.se).sum()), "least": least.to_dict(),
+            "wide": int((lines.gap < -SHORT).sum()), "times": SURE, "moved": most.to_dict(), "by": by[most.name],
+            "wider": most.width / before.width[most.name]}
 
 
 def technique(made: Facts, group: str) -> dict:

@@ -14,7 +14,7 @@ from litecast.files import sha256
 from litecast.report.facts import PLAIN, Facts, counts
 from litecast.results import chains as chains_
 from litecast.results import information as information_
-from litecast.results import statistics
+from litecast.results import places, statistics
 
 ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "techniques.csv", "information.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
@@ -186,6 +186,15 @@ def transfer(made: Facts) -> pd.DataFrame:
     return lines.sort_values(order, ignore_index=True) if len(lines) else lines
 
 
+def devices(made: Facts) -> pd.DataFrame:
+    """The file to deploy on the dataset of page 1 in every runtime that was there, the quickest first; with_runtime:
+    bytes of the file and of all that running it takes."""
+    if made.devices.empty:
+        return made.devices
+    ran = places.deployed(made.devices[made.devices.dataset == made.main])
+    return ran.assign(with_runtime=ran.bytes + ran.runtime_bytes, load_s=ran.import_s + ran.open_s)
+
+
 def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
     """(dataset, the smallest file of each technique that is shown to lie within a margin, one line for a file and all
     the margins that it is the smallest at)."""
@@ -194,6 +203,16 @@ def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
                  for (technique, _), one in mine.groupby(["technique", "row"])]
         order = pd.DataFrame(lines).assign(least=lambda lines: lines.groupby("group").bytes.transform("min"))
         yield dataset, order.sort_values(["least", "group", "bytes"], ascending=[True, True, False], ignore_index=True)
+
+
+def bands(made: Facts) -> pd.DataFrame:
+    """The file that stands for each technique on the dataset of page 1, below the dense network that it was made from:
+    what their bands cover on test, and how wide they are. Nothing where no row says it, as of an older study."""
+    files = made.files[(made.files.dataset == made.main) & made.files.test_cover_80.notna()]
+    mine = files[files.row_id.isin(results.representatives(made.rows).row_id)]
+    dense = files[results.is_dense(files) & files.model.isin(mine.model)].drop_duplicates("model")
+    return pd.concat([dense, mine[mine.model.isin(dense.model)].sort_values("bytes", ascending=False)]).sort_values(
+        "model", kind="stable", ignore_index=True)
 
 
 def unfinished(made: Facts) -> pd.DataFrame:
