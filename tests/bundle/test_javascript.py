@@ -163,12 +163,15 @@ def test_what_cannot_be_forecast_from_is_refused_and_what_makes_it_err_is_told(t
         "not of this bundle": call(values, times, damaged=content.replace('"linear"', '"conv1d"')),
         "": call(values, times, damaged=content.replace('"codes": "e', '"codes": "f')),
     }
+    lost = np.where(np.arange(96)[:, None] < 30, values, np.nan)  # nothing known within L of the last ones
     holds = [call(values[-60:], times[-60:]), call(values, times + pd.DateOffset(years=9)),
-             call(np.nan_to_num(values, nan=100)[-48:], times[-48:])]  # fmt: skip
-    *found, short, far, whole = run(tmp_path, {tmp_path / "b": [*cases.values(), *holds]})
+             call(np.nan_to_num(values, nan=100)[-48:], times[-48:]),
+             call(lost, times)]  # fmt: skip
+    *found, short, far, whole, long = run(tmp_path, {tmp_path / "b": [*cases.values(), *holds]})
     for word, answer in zip(cases, found, strict=True):
         assert word in answer.get("error", "nothing"), (word, answer)
     assert set(short["warned"]) == {"gaps need 96 rows"} and whole["warned"] == []
+    assert gap(np.array(long["forecast"]), loaded.forecast(lost, times)) < CLOSE
     assert far["warned"] == ["holidays are known of 2024 to 2025"]
 
 

@@ -101,7 +101,7 @@ def test_a_sample_and_an_own_csv_are_forecast_both_ways_and_equally(page, origin
     page.upload("#file", table(tmp_path / "my.csv"))
     page.wait(f"{SHOWN} && state.shown.server && state.source.table")
     shown = page.run("({ gap: state.shown.gap, y: state.shown.y.map((row) => [...row]), server: state.shown.server, "
-                     "series: state.shown.series, ahead: state.shown.ahead })")  # fmt: skip
+                     "series: state.shown.series, name: state.shown.name, ahead: state.shown.ahead })")  # fmt: skip
     assert np.shape(shown["y"]) == (6, 2) and shown["series"] == ["역0", "역1"]
     np.testing.assert_allclose(shown["y"], shown["server"], rtol=1e-5)
     assert 0 < shown["gap"] < 1e-5 and shown["ahead"][0] == "2024-02-11T05:00"
@@ -111,9 +111,10 @@ def test_a_sample_and_an_own_csv_are_forecast_both_ways_and_equally(page, origin
     page.run("document.querySelector('details:has(#table)').open = true")
     rows = page.run("[...document.querySelectorAll('#table tbody tr')].map((row) => [...row.cells].map((el) => "
                     "el.innerText))")  # fmt: skip
+    column = shown["series"].index(shown["name"])
     assert [row[0] for row in rows] == [f"2024-02-11 {hour:02}:00" for hour in range(5, 11)]
     np.testing.assert_allclose([[float(cell) for cell in row[1:3]] for row in rows],
-                               np.array([shown["y"], shown["server"]])[:, :, 0].T, rtol=1e-5)  # fmt: skip
+                               np.array([shown["y"], shown["server"]])[:, :, column].T, rtol=1e-5)  # fmt: skip
     here, there = text(page, "facts").split("ms")[:2]
     assert re.search(r"[\d.]+ $", here) and re.search(r"[\d.]+ $", there)
     assert all(address.startswith((origin, "blob:" + origin)) for address in page.requests), page.requests

@@ -35,6 +35,7 @@ def write(folder: Path) -> Path:
 def _model(place: Path, about: dict) -> dict:
     windows = read_json(place / VECTORS).get("windows", [])[:SAMPLES]
     return {"name": place.resolve().name, "budgets": about.get("budgets_kb", []), "bundle": read_json(place / BUNDLE),
+            "reads": (place / BUNDLE).stat().st_size,
             "script": (place / SCRIPT).read_text(encoding="utf-8"), "windows": windows}  # fmt: skip
 
 

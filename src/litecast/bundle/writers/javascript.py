@@ -10,8 +10,8 @@ USE = """
 An ES module without dependencies, for browsers and Node 18 or later. It reads `bundle.json` alone.
 
 ```javascript
-import { load } from "./forecast.js";
-const model = await load(await (await fetch("bundle.json")).json());
+import * as litecast from "./forecast.js";
+const model = await litecast.load(await (await fetch("bundle.json")).json());
 const y = model.forecast(values, times);  // values: rows of raw numbers, null = missing; times: ISO texts
 const [low, high] = model.bands(y, 80);   // where there are bands; each H rows of one number a series
 ```

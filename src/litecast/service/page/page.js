@@ -166,7 +166,7 @@ async function listed() {
 /* A model of its bundle.json and the text of its forecast.js. */
 function known(bundle, script, told = {}) {
   const { card, errors, bytes } = bundle;
-  return { name: told.name ?? card.dataset, budgets: told.budgets ?? [], windows: told.windows ?? [], bundle, script, ...card,
+  return { name: told.name ?? card.dataset, budgets: told.budgets ?? [], windows: told.windows ?? [], reads: told.reads, bundle, script, ...card,
     bytes: bytes["model.safetensors"], val_wape: errors.val_wape, test_wape: errors.test_wape };
 }
 
@@ -188,7 +188,7 @@ async function opened(model) {
     module = await import(new URL(`${folder}/forecast.js`, document.baseURI).href);
   }
   const bundle = JSON.parse(text);
-  model.sizes = { reads: new Blob([text]).size, script: bundle.bytes["forecast.js"] };
+  model.sizes = { reads: model.reads ?? new Blob([text]).size, script: bundle.bytes["forecast.js"] };
   model.levels = Object.keys(bundle.bands).sort((a, b) => b - a);
   model.warned = [];
   model.forecaster = await module.load(bundle, (words) => model.warned.push(words));
@@ -631,7 +631,7 @@ async function takeBundle(files) {
   try {
     const [json, script] = ["bundle.json", "forecast.js"].map((name) => [...files].find((file) => file.name === name));
     if (!json || !script) throw new Problem("badBundle", [...files].map((file) => file.name).join(", "));
-    const model = known(JSON.parse(await json.text()), await script.text());
+    const model = known(JSON.parse(await json.text()), await script.text(), { reads: json.size });
     await opened(model);
     const vectors = [...files].find((file) => file.name === "vectors.json");
     if (vectors) model.windows = JSON.parse(await vectors.text()).windows;
