@@ -12,7 +12,7 @@ import small_files
 from small_windows import CLOSE, NETWORKS, drawn, gap, history, opened
 
 from litecast import bundle
-from litecast.bundle import derive, form
+from litecast.bundle import derive, form, reference
 from litecast.bundle.program import Op, Program
 from litecast.bundle.writers import javascript
 from litecast.data import calendar
@@ -173,6 +173,24 @@ def test_what_cannot_be_forecast_from_is_refused_and_what_makes_it_err_is_told(t
     assert set(short["warned"]) == {"gaps need 96 rows"} and whole["warned"] == []
     assert gap(np.array(long["forecast"]), loaded.forecast(lost, times)) < CLOSE
     assert far["warned"] == ["holidays are known of 2024 to 2025"]
+
+
+@node
+def test_halves_are_rounded_to_even_and_clipped_as_int8_activations_are(tmp_path):
+    model = small_files.network("nlinear", channels=1)
+    card, x = form.words(small_files.card_of(model, mean=[0.0], std=[1.0])), np.arange(-24, 24, dtype=np.float32)
+    for scale in (2.0, 0.1):
+        ops = (Op("round", "v0", 48, ("x",), {}, {"bits": 4, "scale": scale, "zero": 8}),
+               Op("slice", "v1", 6, ("v0",), {}, {"start": 42}))  # fmt: skip
+        program, folder = Program({"x": 48}, ops, {}, (), {}), tmp_path / f"{scale}"
+        folder.mkdir()
+        javascript.write(program, card, folder)
+        content = {"card": card, "bands": {}, "program": program.described(), "tensors": {}, "calendar": {"step": [0]}}
+        (folder / "bundle.json").write_text(json.dumps(content))
+        given = [np.roll(x, turn) * step for turn in range(0, 48, 6) for step in (1, np.float32(0.05))]
+        answers = run(folder, {folder: [call(values[:, None]) for values in given]})
+        for values, answer in zip(given, answers, strict=True):
+            np.testing.assert_array_equal(np.ravel(answer["forecast"]), reference.run(program, {"x": values}, 0))
 
 
 def test_an_op_that_javascript_lacks_leaves_the_form_out(tmp_path):
