@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from litecast.figures import chains as way
-from litecast.figures import data, forecasts, fronts, references, sweeps
+from litecast.figures import data, forecasts, fronts, references, style, sweeps
 from litecast.figures import devices as where
 from litecast.figures import information as pictures
 from litecast.figures import techniques as beside
@@ -192,8 +192,7 @@ def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
     lost = forgotten(made.rows)[lambda lines: lines.dataset == made.main]
     claims = made.verdicts()[lambda lines: lines.row.isin(lost.row_id)].sort_values("technique")
     if len(claims):
-        rows = claims.assign(variant="").to_dict("records")  # one file of each technique needs no more
-        claims = claims.assign(label=[words.phrase("labels", "row", **row) for row in rows])
+        claims = claims.assign(label=claims.technique.map(style.called) + ", " + claims.model.map(style.called))
         yield figure(references.forest(claims, statistics.MARGINS, _linked),
                      words.phrase("captions", "representatives", dataset=made.main))
     if len(lost):
