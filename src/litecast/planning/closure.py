@@ -37,13 +37,13 @@ def closure(notebook: Path, params: dict) -> list[Path]:
 
 def digest(notebook: Path, files: list[Path]) -> str:
     """sha256 over the notebook's cells and the bytes of its closure. Outputs and counters of cells do not matter."""
-    made_of = [[str(path.relative_to(paths.ROOT)), content(path)] for path in files]
+    made_of = [[str(path.relative_to(paths.ROOT)), _sha256(*_as_it_is(path))] for path in files]
     return hashed([_cells(notebook), made_of])
 
 
 def content(path: Path) -> str:
-    """sha256 of a file."""
-    return _sha256(*_as_it_is(path))
+    """sha256 of a file's bytes; '' where there is no file."""
+    return _sha256(*_as_it_is(path)) if path.is_file() else ""
 
 
 def parameters(notebook: Path) -> frozenset[str]:
