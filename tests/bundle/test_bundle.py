@@ -17,7 +17,8 @@ from litecast.bundle import __main__, make, writers
 from litecast.errors import LitecastError, ModelFileError
 from litecast.results import rows
 
-FILES = {"README.md", "bundle.json", "forecast.c", "forecast.h", "model.onnx", "model.safetensors", "predict.py", "vectors.json"}
+FILES = {"README.md", "bundle.json", "forecast.c", "forecast.h", "model.onnx", "model.safetensors", "predict.py",
+         "vectors.json"}
 
 
 def stored(folder, name="profile_mlp", **card):

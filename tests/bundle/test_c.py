@@ -11,9 +11,11 @@ import pytest
 import small_files
 from small_windows import CLOSE, NETWORKS, drawn, gap, history, opened
 
+from litecast import modelfile
 from litecast.bundle import device, form
 from litecast.bundle.program import INT, Op, Program, Tensor
 from litecast.bundle.writers import c
+from litecast.codecs import Product, Quantised
 from litecast.data import calendar
 from litecast.errors import LitecastError, RunError
 from litecast.models import wrappers
@@ -46,7 +48,7 @@ def windows(loaded, values, times) -> list[dict]:
 
 def forecasts(folder, wanted, flags=()):
     (folder / "vectors.json").write_text(json.dumps({"windows": wanted}))
-    called = device.host(folder, [*STRICT, *flags])
+    called = device.Host(folder, [*STRICT, *flags])
     told = [called(window) for window in wanted]
     return [said for said, _ in told], np.array([y for _, y in told])
 
@@ -66,17 +68,33 @@ def test_every_family_forecasts_as_its_file(tmp_path, name):
 
 
 @COMPILER
-@pytest.mark.parametrize("kind", ["intn rows", "intn runs", "entropy", "codebook", "product", "product cosines"])
+@pytest.mark.parametrize("kind", ["intn rows", "intn runs", "codebook", "product"])
 def test_whatever_a_codec_holds_is_held(tmp_path, kind):
     model = small_files.network("nbeats@own", width=8)
-    if kind not in small_files.KINDS:
-        pytest.fail(f"{kind} is none of {sorted(small_files.KINDS)}")
     small_files.save_held(tmp_path / "m", model, small_files.card_of(model), kind)
     loaded, program = opened(tmp_path / "m")
     c.write(program, form.words(loaded.card) | {"bands": {}}, tmp_path)
     (tmp_path / "bundle.json").write_text(json.dumps({"card": form.words(loaded.card)}))
     wanted = windows(loaded, *history(loaded.card))
     assert device.gap(forecasts(tmp_path, wanted)[1], wanted) < CLOSE
+
+
+@COMPILER
+@pytest.mark.parametrize("scales", [1, 3])
+def test_a_usual_week_of_shared_patterns_and_cosines_is_made_as_it_is_needed(tmp_path, scales):
+    """Two series of three patterns of 12 types and 24 steps; of one scale whole numbers are added."""
+    model, draw = small_files.network("profile_mlp"), np.random.default_rng(0)
+    right = Quantised(draw.integers(-300, 301, (3 * 12, 24)), draw.random(scales) / 50 + 0.01,
+                      counts=np.full(scales, 3 * 12 * 24 // scales))  # fmt: skip
+    held = Product(Quantised(draw.integers(-40, 41, (2, 3)), 0.03), right, (24, 24), (12, 24))
+    modelfile.save(tmp_path / "m", model, {"usual.table": {"codec": "product", "values": {"codec": "entropy"}}},
+                   small_files.card_of(model), {"usual.table": held})
+    loaded, program = opened(tmp_path / "m")
+    c.write(program, form.words(loaded.card) | {"bands": {}}, tmp_path)
+    (tmp_path / "bundle.json").write_text(json.dumps({"card": form.words(loaded.card)}))
+    wanted = windows(loaded, *history(loaded.card))
+    for level in ("-O0", "-O2", "-O3"):
+        assert device.gap(forecasts(tmp_path, wanted, [level])[1], wanted) < CLOSE
 
 
 FREQUENCIES = {"15min": "15min", "30min": "30min", "D": "D", "W": "7D", "MS": "MS", "trading-day": "B", "step": None}
@@ -144,10 +162,10 @@ def test_all_series_bands_and_refusals(tmp_path):
                                                    (2024, 1, 1, 24, 0))] == [-4] * 4  # fmt: skip
 
 
-def test_vectors_share_places_and_none_is_lost():
+def test_vectors_share_places_and_none_is_lost(tmp_path):
     """Every value is where its op put it until its last reader has read it: a run over one array says the same."""
     for name in ("profile_mlp", "nbeats@own", "lstm", "resnet1d", "dlinear"):
-        program = _program(name)
+        program = _program(tmp_path, name)
         place, length = c.places(program)
         assert length < sum(program.sizes()[name] for name in place)
         owner = {}
@@ -168,12 +186,10 @@ def _root(program, name):
     return name
 
 
-def _program(name, tmp=[]):  # noqa: B006
-    import tempfile
-    with tempfile.TemporaryDirectory() as folder:
-        model = drawn(small_files.network(name))
-        small_files.save(f"{folder}/m", model, "int8", small_files.card_of(model))
-        return opened(f"{folder}/m")[1]
+def _program(folder, name):
+    model = drawn(small_files.network(name))
+    small_files.save(folder / name, model, "int8", small_files.card_of(model))
+    return opened(folder / name)[1]
 
 
 def test_what_c_cannot_do_is_refused_with_the_reason(tmp_path):
@@ -187,7 +203,7 @@ def test_what_c_cannot_do_is_refused_with_the_reason(tmp_path):
         (tmp_path / "forecast.c").write_text("int")
         for each in ("vectors", "bundle"):
             (tmp_path / f"{each}.json").write_text('{"windows": [], "card": {}}')
-        device.host(tmp_path)
+        device.Host(tmp_path)
 
 
 def test_codes_of_four_bits_lie_two_a_byte():

@@ -38,7 +38,7 @@ static __attribute__((noinline)) void measure(int number)
     REGISTER(0xE000E018) = 0;
     ticks = REGISTER(0xE000E018);
 #ifndef NOTHING
-    said = forecast(values, COUNT, &lasts[number], series[number], y);
+    said = forecast(values, COUNT, lasts[number], series[number], y);
 #endif
     ticks = (ticks - REGISTER(0xE000E018)) & 0xFFFFFF;
     while (*low == PAINT) low++;

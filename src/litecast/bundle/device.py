@@ -55,7 +55,7 @@ def measured(folder, runtime: str, flags: list[str]) -> dict:
     machine, cpu = BOARDS[runtime]
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
-        (place / "windows.h").write_text(_header(windows, numbers), encoding="utf-8")
+        (place / "windows.h").write_text(_header(windows, numbers, card), encoding="utf-8")
         image, nothing = (_built(folder, place, name, [*cpu, *flags, *more])
                           for name, more in (("forecast", []), ("nothing", ["-DNOTHING"])))  # fmt: skip
         told = [line.split() for line in _run(machine, image).splitlines()]
@@ -77,24 +77,30 @@ def gap(found: np.ndarray, windows: list[dict]) -> float:
     return float(np.nan_to_num(far, nan=np.inf).max())
 
 
-def host(folder, flags: list[str] = HOST, compiler: str = "cc") -> Callable[[dict], tuple[int, np.ndarray]]:
+class Host:
     """The bundle's C on this machine: a window of vectors.json -> what it said, y (H,) float32. Raises LitecastError
     without a C compiler."""
-    folder = Path(folder)
-    _, _, card = _stored(folder)
-    with tempfile.TemporaryDirectory() as place:  # it may go once it is loaded
-        library = f"{place}/forecast.so"
-        _call([compiler, *flags, "-shared", "-fPIC", str(folder / "forecast.c"), "-o", library, "-lm"])
-        called = ctypes.CDLL(library).forecast
 
-    def forecast(window: dict) -> tuple[int, np.ndarray]:
-        values, y = _values(window), np.full(card["H"], np.nan, np.float32)
-        last = (ctypes.c_int * 5)(*_last(window)) if window["times"] else None
-        said = called(values.ctypes.data_as(ctypes.c_void_p), len(values), last,
-                      card["series"].index(window["series"]), y.ctypes.data_as(ctypes.c_void_p))  # fmt: skip
-        return said, y
+    def __init__(self, folder, flags: list[str] = HOST, compiler: str = "cc"):
+        folder = Path(folder)
+        _, _, self.card = _stored(folder)
+        with tempfile.TemporaryDirectory() as place:  # it may go once it is loaded
+            library = f"{place}/forecast.so"
+            _call([compiler, *flags, "-shared", "-fPIC", str(folder / "forecast.c"), "-o", library, "-lm"])
+            self.library = ctypes.CDLL(library)
 
-    return forecast
+    def __call__(self, window: dict) -> tuple[int, np.ndarray]:
+        return self.prepared(window)()
+
+    def prepared(self, window: dict) -> Callable[[], tuple[int, np.ndarray]]:
+        """The call alone, its arguments at hand."""
+        values, y = _values(window), np.full(self.card["H"], np.nan, np.float32)
+        last = np.array(_last(window, self.card), np.int32)
+        series, times = self.card["series"].index(window["series"]), last.ctypes.data if window["times"] else None
+        given = (ctypes.c_void_p(values.ctypes.data), len(values), ctypes.c_void_p(times), series,
+                 ctypes.c_void_p(y.ctypes.data))  # fmt: skip
+        called = self.library.forecast
+        return lambda: (called(*given), y, values, last)[:2]  # which has to live as long
 
 
 def _stored(folder: Path) -> tuple[list[dict], list[int], dict]:
@@ -110,19 +116,21 @@ def _values(window: dict) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in window["values"]], np.float32)
 
 
-def _last(window: dict) -> tuple[int, ...]:
-    """Year, month, day, hour, minute of the last row; zeros where there are no times."""
-    return datetime.fromisoformat(window["times"][-1]).timetuple()[:5] if window["times"] else (0,) * 5
+def _last(window: dict, card: dict) -> list[tuple[int, ...]]:
+    """Year, month, day, hour, minute of the last row, of trading days of the last L; zeros where there are no times."""
+    count = card["L"] if card.get("frequency") == "trading-day" else 1
+    return [datetime.fromisoformat(time).timetuple()[:5] for time in window["times"][-count:]] if window["times"] else [
+        (0,) * 5] * count  # fmt: skip
 
 
-def _header(windows: list[dict], numbers: list[int]) -> str:
-    values = ",\n".join("{" + ", ".join("__builtin_nanf(\"\")" if np.isnan(v) else f"{float(v)!r}f" for v in _values(w))
-                        + "}" for w in windows)  # fmt: skip
-    lasts = ", ".join("{" + ", ".join(map(str, _last(window))) + "}" for window in windows)
-    count = len(windows[0]["values"])
-    return (f"#define COUNT {count}\nstatic const float given[][COUNT] = {{{values}}};\n"
-            f"static const int series[] = {{{', '.join(map(str, numbers))}}};\n"
-            f"static const forecast_time lasts[] = {{{lasts}}};\n")
+def _header(windows: list[dict], numbers: list[int], card: dict) -> str:
+    values = [["__builtin_nanf(\"\")" if np.isnan(v) else f"{float(v)!r}f" for v in _values(window)]
+              for window in windows]  # fmt: skip
+    lasts, braced = [_last(window, card) for window in windows], lambda texts: "{" + ", ".join(map(str, texts)) + "}"
+    times = braced(braced(braced(time) for time in last) for last in lasts)
+    return (f"#define COUNT {len(values[0])}\nstatic const float given[][COUNT] = {braced(map(braced, values))};\n"
+            f"static const int series[] = {braced(numbers)};\n"
+            f"static const forecast_time lasts[][{len(lasts[0])}] = {times};\n")
 
 
 def _built(folder: Path, place: Path, name: str, flags: list[str]) -> Path:

@@ -26,15 +26,16 @@ int said = forecast(values, count, &last, series, y);
 
 `values` are the last `count` rows of one series, raw, the oldest first, `NAN` where one is missing; `said` below 0 is
 an error, above 0 a warning, see `forecast.h`, which has all series in one call, and bands, too. Gaps are filled and the
-calendar, with the file's holidays, is made in C. Trading days before the last row are weekdays that are no holiday of
-the file. With `-DFORECAST_INT8` what enters a layer is rounded to 8 bit, by at most 1/254 of its largest value, and
-products are of whole numbers: quicker where there is no unit for floats. Never compile with `-ffast-math`: `NAN` counts.
+calendar, with the file's holidays, is made in C. Of trading days `last` is an array, the times of the last `FORECAST_L`
+rows, the oldest first. With `-DFORECAST_INT8` what enters a layer is rounded to 8 bit, by at most 1/254 of its largest
+value, and products are of whole numbers: quicker where there is no unit for floats. Never compile with `-ffast-math`:
+`NAN` counts. Weights stand in flash as codes of a byte or half a byte, not as the shorter streams of the model file.
 """
 FILES = "forecast.c", "forecast.h"
 ELEMENTWISE = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 DAY = 1440
+FINER = 16  # parts of a whole number that kernels.c adds up, with FORECAST_INT8
 MINUTES = {"15min": 15, "30min": 30, "h": 60, "D": DAY, "W": 7 * DAY}
-TURN = f"{2 * math.pi:.9f}f"
 PHASES = {"day": "(float)minute / 1440.0f", "week": "((float)weekday(day) + (float)minute / 1440.0f) / 7.0f",
           "year": "(float)(day - day_of(year_of(day), 1, 1)) / 365.25f"}  # fmt: skip
 FLAGS = {"weekend": "weekday(day) > 4 ? 1.0f : 0.0f", "holiday": "off(day) ? 1.0f : 0.0f"}
@@ -53,13 +54,13 @@ def sources(program: Program, card: dict) -> tuple[str, str]:
 
 
 class _Source:
-    """The text of forecast.c. defines: macros; variants: function -> which one of kernels.c it is, if there are several;
+    """The text of forecast.c. defines: macros; variants: function -> which of kernels.c it is, if there are several;
     tensors: name -> as it is held in C."""
 
     def __init__(self, program: Program, card: dict):
         self.program, self.card, self.sizes, self.variants = program, card, program.sizes(), {}
         self.dated = bool({"types", "known"} & program.inputs.keys()) and card["frequency"] != "step"
-        self.tensors, self.data = dict(program.tensors), {}
+        self.tensors, self.data, self.cosine_tables = dict(program.tensors), {}, ""
         self.place, work = places(program)
         self.defines = {"SPAN": card["L"] + card["H"], "SEASON": card["season"],
                         "LOG": int(card["transform"] == "log"), "WORK": work}
@@ -69,8 +70,11 @@ class _Source:
         self.body = self.when() + self.parts(frame) + frame
 
     def text(self) -> str:
-        held = "".join(map(self.tensor, self.tensors)) + "".join(array(*each) for each in self.data.items())
-        return HEAD.format(name=self.card["dataset"]) + self.defined() + PARTS["tensor"] + "\n" + held + "\n" + self.body
+        held = "".join(map(self.tensor, self.tensors)) + "".join(
+            array(name, values) for name, values in self.data.items() if re.search(rf"\b{name}\b", self.body))
+        shares = PARTS["shares"] + self.cosine_tables if "HIGH" in self.defines else ""
+        head = HEAD.format(name=_comment(self.card["dataset"]))
+        return "\n".join([head, self.defined(), PARTS["tensor"], held, shares, self.body])
 
     def defined(self) -> str:
         return "".join(f"#define {name} {value}\n" for name, value in self.defines.items()) + "\n"
@@ -102,21 +106,25 @@ class _Source:
             return [f"copy({a}, {out} + {start}, {self.sizes[name]});"
                     for name, a, start in zip(op.inputs, ins, starts, strict=False)]  # fmt: skip
         bias = weights.get("bias", 0)
-        match op.kind:
-            case "mean": given = f"{ins[0]} + {told['start']}, {told['width']}"
-            case "spread": return [f"spread({ins[0]}, {self.sizes[op.inputs[0]]}, {number(told['floor'])}, {out});"]
-            case "smooth": given = f"{ins[0]}, {told['kernel']}"
-            case "row": given = f"{weights['weight']}, series"
-            case "fit": given = f"{ins[0]}, {ins[1]}, {self.sizes[op.inputs[1]]}, {number(told['ease'])}"
-            case "linear": return [self.map(weights["weight"], bias, op)]
-            case "round": given = self.rounded(op)
-            case "lags": given = (f"{weights['weight']}, {ins[0]}, {self.sizes[op.inputs[0]]}, c->types, "
-                                  f"{told['patch']}, {told['days']}")  # fmt: skip
-            case "conv1d": return [self.conv(op, weights["weight"], bias)]
-            case "gru" | "lstm": return [self.recurrent(op, weights)]
-            case "usual": return [self.usual(op)]
-            case _: raise Unfit(f"C has no op {op.kind}")
-        return [f"{ {'round': 'rounded'}.get(op.kind, op.kind)}({given}, {out}, {op.size});"]
+        made = {
+            "mean": lambda: f"mean({ins[0]} + {told['start']}, {told['width']}, {out}, {op.size});",
+            "spread": lambda: f"spread({ins[0]}, {self.sizes[op.inputs[0]]}, {number(told['floor'])}, {out});",
+            "smooth": lambda: f"smooth({ins[0]}, {told['kernel']}, {out}, {op.size});",
+            "row": lambda: f"row({weights['weight']}, series, {out}, {op.size});",
+            "fit": lambda: (f"fit({ins[0]}, {ins[1]}, {self.sizes[op.inputs[1]]}, {number(told['ease'])}, {out}, "
+                            f"{op.size});"),
+            "linear": lambda: self.map(weights["weight"], bias, op),
+            "round": lambda: self.rounded(op),
+            "lags": lambda: (f"lags({weights['weight']}, {ins[0]}, {self.sizes[op.inputs[0]]}, c->types, "
+                             f"{told['patch']}, {told['days']}, {out}, {op.size});"),
+            "conv1d": lambda: self.conv(op, weights["weight"], bias),
+            "gru": lambda: self.recurrent(op, weights),
+            "lstm": lambda: self.recurrent(op, weights),
+            "usual": lambda: self.usual(op),
+        }  # fmt: skip
+        if op.kind not in made:
+            raise Unfit(f"C has no op {op.kind}")
+        return [made[op.kind]()]
 
     def each(self, op: Op) -> str:
         """Element by element; what has one element meets all."""
@@ -135,7 +143,8 @@ class _Source:
     def rounded(self, op: Op) -> str:
         bits, zero = op.numbers["bits"], op.numbers["zero"]
         limits = number(-zero), number(2**bits - 1 - zero)
-        return ", ".join([self.at(op.inputs[0]), number(op.numbers["scale"]), *limits])
+        given = ", ".join([self.at(op.inputs[0]), number(op.numbers["scale"]), *limits])
+        return f"rounded({given}, {self.at(op.out)}, {op.size});"
 
     def conv(self, op: Op, weight: str, bias) -> str:
         rows, inner, kernel = self.tensors[op.weights["weight"]].shape
@@ -165,7 +174,7 @@ class _Source:
         high = told.get("high") or block // steps
         if types % high or block % high or told.get("wide", steps) != steps:
             raise Unfit(f"C forecasts from blocks of whole types, and {types} types are kept in blocks of {high}")
-        self.defines |= {"TYPES": types, "HIGH": high, "KEPT": block // high}
+        self.defines |= {"TYPES": types, "HIGH": high, "KEPT": block // high, "WHOLE": 0}
         self.variants["coefficients"] = self.coefficients(op, rows, patterns)
         tall, wide = (self.cosines(n) if told.get("high") and n > 1 else "0" for n in (high, steps))
         held = f"&{identifier(op.weights['rows'])}, {f'&{identifier(patterns)}' if patterns else 0}"
@@ -177,15 +186,21 @@ class _Source:
         self.tensors[patterns] = held = turned(self.tensors[patterns])
         self.defines["RANK"] = rank = held.shape[1]
         largest = [int(np.abs(each.codes.astype(np.int64)).max()) for each in (rows, held) if each.kind == INT]
-        one = all(each.kind == INT and each.scale.size == 1 and _codes(each)[0] != "INT4" for each in (rows, held))
-        if not one or rank * math.prod(largest) >= 2**31:
+        one = all(each.kind == INT and each.scale.size == 1 for each in (rows, held)) and rows.bits > 4
+        if not one or FINER * self.defines["HIGH"] * rank * math.prod(largest) >= 2**31 or held.size > 2**16:
             return "coefficients float"
-        self.defines |= {"ROW": f"{rows.codes.dtype}_t", "PATTERN": f"{held.codes.dtype}_t"}
+        codes = held.codes.ravel()
+        near = codes.clip(-128, 127)
+        beyond = np.flatnonzero(codes != near)
+        self.data |= {"more": (codes - near)[beyond], "places": beyond.astype(np.uint16)}
+        self.tensors[patterns] = Tensor(INT, near.astype(np.int8).reshape(held.shape), held.scale, held.run, 8)
+        self.defines |= {"ROW": f"{rows.codes.dtype}_t", "BEYOND": len(beyond), "WHOLE": int("high" in op.numbers)}
         return "coefficients whole"
 
     def cosines(self, n: int) -> str:
         """Name of the table of 4 n."""
-        self.data[f"cosines_{n}"] = np.float32(np.cos(np.pi * np.arange(4 * n) / (2 * n)) * math.sqrt(2 / n))
+        table = np.cos(np.pi * np.arange(4 * n) / (2 * n)) * math.sqrt(2 / n)
+        self.cosine_tables += array(f"cosines_{n}", np.float32(table), "cosine", "COSINE({})")
         return f"cosines_{n}"
 
     # ---- time
@@ -212,7 +227,8 @@ class _Source:
         if self.card["holidays"]:
             lines.insert(0, "if (day < FIRST_DAY || day > LAST_DAY) c->said = FORECAST_UNKNOWN_YEAR;")
         body = "\n    ".join(["(void)minute;", *lines])
-        put = (self.type() if "types" in read else "") + f"static void put(calendar *c, int i, int32_t day, int minute)\n{{\n    {body}\n}}\n\n"
+        put = f"static void put(calendar *c, int i, int32_t day, int minute)\n{{\n    {body}\n}}\n\n"
+        put = (self.type() if "types" in read else "") + put
         self.calendar()
         return kind + self.parts(put) + put
 
@@ -267,9 +283,11 @@ class _Source:
         body = "\n    ".join(lines)
         one = ONE.format(c=", const calendar *c" if made else "", x=self.place["x"], body=body,
                          back=f"expf({back})" if self.card["transform"] == "log" else back)  # fmt: skip
-        when = f"calendar c{'' if self.dated else ' = {0}'};" if made else "(void)last;"
+        when = ["calendar c;" if self.dated else "calendar c = {0};"] if made else []
+        when = "\n    ".join(when if self.dated else [*when, "(void)last;"])
         dated = "dated(last, &c)" if self.dated else "0"
-        return one + CALLS.format(when=when, dated=dated, c=", &c" if made else "") + (_band(self.card) if bands else "")
+        calls = CALLS.format(when=when, dated=dated, c=", &c" if made else "")
+        return one + calls + (_band(self.card) if bands else "")
 
 
 def places(program: Program) -> tuple[dict[str, int], int]:
@@ -332,23 +350,26 @@ def number(value: float) -> str:
     return f"{text}f" if set(".en") & set(text) else f"{text}.0f"
 
 
-def array(name: str, values: np.ndarray) -> str:
-    values = values if values.size else np.zeros(1, values.dtype)
-    kind, texts = ("float", map(number, values)) if values.dtype.kind == "f" else (f"{values.dtype}_t", map(str, values))
-    return f"static const {kind} {name}[{values.size}] = {{\n{textwrap.fill(', '.join(texts), 120)}}};\n"
+def array(name: str, values: np.ndarray, kind: str = "", form: str = "{}") -> str:
+    """form: of each value in C."""
+    values, real = values if values.size else np.zeros(1, values.dtype), values.dtype.kind == "f"
+    texts = ", ".join(form.format(number(value) if real else value) for value in values)
+    kind = kind or ("float" if real else f"{values.dtype}_t")
+    return f"static const {kind} {name}[{values.size}] = {{\n{textwrap.fill(texts, 120)}}};\n"
 
 
 def _column(name: str) -> str:
     """A column of the calendar."""
     cycle, _, wave = name.partition("_")
-    return f"{wave}f({TURN} * ({PHASES[cycle]}))" if wave else FLAGS[name]
+    return f"wave({PHASES[cycle]}{' + 0.25f' if wave == 'cos' else ''})" if wave else FLAGS[name]
 
 
 def _band(card: dict) -> str:
     wide = {level: len(radius[0]) for level, radius in card["bands"].items()}
     cases = "\n".join(BAND_CASE.format(level=level, place=f"i * {n} + series" if n > 1 else "i")
                       for level, n in wide.items())
-    move = "y[i] / expf(by), high[i] = y[i] * expf(by)" if card["transform"] == "log" else "y[i] - by, high[i] = y[i] + by"
+    ways = ("/ expf(by)", "* expf(by)") if card["transform"] == "log" else ("- by", "+ by")
+    move = "y[i] {}, high[i] = y[i] {}".format(*ways)
     return BAND.format(cases=cases, move=move)
 
 
@@ -357,6 +378,7 @@ def _header(card: dict) -> str:
     bands = BAND_HEAD.format(levels=" or ".join(card["bands"])) if card["bands"] else ""
     return HEADER.format(name=_comment(card["dataset"]), unit=_comment(card["unit"]), series=series, bands=bands,
                          L=card["L"], H=card["H"], C=len(card["series"]), history=card["history"],
+                         times=card["L"] if card["frequency"] == "trading-day" else 1,
                          frequency=card["frequency"])  # fmt: skip
 
 
@@ -445,6 +467,7 @@ HEADER = """/* Forecasts of {name}, {unit}: {H} steps ({frequency}) from at leas
 #define FORECAST_L {L}
 #define FORECAST_H {H}
 #define FORECAST_SERIES {C}
+#define FORECAST_TIMES {times}
 #define FORECAST_HISTORY {history} /* rows that a forecast may depend on, where values are missing */
 
 enum {{
@@ -460,8 +483,9 @@ enum {{
 typedef struct {{ int year, month, day, hour, minute; }} forecast_time; /* local standard time, 2024, 1, 31, 13, 0 */
 
 /* values: the last `count` rows of a series, raw, the oldest first, NAN = missing; rows before the last
- * FORECAST_HISTORY do not count. last: time of the last row; not read, and may be 0, where a file reads no calendar.
- * y (FORECAST_H), raw. Returns 0, what is to be said (1 or 2, or both), or an error, below 0. */
+ * FORECAST_HISTORY do not count. last: times of the last FORECAST_TIMES rows, the oldest first; not read, and may be 0,
+ * where a file reads no calendar. y (FORECAST_H), raw. Returns 0, what is to be said (1 or 2, or both), or an error,
+ * below 0. */
 int forecast(const float *values, int count, const forecast_time *last, int series, float *y);
 
 /* The same of all series: values (count, FORECAST_SERIES), y (FORECAST_H, FORECAST_SERIES), row after row. */

@@ -196,20 +196,20 @@ static void lstm(const tensor *ih, const tensor *hh, const tensor *bias_ih, cons
 == waves
 /* n values of `kept` coefficients c[0], c[stride], ... of an orthonormal cosine transform. cosines (4 n): of i quarters
  * of a turn by n, times the root of 2 / n. Value n - 1 - at differs from value `at` by the sign of the odd waves. */
-static void waves(const float *cosines, unsigned n, const float *c, unsigned stride, unsigned kept, float *out)
+static void waves(const cosine *cosines, unsigned n, const share *c, unsigned stride, unsigned kept, share *out)
 {
     for (unsigned at = 0; at < (n + 1) / 2; at++) {
-        float even = c[0] * cosines[0] * 0.70710678f, odd = 0.0f;
+        total even = (total)c[0] * HALF(cosines[0]), odd = 0;
         unsigned step = 2 * at + 1, place = step; /* of the cosine of wave k: k steps, less whole turns */
         for (unsigned k = 1; k < kept; k += 2) {
-            odd += c[k * stride] * cosines[place];
+            odd += (total)c[k * stride] * cosines[place];
             place += place + step < 4 * n ? step : step - 4 * n;
             if (k + 1 == kept) break;
-            even += c[(k + 1) * stride] * cosines[place];
+            even += (total)c[(k + 1) * stride] * cosines[place];
             place += place + step < 4 * n ? step : step - 4 * n;
         }
-        out[n - 1 - at] = even - odd;
-        out[at] = even + odd;
+        out[n - 1 - at] = BACK(even - odd);
+        out[at] = BACK(even + odd);
     }
 }
 
@@ -255,60 +255,82 @@ static void usual(const tensor *w, uint32_t first, const uint8_t *types, const u
 }
 
 == coefficients plain
-static void coefficients(const tensor *rows, const tensor *patterns, uint32_t block, float *c)
+static float coefficients(const tensor *rows, const tensor *patterns, uint32_t block, share *c)
 {
     for (uint32_t i = 0; i < HIGH * KEPT; i++) c[i] = value(rows, block * (HIGH * KEPT) + i);
     (void)patterns;
+    return 1.0f;
 }
 
 == coefficients float
 /* patterns (HIGH KEPT, RANK) */
-static void coefficients(const tensor *rows, const tensor *patterns, uint32_t block, float *c)
+static float coefficients(const tensor *rows, const tensor *patterns, uint32_t block, share *c)
 {
     float by[RANK];
     for (uint32_t k = 0; k < RANK; k++) by[k] = value(rows, block * RANK + k);
     for (uint32_t i = 0; i < HIGH * KEPT; i++) c[i] = dot(patterns, i * RANK, by, RANK);
+    return 1.0f;
 }
 
 == coefficients whole
-/* patterns (HIGH KEPT, RANK); both have one scale, so that whole numbers are added. */
-static void coefficients(const tensor *rows, const tensor *patterns, uint32_t block, float *c)
+/* patterns (HIGH KEPT, RANK); both have one scale, so that whole numbers are added. The few that 8 bits do not hold are
+ * held as 8 bits and what is more: more (BEYOND), places (BEYOND). Returns what c is to be multiplied by. */
+static float coefficients(const tensor *rows, const tensor *patterns, uint32_t block, share *c)
 {
-    const PATTERN *code = patterns->codes;
-    float scale = rows->scale[0] * patterns->scale[0];
+    const int8_t *code = patterns->codes;
     int32_t by[RANK];
     for (uint32_t k = 0; k < RANK; k++) by[k] = ((const ROW *)rows->codes)[block * RANK + k];
     for (int i = 0; i < HIGH * KEPT; i++) {
         int32_t sum = 0;
         for (int k = 0; k < RANK; k++) sum += by[k] * *code++;
-        c[i] = (float)sum * scale;
+        c[i] = (share)(sum * FINER);
     }
+    for (int i = 0; i < BEYOND; i++) c[places[i] / RANK] += (share)(by[places[i] % RANK] * more[i] * FINER);
+    return rows->scale[0] * patterns->scale[0] / (float)FINER;
 }
+
+== shares
+/* What the usual week is made of: floats, or whole numbers and cosines of 15 bits. */
+#if defined FORECAST_INT8 && WHOLE
+typedef int32_t share;
+typedef int64_t total;
+typedef int16_t cosine;
+#define FINER 16
+#define COSINE(a) (int16_t)((a) * 32768.0f + ((a) < 0.0f ? -0.5f : 0.5f))
+#define HALF(a) (a * 23170 >> 15)
+#define BACK(a) (share)(((a) + 16384) >> 15)
+#else
+typedef float share, total, cosine;
+#define FINER 1
+#define COSINE(a) a
+#define HALF(a) a * 0.70710678f
+#define BACK(a) (a)
+#endif
 
 == usual_blocks
 /* The same, of a table of blocks, each of HIGH types, that are made as they are needed. tall, wide: cosines along a
  * block's types and along its steps, where it is kept as coefficients of these. */
-static void usual_blocks(const tensor *rows, const tensor *patterns, uint32_t block, const float *tall, const float *wide,
+static void usual_blocks(const tensor *rows, const tensor *patterns, uint32_t block, const cosine *tall, const cosine *wide,
                          const uint8_t *types, const uint8_t *steps, float *out, int size)
 {
-    float c[HIGH * KEPT], line[STEPS > HIGH ? STEPS : HIGH];
+    share c[HIGH * KEPT], line[STEPS > HIGH ? STEPS : HIGH];
     uint8_t seen[TYPES] = {0};
     for (int j = 0; j < size; j++) seen[types[j]] = 1;
     for (int first = 0; first < TYPES; first += HIGH, block++) {
         int any = 0;
         for (int a = 0; a < HIGH; a++) any |= seen[first + a];
         if (!any) continue;
-        coefficients(rows, patterns, block, c);
+        float unit = coefficients(rows, patterns, block, c);
         for (int k = 0; tall && k < KEPT; k++) {
             waves(tall, HIGH, c + k, KEPT, HIGH, line);
             for (int a = 0; a < HIGH; a++) c[a * KEPT + k] = line[a];
         }
         for (int a = 0; a < HIGH; a++) {
-            const float *values = c + a * KEPT;
+            const share *values = c + a * KEPT;
             if (!seen[first + a]) continue;
             if (wide) waves(wide, STEPS, values, 1, KEPT, line), values = line;
             for (int j = 0; j < size; j++)
-                if (types[j] == first + a) out[j] = values[steps[j]];
+                if (types[j] == first + a) out[j] = (float)values[steps[j]] * unit;
         }
     }
 }
@@ -320,6 +342,17 @@ static int32_t day_of(int year, int month, int day) /* from 1970-01-01 on; years
     return 365 * (int32_t)y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 719469;
 }
 
+== wave
+/* sin(2 pi turns), 0 <= turns < 2, to 2e-7: the library's own takes kilobytes where its angle may be any. */
+static float wave(float turns)
+{
+    float x = turns - (float)(int)(turns + 0.5f), s;
+    x = x > 0.25f ? 0.5f - x : x < -0.25f ? -0.5f - x : x;
+    s = x * x;
+    return x * (6.2831853f + s * (-41.341702f + s * (81.605249f + s * (-76.705860f + s * (42.058694f
+           + s * (-15.094643f + s * 3.8199526f))))));
+}
+
 == weekday
 static int weekday(int32_t day) /* Monday 0 */
 {
@@ -329,8 +362,9 @@ static int weekday(int32_t day) /* Monday 0 */
 == year_of
 static int year_of(int32_t day)
 {
-    int year = 1970 + (int)(day / 365.2425f);
-    return day < day_of(year, 1, 1) ? year - 1 : day < day_of(year + 1, 1, 1) ? year : year + 1;
+    int year = 1970 + (int)(day / 366);
+    while (day >= day_of(year + 1, 1, 1)) year++;
+    return day < day_of(year, 1, 1) ? year - 1 : year;
 }
 
 == month_of
@@ -383,9 +417,9 @@ static int32_t next(int32_t day, int way) /* weekday after (way 1) or before (wa
 }
 
 == trade
-static int32_t trade(int32_t day, int way) /* trading day after (way 1) or before (way -1) a day */
+static int32_t trade(int32_t day) /* the trading day after a day */
 {
-    do day = next(day, way);
+    do day = next(day, 1);
     while (off(day));
     return day;
 }
@@ -429,21 +463,25 @@ static void span(const forecast_time *last, calendar *c)
 }
 
 == span trading
-/* Times are weekdays that are no holidays of the file. */
+/* Rows are when the caller says, what follows are weekdays that are no holidays of the file. */
 static void span(const forecast_time *last, calendar *c)
 {
-    int32_t given = day_of(last->year, last->month, last->day), day = given;
-    for (int i = 1; i < FORECAST_L; i++) day = trade(day, -1);
-    for (int i = 0; i < SPAN; i++, day = i == FORECAST_L - 1 ? given : trade(day, 1)) put(c, i, day, 0);
+    int32_t day = 0;
+    for (int i = 0; i < SPAN; i++) {
+        day = i < FORECAST_L ? day_of(last[i].year, last[i].month, last[i].day) : trade(day);
+        put(c, i, day, 0);
+    }
 }
 
 == dated
 /* Types, steps and known inputs of the rows that are read and of the horizon. */
 static int dated(const forecast_time *last, calendar *c)
 {
-    if (!last || last->year < 1970 || last->year > 2099 || last->month < 1 || last->month > 12 || last->day < 1
-        || last->day > 31 || last->hour < 0 || last->hour > 23 || last->minute < 0 || last->minute > 59)
-        return FORECAST_BAD_TIME;
+    if (!last) return FORECAST_BAD_TIME;
+    for (const forecast_time *at = last; at < last + FORECAST_TIMES; at++)
+        if (at->year < 1970 || at->year > 2099 || at->month < 1 || at->month > 12 || at->day < 1 || at->day > 31
+            || at->hour < 0 || at->hour > 23 || at->minute < 0 || at->minute > 59)
+            return FORECAST_BAD_TIME;
     c->said = 0;
     span(last, c);
     return c->said;
