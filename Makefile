@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
             if $$p -c "$(SUPPORTED)" >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help report quick data test lab audit serve bench lock lint clean
+.PHONY: help report quick data test lab audit serve bench device lock lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ bench: $(READY) ## pace of families, codecs, int8, codebooks, sparse products an
 	@$(BIN)/python bench/collecting.py
 	@$(BIN)/python bench/collecting_od.py
 	@$(BIN)/python bench/orchestration.py $(if $(filter command% environment%,$(origin STUDY)),$(STUDY),quick)
+
+device: $(READY) ## the C of a study's files of 4 kB on emulated microcontrollers: flash, RAM, instructions [STUDY=default, or FILE=a model file]
+	@$(BIN)/python bench/device.py $(call quoted,$(or $(value FILE),$(STUDY)))
 
 lock: ## resolve pyproject.toml afresh into requirements.lock, in a throw-away environment
 	@$(need-python)

@@ -17,7 +17,8 @@ from litecast.bundle import __main__, make, writers
 from litecast.errors import LitecastError, ModelFileError
 from litecast.results import rows
 
-FILES = {"README.md", "bundle.json", "model.onnx", "model.safetensors", "predict.py", "vectors.json"}
+FILES = {"README.md", "bundle.json", "forecast.c", "forecast.h", "model.onnx", "model.safetensors", "predict.py",
+         "vectors.json"}
 
 
 def stored(folder, name="profile_mlp", **card):
@@ -98,7 +99,7 @@ def test_errors_and_bands_are_those_of_the_files_row(tmp_path):
 
 def test_a_network_without_a_program_is_bundled_by_onnx_alone_with_the_reason(tmp_path, capsys):
     assert __main__.main([str(stored(tmp_path, "patchtst@own")), str(tmp_path / "out")]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"predict.py"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"predict.py", "forecast.c", "forecast.h"}
     said = json.loads((tmp_path / "out/bundle.json").read_text())
     assert said["program"] is None and said["reason"].startswith("patchtst has no program")
     text = (tmp_path / "out/README.md").read_text()
