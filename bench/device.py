@@ -45,7 +45,8 @@ def recommended(study: str) -> list[Path]:
         raise LitecastError(f"there is no {table}: `make report STUDY={study}` makes it; or name a model file")
     rows = results.read(table)
     names = [name for name in results.headline(rows).row_4kb if name]
-    return [paths.study_dir(study) / artefact for artefact in rows.set_index("row_id").artefact[names]]
+    files = rows.set_index("row_id").artefact[names]
+    return [paths.study_dir(study) / name for name in files if name]  # a free forecast has none
 
 
 def host(folder: Path) -> str:

@@ -101,11 +101,12 @@ FREQUENCIES = {"15min": "15min", "30min": "30min", "D": "D", "W": "7D", "MS": "M
 
 
 @COMPILER
-@pytest.mark.parametrize("frequency", FREQUENCIES)
-def test_every_frequency_has_the_calendar_of_the_file(tmp_path, frequency):
+@pytest.mark.parametrize("frequency, special", [*((name, True) for name in FREQUENCIES), ("trading-day", False)])
+def test_every_frequency_has_the_calendar_of_the_file(tmp_path, frequency, special):
     days = pd.bdate_range("2023-01-02", "2025-12-30").delete([40, 41, 300])
     holidays = calendar.packed(days, frequency, "KR")
     model = drawn(small_files.network("profile_mlp", frequency=frequency, F=len(calendar.names(frequency, "KR")),
+                                      special=special,
                                       patch=96 if frequency == "15min" else 7, L=192 if frequency == "15min" else 48))
     loaded = bundled(tmp_path, model, frequency=frequency, holidays=holidays)
     values, _ = history(loaded.card)

@@ -33,7 +33,7 @@ static __attribute__((noinline)) void measure(int number)
     union { float as; uint32_t bits; } one;
     int said = 0;
     for (int i = 0; i < COUNT; i++) values[i] = given[number][i];
-    __asm__ volatile("" : : "r"(values), "r"(y) : "memory"); /* without forecast() they are read too */
+    __asm__ volatile("" : : "r"(values), "r"(y), "r"(lasts[number]), "r"(series[number]) : "memory"); /* read in any case */
     for (uint32_t *at = low; at < here - 64; at++) *at = PAINT;
     REGISTER(0xE000E018) = 0;
     ticks = REGISTER(0xE000E018);

@@ -234,12 +234,17 @@ class _Source:
 
     def type(self) -> str:
         """A function: row of the usual week of a day."""
-        told, special = self.program.calendar, "0"
+        told = self.program.calendar
+        special = "kind(day)" if self.special else "0"
         day = {1: "0", 7: "weekday(day)", 12: "month_of(day) - 1"}.get(told["weekdays"], "weekday(day) % 5")
-        if told["kinds"] and told["special"]:
-            special = "kind(day)"
         return (f"static int type(int32_t day)\n{{\n    int special = {special};\n    return special ? "
                 f"{told['weekdays'] - 1} + special : {day};\n}}\n\n")
+
+    @property
+    def special(self) -> bool:
+        """Does any day count as special?"""
+        told = self.program.calendar
+        return bool("types" in self.program.inputs and told["kinds"] and told["special"])
 
     def calendar(self) -> None:
         """What the functions of time are told."""
@@ -252,7 +257,7 @@ class _Source:
         self.variants["span"] = {"MS": "span months", "trading-day": "span trading"}.get(frequency, "span steps")
         if frequency in MINUTES:
             self.defines |= {"MINUTES": MINUTES[frequency], "DAILY": int(MINUTES[frequency] >= DAY)}
-        if frequency == "trading-day":
+        if frequency == "trading-day" and self.special:
             which, weekday = daytypes._EXPIRY.get(country, (0, 0))
             self.variants["kind"] = "kind trading"
             self.defines |= {"EXPIRES(day)": "expires(day)" if which else "0", "EXPIRY_WHICH": which,
