@@ -365,7 +365,7 @@ def test_a_second_call_runs_nothing(union):
 def test_the_same_study_in_a_fresh_folder_gives_the_same_numbers_and_bytes(union, again):
     first, second = (results.own(made.rows[(made.rows.dataset == "demand") & (made.rows.format != "skops")])
                      .set_index("row_id") for made in (union, again))  # fmt: skip
-    assert {"distillation", "int8", "channel_pruning+int8"} <= set(second.technique)
+    assert {"distillation", "channel_pruning+int8"} <= set(second.technique)
     same = first.loc[second.index]
     columns = [name for name in results.COLUMNS if name.startswith(("val_", "test_"))]
     columns += "level selected dense_id params live_params nonzero_params macs train_macs bytes".split()
@@ -445,7 +445,7 @@ def test_short_data_get_classical_and_compact_models_and_a_note(again):
         assert f"left out: {name}: {note}" in again.said
         assert note in (again.folder / "runs" / name / "notebook.html").read_text(encoding="utf-8")
     assert (again.folder / "report.html").read_text(encoding="utf-8").count(note) == len(without)
-    assert "lstm" in set(again.rows.model[again.rows.dataset == "demand"]), "only where the data are short"
+    assert "resnet1d" in set(again.rows.model[again.rows.dataset == "demand"]), "only where the data are short"
 
 
 def test_a_file_in_the_format_of_ett_runs_the_default_study(tmp_path):
