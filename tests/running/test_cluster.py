@@ -153,6 +153,9 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
+SlurmdTimeout=20
+BatchStartTimeout=1
+AuthInfo=cred_expire=10
 MinJobAge=86400
 StateSaveLocation={state}
 SlurmdSpoolDir={state}
@@ -199,11 +202,11 @@ def test_a_node_that_is_lost_costs_its_chunk_only(spread):
     subprocess.run(["pkill", "-f", f"litecast.running.chunk {spread.reports.name}"], check=False)
     switch.unlink()
     subprocess.run(["slurmd"], check=True)
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == 1 and "310_squeeze" in output, output
-    before = spread.started()
-    started, output = spread.make("--executor", "profile")
-    assert "310_squeeze" in started and not {"300_shrink", "210_deep", "100_collect_traffic"} & {*started}, before
+    process.communicate(timeout=400)  # Slurm starts the chunk again, or it is missing at the end
+    spread.make("--executor", "profile")
+    order = spread.started()
+    assert order.count("310_squeeze") == 2 and order.count("300_shrink") == order.count("210_deep") == 1, order
+    assert order.count("100_collect_traffic") == 1 and told(spread)["700_report"]
 
 
 def told(house: House) -> dict[str, list]:
