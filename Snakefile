@@ -1,5 +1,5 @@
 # The plan of a study as Snakemake rules. `python -m litecast.running.make params/quick.yaml` calls it twice, once per target.
-# By hand, or with an executor for a cluster (only `runs` may be spread, `late` times things and needs this machine alone):
+# By hand (a cluster is given chunks of runs instead, see litecast.running.cluster):
 #   python -m litecast.running.make params/quick.yaml --plan
 #   snakemake --directory reports/quick --cores 2 --keep-going runs; snakemake --directory reports/quick --cores 2 -k late
 # What a reference teaches is made between the two, by the first of these commands without --plan: see `_taught` there.
