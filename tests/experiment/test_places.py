@@ -109,6 +109,15 @@ def test_dear_runtimes_take_the_file_to_deploy_alone(data, rows, monkeypatch):
     monkeypatch.setattr(in_c, "lines", lambda file, boards: iter([({"runtime": "c"}, None)]))
     tried = [(each.line["technique"], each.line["runtime"]) for each in devices.placed(run, rows, wanted)]
     assert sorted(tried) == [("dense", "torch"), ("width", "c"), ("width", "onnxruntime"), ("width", "torch")]
+    monkeypatch.setattr(places, "main", lambda rows, skilled: "another dataset")
+    tried = [(each.line["technique"], each.line["runtime"]) for each in devices.placed(run, rows, wanted)]
+    assert sorted(tried) == [("dense", "torch"), ("width", "c"), ("width", "torch")]
+
+
+def test_the_report_tells_of_the_dataset_of_most_techniques_where_a_network_has_skill():
+    made = pd.DataFrame({"dataset": [*"aab", *"bbc"], "technique": [*"xyx", *"xxx"]})
+    assert places.main(made, {"b", "c"}) == "b" and places.main(made, {"c"}) == "c"
+    assert places.main(made, set()) == "a" and places.main(made[:0], set()) == ""
 
 
 BOARD = {"flash_model": 9000, "flash_code": 5000, "ram": 4000, "stack": 3000, "instructions": 100_000, "gap": 1e-7}

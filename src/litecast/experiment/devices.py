@@ -13,6 +13,7 @@ import pandas as pd
 from litecast import files, paths, results, runtimes
 from litecast.errors import LitecastError
 from litecast.experiment import in_c, timing
+from litecast.results import places
 from litecast.runtimes import footprint, latency
 
 COLUMNS = """dataset row_id model technique level storage recommended runtime version precision coverage_macs bytes
@@ -55,12 +56,16 @@ def chosen(rows: pd.DataFrame, data) -> pd.DataFrame:
 
 
 def placed(run, rows: pd.DataFrame, wanted: pd.DataFrame) -> list[Placed]:
-    """Each file in every runtime that is here and takes it, its own first; runtimes that take seconds a file only for
-    the recommended ones, and so is C. What a runtime cannot open is a line that says why."""
-    return [each for row in wanted.to_dict("records") for each in _everywhere(run, rows, row)]
+    """Each file in every runtime that is here and takes it, its own first; the recommended ones in C, and, of the
+    dataset that the report tells of, in runtimes that take seconds a file. What a runtime cannot open is a line that
+    says why."""
+    heads = results.headline(rows)
+    main = places.main(rows, set(heads.dataset[heads.skill]))
+    return [each for row in wanted.to_dict("records")
+            for each in _everywhere(run, rows, row, dear=row["recommended"] and row["dataset"] == main)]  # fmt: skip
 
 
-def _everywhere(run, rows: pd.DataFrame, row: dict) -> Iterator[Placed]:
+def _everywhere(run, rows: pd.DataFrame, row: dict, dear: bool) -> Iterator[Placed]:
     study = paths.study_dir(run.study)
     own = runtimes.module(row["runtime"])
     copies = rows[(rows.copy_of == row["row_id"]) & (rows.artefact != "")]  # what timing has exported already
@@ -70,7 +75,7 @@ def _everywhere(run, rows: pd.DataFrame, row: dict) -> Iterator[Placed]:
     names = [name for name in runtimes.available() if hasattr(runtimes.module(name), "call")]
     for name in sorted(names, key=lambda name: name != row["runtime"]):
         place = runtimes.module(name)
-        if getattr(place, "DEAR", False) and not row["recommended"]:
+        if getattr(place, "DEAR", False) and not dear:
             continue
         for storage in getattr(place, "STORAGES", ("",)):
             if (place.FORMAT, storage) in known or hasattr(place, "export") and hasattr(original, "model"):

@@ -1,5 +1,7 @@
 """What devices.csv says: a file in every runtime that was there (`experiment.devices`), and when 8 bits pay."""
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from litecast import catalogue, paths
@@ -16,6 +18,13 @@ IN_C = {"c": "C", "cortex-m4f": "Cortex-M4F", "cortex-m3": "Cortex-M3"}  # witho
 def called(runtime: str) -> str:
     """Its proper name: that which the runtime's file gives itself."""
     return catalogue.members("runtimes", "FORMAT", "NAME").get(runtime, {}).get("NAME") or IN_C.get(runtime, runtime)
+
+
+def main(rows: pd.DataFrame, skilled: Collection[str]) -> str:
+    """The dataset of a study that page 1 of its report tells of, "" without rows: one on which a network has skill, if
+    there is any, then that of most techniques, then of most rows, then the first."""
+    weights = {name: (name in skilled, mine.technique.nunique(), len(mine)) for name, mine in rows.groupby("dataset")}
+    return max(weights, key=weights.get, default="")
 
 
 def measured(study: str) -> pd.DataFrame:
