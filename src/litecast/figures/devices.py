@@ -3,9 +3,9 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from litecast.catalogue import members
 from litecast.figures import style
 from litecast.figures.style import look, plain_log
+from litecast.results import places
 from litecast.results.rows import number
 
 # Column -> what its panel is called, and the unit that it is shown in.
@@ -21,7 +21,7 @@ def runs_where(lines: pd.DataFrame) -> Figure:
     if lines.empty:
         return style.says("no file was tried in a runtime yet")
     lines = lines.assign(with_runtime=lines.bytes + lines.runtime_bytes, name=[
-        f"{NAMES.get(one.runtime, one.runtime)} {one.storage}".strip() for one in lines.itertuples()])  # fmt: skip
+        f"{places.called(one.runtime)} {one.storage}".strip() for one in lines.itertuples()])  # fmt: skip
     names = list(dict.fromkeys(lines.name))
     figure, panels = style.blank(1.1 + 0.24 * len(names), columns=len(PANELS), sharey=True)
     for ax, (column, (title, unit)) in zip(panels, PANELS.items(), strict=True):
@@ -38,6 +38,3 @@ def runs_where(lines: pd.DataFrame) -> Figure:
             plain_log(ax.xaxis)
     style.legend(figure, panels[0])
     return figure
-
-
-NAMES = {name: words["NAME"] for name, words in members("runtimes", "FORMAT", "NAME").items()}
