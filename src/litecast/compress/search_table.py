@@ -4,13 +4,12 @@ So luck and skill are told apart: White, Nolen & Savani, "Exploring the loss lan
 UAI 2021; Li & Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pandas as pd
 
 from litecast.compress import Compressed, Task, nets, trial
-from litecast.search import Point, Purse, Space, Trail, run
+from litecast.search import Purse, Trail
 from litecast.training import Spent
 
 NEEDS = ("dense",)
@@ -46,8 +45,6 @@ def table(task: Task, draw: int) -> Trail:
     drawn = replace(task, seed=task.seed + draw * trial.SEARCHED_SEED)
     path = task.trail and task.trail.with_name(f"{task.trail.stem}-{draw}{task.trail.suffix}")
     trail = Trail(space, lambda values: trial.fresh(nets.build(whole, values, drawn), drawn), Purse(len(space)), path)
-    return run(_everything(space), trail)
-
-
-def _everything(space: Space) -> Iterator[Point]:
-    yield from space.points()
+    for point in space.points():
+        trail(point)
+    return trail
