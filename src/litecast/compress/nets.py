@@ -12,7 +12,7 @@ import torch
 from litecast import models
 from litecast.compress import Task
 from litecast.models import profile_mlp
-from litecast.search import Goal, Knob, Point, Space, Tried
+from litecast.search import Knob, Point, Space, Tried
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Nets:
                      for at, knob in zip(point, self.space.knobs, strict=True))
 
 
-# `patch` is deliberately not monotone: shorter patches cut the day that lags compare, and cost more of them; longer ones
+# `patch` is deliberately not monotone: shorter patches cut the day that lags compare and cost more of them, longer ones
 # leave fewer to compare.
 PROFILE = Nets(Space((
     Knob("hidden", (4, 8, 24, 64)),
@@ -80,6 +80,3 @@ def thinned(space: Space, share: float) -> Space:
         whole = len(Space((*kept, knob))) <= most
         kept.append(knob if whole else Knob(knob.name, knob.values[at : at + 1], knob.ordered))
     return Space(tuple(kept))
-
-
-__all__ = ["PROFILE", "SPACES", "Goal", "Nets", "build", "plainly", "thinned"]

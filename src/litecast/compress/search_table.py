@@ -21,7 +21,7 @@ CONTROLS = {}
 STORAGES = {}  # its networks are trained for a quarter of the steps: none is a file to be held against others
 CHAIN = False
 LOOK = 16
-NOTE = "every network of a space is trained, for a quarter of the steps: their table and its replays are in its notebook"
+NOTE = "all networks of a space, trained for a quarter of the steps: table and replays are in its notebook"
 
 DRAWS = 2  # trainings of each network, from different first weights
 
