@@ -26,7 +26,7 @@ def replays(methods: Mapping, space: Space, table: Mapping[Point, Tried], counts
     lines = []
     for name, propose in methods.items():
         for seed in seeds:
-            trail = run(propose(space, goal, np.random.default_rng(seed)), _of_table(space, table, max(counts)))
+            trail = run(propose(space, goal, np.random.default_rng(seed)), of_table(space, table, max(counts)))
             for count in counts:
                 paid = trail.paid[:count]
                 lines.append({"search": name, "seed": seed, "evaluations": count, "unique": len(paid),
@@ -35,7 +35,8 @@ def replays(methods: Mapping, space: Space, table: Mapping[Point, Tried], counts
     return pd.DataFrame(lines)
 
 
-def _of_table(space: Space, table: Mapping[Point, Tried], evaluations: int) -> Trail:
+def of_table(space: Space, table: Mapping[Point, Tried], evaluations: int) -> Trail:
+    """A trail that looks its points up, and pays for no more than so many."""
     at = {tuple(space.read(point).values()): one for point, one in table.items()}
 
     def price(values: dict) -> dict:
