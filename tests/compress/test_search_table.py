@@ -80,7 +80,8 @@ def test_agreement_and_optimism_by_hand():
     assert luck.too_good.iloc[0] == pytest.approx(0, abs=0.02) and luck.too_good.iloc[-1] > 0.05
 
 
-def test_a_target_that_is_hit_needs_one_search():
+def test_a_target_that_is_hit_needs_one_search(monkeypatch):
+    monkeypatch.setattr(search_table, "MOST", 3)
     known = search_table.of_draw(SPACE, made_up(), 0)
     found = {reward: [search_table.reruns(SPACE, known, 402.0, reward, seed)[0] for seed in range(2)]
              for reward in ("absolute", "soft")}  # fmt: skip

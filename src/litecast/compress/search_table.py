@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from litecast.compress import Compressed, Task, nets, trial
-from litecast.search import Goal, Point, Purse, Space, Trail, Tried, chance, controller, greedy, local, replay, run
+from litecast.search import Goal, Point, Purse, Space, Trail, Tried, chance, controller, greedy, local, replay, run, tpe
 from litecast.training import Spent
 
 NEEDS = ("dense",)
@@ -26,7 +26,8 @@ CHAIN = False
 LOOK = 16
 NOTE = "all networks of a space, trained for a quarter of the steps: table and replays are in its notebook"
 
-METHODS = {"random": chance.propose, "local": local.propose, "greedy": greedy.propose,
+METHODS = {"random": chance.propose, "local": local.propose, "greedy": greedy.propose, "tpe": tpe.propose,
+           "tpe, no target": lambda space, goal, draw: tpe.propose(space, Goal(), draw),  # error and cost at once
            **{f"controller, {reward}": partial(controller.propose, reward=reward) for reward in controller.REWARDS}}
 DRAWS = 2  # trainings of each network, from different first weights
 CHOICES = (1, 10, 40)  # of so many networks the best is taken, to see how much too good it looks
