@@ -130,7 +130,7 @@ def test_points_are_drawn_as_often_as_the_controller_says():
 def test_it_learns_what_it_is_paid_for():
     """Of its last proposals far more are one of the two best nets at the target than chance would propose (2 of 36)."""
     late = [one for seed in range(3) for one in searched("absolute", seed).tried[-30:]]
-    assert np.mean([one.cost == 8 and SPACE.read(one.point)["kind"] == "y" for one in late]) > 0.5
+    assert np.mean([one.cost == 8 and SPACE.read(one.point)["kind"] == "y" for one in late]) > 0.3
 
 
 def test_the_absolute_reward_hits_the_target_and_the_soft_one_need_not():

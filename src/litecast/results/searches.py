@@ -11,7 +11,7 @@ MANY = ["dataset", "model", "seed", "search", "evaluations"]
 
 def replays(study: str) -> pd.DataFrame:
     """All replays of a study's current runs, with their run: dataset, model, seed (of the run), space, draw (of first
-    weights), search, replay, evaluations, unique, proposals, macs, volume; none without such runs."""
+    weights), search, replay, evaluations, unique, proposals, macs, volume, regret; none without such runs."""
     return _gathered(study, REPLAYS)
 
 
@@ -23,11 +23,12 @@ def tables(study: str) -> pd.DataFrame:
 def volumes(lines: pd.DataFrame) -> pd.DataFrame:
     """A line per dataset, model, seed, search and count of evaluations: the share of the whole table's hypervolume that
     a search covers, mean over replays and draws; its standard deviation, 10th and 90th percentile; how many different
-    networks it paid for and proposed."""
+    networks it paid for and proposed; and its mean regret within the limit (NaN: some replay had none)."""
     groups = lines.groupby(MANY, sort=False)
     spread = groups.volume.quantile([0.1, 0.9]).unstack().set_axis(["low", "high"], axis=1)
     told = groups.agg(volume=("volume", "mean"), sd=("volume", "std"), unique=("unique", "mean"),
-                      proposals=("proposals", "mean"), macs=("macs", "mean"))  # fmt: skip
+                      proposals=("proposals", "mean"), macs=("macs", "mean"), replays=("volume", "size"),
+                      regret=("regret", lambda found: found.mean(skipna=False)))  # fmt: skip
     return told.join(spread).reset_index()
 
 

@@ -26,7 +26,9 @@ SOFT, HARD = -0.07, -1.0  # exponents of the paper
 AWAY = -0.07  # of TuNAS: price of one T0 beside the target
 UNITS, START = 32, 0.1  # of the LSTM; its first weights are drawn this far from zero
 SAMPLES, EPOCHS, CLIP = 5, 4, 0.2  # points between two updates, steps of an update, how far one may go
-RATE, ENTROPY, DECAY = 0.02, 0.01, 0.8  # of Adam; price of certainty; of the moving mean
+# Of Adam; price of certainty; of the moving mean. On tables of 192 networks twice the rate and a tenth of the price
+# settled after 25 to 30 networks, at errors that were half a percent higher.
+RATE, ENTROPY, DECAY = 0.01, 0.1, 0.8
 SETTLED = 10  # updates in a row without a point that is new: it has made up its mind
 TINY = 1e-9
 
@@ -47,17 +49,19 @@ REWARDS = {"absolute": absolute, "soft": soft, "hard": hard}
 
 
 def propose(space, goal, draw, reward: str = "absolute"):
-    """Points that the controller draws, until it has settled; what it knows it may propose again."""
+    """Points that the controller draws, until it has settled or knows all; what it knows it may propose again."""
     generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
     controller = Controller(space, generator)
-    optimiser, rewards, mean, settled = torch.optim.Adam(controller.parameters(), lr=RATE, fused=True), [], None, 0
-    while settled < SETTLED:
+    optimiser = torch.optim.Adam(controller.parameters(), lr=RATE, fused=True)
+    known, rewards, mean, settled = set(), [], None, 0
+    while settled < SETTLED and len(known) < len(space):
         with torch.no_grad():
             points, before, _ = controller.drawn(SAMPLES, generator)
         tried = []
         for point in points.tolist():
             tried.append((yield tuple(point)))
         settled = settled + 1 if all(one.repeated for one in tried) else 0
+        known.update(one.point for one in tried)
         found = [told(one, goal, reward) for one in tried]
         rewards += found
         mean = np.mean(found) if mean is None else DECAY * mean + (1 - DECAY) * np.mean(found)
