@@ -51,7 +51,7 @@ def test_a_cut_is_the_parent_without_the_weakest_units_of_one_group(data, monkey
     monkeypatch.setattr(training, "fit", lambda *given: training.Fit(pd.DataFrame(), training.Spent(1, 2), 0))
     asked = task(data)
     cuts = netadapt.Cuts(asked)
-    cuts.path = netadapt.Path(cuts.space, cuts.cost, netadapt.Goal(0.5, start=1.0))
+    cuts.path = netadapt.steps.Path(cuts.space, cuts.cost, netadapt.Goal(0.5, start=1.0))
     point = (8, *cuts.space.largest[1:])
     cuts.path.parent[point] = cuts.space.largest
     model, masks = cuts.network(point)
@@ -59,6 +59,13 @@ def test_a_cut_is_the_parent_without_the_weakest_units_of_one_group(data, monkey
     kept = [scores.topk(9).indices.sort().values, *(torch.arange(len(other)) for other in others)]
     assert same(model, units.cut(asked.start, kept)) and masks == {}
     assert cuts.cost(cuts.space.largest) == 1.0 and cuts.cost(point) < 1.0
+
+
+def test_the_first_step_is_offered_by_the_groups_that_reach_it(data):
+    asked = task(data, "nbeats")
+    offers = netadapt.offers(asked)
+    assert 1 < len(offers) <= len(units.of(asked.start)) and (offers.cost <= 1 - netadapt.steps.FIRST).all()
+    assert (offers.kept < offers.units).all() and offers.start.eq(Look(data).error(asked.start)).all()
 
 
 def test_levels_share_one_trail_and_a_killed_search_ends_as_if_it_never_was(data, tmp_path, monkeypatch):

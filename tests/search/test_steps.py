@@ -26,11 +26,13 @@ def walked(limit: float, evaluations: int = 99, draw=None, trail: Trail | None =
 
 
 def test_each_knob_offers_the_smallest_cut_that_reaches_the_target():
-    path, trail = walked(1.0)
-    assert [one.point for one in trail.paid] == [SPACE.largest]
-    assert path.cuts(0.8) == [(3, 3), (4, 2)] and path.cuts(0.79) == [(2, 3), (4, 2)]
-    assert path.cuts(0.2) == [(0, 3)], "b alone leaves a quarter"
-    assert path.cuts(0.1) == [(0, 3), (4, 0)], "where none reaches it, whatever each can save"
+    def offered(target: float, now=SPACE.largest) -> list:
+        return steps.cuts(SPACE, cost, now, target)
+
+    assert offered(0.8) == [(3, 3), (4, 2)] and offered(0.79) == [(2, 3), (4, 2)]
+    assert offered(0.2) == [(0, 3)], "b alone leaves a quarter"
+    assert offered(0.1) == [(0, 3), (4, 0)], "where none reaches it, whatever each can save"
+    assert offered(0.0, (0, 0)) == [] and [one.point for one in walked(1.0)[1].paid] == [SPACE.largest]
 
 
 def test_the_cut_that_harms_least_for_what_it_saves_is_taken_until_the_limit():

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import torch
 
 from litecast import training
@@ -26,8 +27,7 @@ from litecast.compress import (
     trial,
     units,
 )
-from litecast.search import Goal, Knob, Point, Purse, Space, Trail, run
-from litecast.search.steps import Path
+from litecast.search import Goal, Knob, Point, Purse, Space, Trail, run, steps
 from litecast.training import Spent, cost
 
 NEEDS = ("dense",)
@@ -61,7 +61,7 @@ def compress(task: Task) -> Compressed:
     cuts = Cuts(task)
     goal = Goal(1 - task.level, f"share of the {UNITS[task.variant]} it starts from", start=1.0)
     draw = np.random.default_rng(RANDOM_CHOICE_SEED + task.seed) if task.control == "random" else None
-    path = cuts.path = Path(cuts.space, cuts.cost, goal, draw)
+    path = cuts.path = steps.Path(cuts.space, cuts.cost, goal, draw)
     evaluations = min(EVALUATIONS, 4 * task.budget.steps)  # a study of toy trainings makes a toy search
     trail = run(path.propose(), Trail(cuts.space, cuts.price, Purse(evaluations), _trail(task)))
     model, masks = cuts.network(goal.best(trail.paid).point)
@@ -70,6 +70,21 @@ def compress(task: Task) -> Compressed:
     taken = {one.point for one in path.taken}
     story = trail.table.assign(taken=[one.point in taken for one in trail.tried])
     return Compressed(model, files, trial.spent(trail, cuts.looked) + fit.spent, masks, story)
+
+
+def offers(task: Task) -> pd.DataFrame:
+    """The first step, looked at: the smallest cut of each group that reaches its target, nothing tuned.
+
+    Columns: group, units, kept, cost (share of the start's), error, start (the error before).
+    """
+    cuts, start, lines = Cuts(task), task.look.error(task.start), []
+    whole = cuts.space.largest
+    for point in steps.cuts(cuts.space, cuts.cost, whole, 1 - steps.FIRST):
+        at = next(at for at, (before, now) in enumerate(zip(whole, point, strict=True)) if before != now)
+        small, _ = cut(task.start, {}, cuts.strongest(task.start, point))
+        lines.append((cuts.space.knobs[at].name, cuts.groups[at].size, cuts.counts(point)[at], cuts.cost(point),
+                      task.look.error(small), start))
+    return pd.DataFrame(lines, columns=["group", "units", "kept", "cost", "error", "start"])
 
 
 def _trail(task: Task):
@@ -81,7 +96,7 @@ class Cuts:
     """Networks between the start and nothing. space: a knob per group, its values the units that stay; of the control
     'uniform' one knob for all. path: by which they are reached; looked: MACs of the looks at those that were priced."""
 
-    path: Path
+    path: steps.Path
 
     def __init__(self, task: Task):
         self.task, self.looked, self.groups = task, 0, units.of(task.start)
@@ -136,15 +151,18 @@ class Cuts:
         if point not in self.path.parent:
             return *self._made[point], Spent()
         parent, masks = self.network(self.path.parent[point])
-        scores = channel_pruning.norms(parent, units.of(parent))
-        kept = [score.argsort(descending=True, stable=True)[:count].sort().values
-                for score, count in zip(scores, self.counts(point), strict=True)]
-        model, masks = cut(parent, masks, kept)
+        model, masks = cut(parent, masks, self.strongest(parent, point))
         as_long = len(self.groups) if self.task.control else 1
         budget = self.task.budget.again(as_long * SHORT * self.task.budget.retrain_steps)
         fit = training.fit(model, self.data, budget, self.task.seed, *masking(masks))
         self._made[point] = model, masks
         return model, masks, fit.spent
+
+    def strongest(self, model, point: Point) -> list[torch.Tensor]:
+        """Of each group of a network as many units as a point keeps: those of largest norms."""
+        scores = channel_pruning.norms(model, units.of(model))
+        return [score.argsort(descending=True, stable=True)[:count].sort().values
+                for score, count in zip(scores, self.counts(point), strict=True)]
 
     def _saves(self, point: Point) -> str:
         """The group that a cut takes units from; '' of the start."""

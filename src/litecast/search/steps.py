@@ -36,9 +36,9 @@ class Path:
         """From the largest point down, until the limit is reached or nothing can be cut any more."""
         self.taken.append((yield self.space.largest))
         size = FIRST * self.goal.start
-        while self.now.cost > self.goal.limit and (cuts := self.cuts(max(self.goal.limit, self.now.cost - size))):
+        while self.now.cost > self.goal.limit and (offered := self._offered(self.now.cost - size)):
             found = []
-            for point in cuts if self.draw is None else [cuts[int(self.draw.integers(len(cuts)))]]:
+            for point in offered:
                 self.parent[point] = self.now.point
                 found.append((yield point))
             self.taken.append(min(found, key=lambda one: greedy.price(self.now, one)))
@@ -48,18 +48,23 @@ class Path:
     def now(self) -> Tried:
         return self.taken[-1]
 
-    def cuts(self, target: float) -> list[Point]:
-        """For each knob the smallest cut that costs no more than the target; where none does, whatever each can save.
+    def _offered(self, target: float) -> list[Point]:
+        found = cuts(self.space, self.cost, self.now.point, max(self.goal.limit, target))
+        return found if self.draw is None or not found else [found[int(self.draw.integers(len(found)))]]
 
-        A knob's cost is taken to fall with every notch, so that few points have to be measured.
-        """
-        def lowered(knob: int, notch: int) -> Point:
-            return (*self.now.point[:knob], notch, *self.now.point[knob + 1 :])
 
-        def smallest(knob: int, at: int) -> int:
-            return bisect_right(range(at), target, key=lambda notch: self.cost(lowered(knob, notch))) - 1
+def cuts(space: Space, cost: Callable[[Point], float], now: Point, target: float) -> list[Point]:
+    """For each knob the smallest cut that costs no more than the target; where none does, whatever each can save.
 
-        ends = {knob: smallest(knob, at) for knob, at in enumerate(self.now.point)}
-        reached = [lowered(knob, notch) for knob, notch in ends.items() if notch >= 0]
-        most = [lowered(knob, 0) for knob, at in enumerate(self.now.point) if at]
-        return reached or [point for point in most if self.cost(point) < self.now.cost]
+    A knob's cost is taken to fall with every notch, so that few points have to be measured.
+    """
+    def lowered(knob: int, notch: int) -> Point:
+        return (*now[:knob], notch, *now[knob + 1 :])
+
+    def smallest(knob: int, at: int) -> int:
+        return bisect_right(range(at), target, key=lambda notch: cost(lowered(knob, notch))) - 1
+
+    ends = {knob: smallest(knob, at) for knob, at in enumerate(now)}
+    reached = [lowered(knob, notch) for knob, notch in ends.items() if notch >= 0]
+    most = [lowered(knob, 0) for knob, at in enumerate(now) if at]
+    return reached or [point for point in most if cost(point) < cost(now)]
