@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from litecast.figures import style
 from litecast.figures.style import INK, PALETTE, called, percent_axis, plain_log
 
+TOP = 1.5  # of the lowest error: what errs more lies on the upper edge
+
 
 def offers(lines: pd.DataFrame) -> Figure:
     """One step, a row per group of units: the share of its units that has to go, and by how much the error rises.
@@ -22,14 +24,15 @@ def offers(lines: pd.DataFrame) -> Figure:
     share.barh(at, 1 - lines.kept / lines.units, color=PALETTE[0], height=0.6)
     rise.barh(at, lines.error / lines.start - 1, color=PALETTE[1], height=0.6)
     for i, line in enumerate(lines.itertuples()):
-        share.annotate(f"{line.units} to {line.kept}", (0, i), xytext=(3, 0), textcoords="offset points", va="center",
-                       fontsize=7.5, path_effects=style.HALO)  # fmt: skip
+        share.annotate(f"{line.units} to {line.kept}", (1 - line.kept / line.units, i), xytext=(3, 0),
+                       textcoords="offset points", va="center", fontsize=7.5, path_effects=style.HALO)
     share.set(yticks=at, yticklabels=[called(name) for name in lines.group], ylim=(len(lines) - 0.4, -0.6))
-    share.set(xlabel="units that go", xlim=(0, 1))
+    share.set(xlabel="units that go", xlim=(0, 1.15))
     rise.set(xlabel="rise of the error, nothing tuned")
     for ax in (share, rise):
-        percent_axis(ax.xaxis)
         ax.grid(False, axis="y")
+    percent_axis(share.xaxis)
+    percent_axis(rise.xaxis)
     return figure
 
 
@@ -46,36 +49,38 @@ def walks(stories: Mapping[tuple, pd.DataFrame]) -> Figure:
     if not longest:
         return style.says("searched in an earlier call")
     figure, panels = style.grid(list(longest), 2.0, 2.6, sharey=True, sharex=True)
-    top = 1.02 * max(story[story.taken].error.max() for story in longest.values())
+    top = min(TOP * min(story.error.min() for story in longest.values()),
+              1.02 * max(story[story.taken].error.max() for story in longest.values()))
     for (name, story), colour in zip(longest.items(), PALETTE, strict=False):
         ax, way = panels[name], story[story.taken]
         ax.scatter(story.cost, story.error.clip(upper=top), color=colour, s=12, alpha=0.35, linewidths=0)
-        ax.plot(way.cost, way.error, color=colour, marker="o", markersize=4)
+        ax.plot(way.cost, way.error.clip(upper=top), color=colour, marker="o", markersize=4)
         before = ""
         for line in way.iloc[1:].itertuples():
             if line.saved != before:
-                ax.annotate(called(line.saved), (line.cost, line.error), xytext=(2, 5), textcoords="offset points",
+                ax.annotate(called(line.saved), (line.cost, min(line.error, top)), xytext=(2, 5), textcoords="offset points",
                             fontsize=6.5, color=INK, path_effects=style.HALO, rotation=35)  # fmt: skip
             before = line.saved
-        ax.set_xlim(1.03, min(one.cost.min() for one in longest.values()) - 0.03)
+        ax.set_xlim(min(one.cost.min() for one in longest.values()) - 0.03, 1.03)
         percent_axis(ax.xaxis)
         percent_axis(ax.yaxis)
+    next(iter(panels.values())).invert_xaxis()  # shared
     style.label_axes(panels, "cost that is left", "validation WAPE")
     return figure
 
 
 def lookup(lines: pd.DataFrame) -> Figure:
-    """Milliseconds of whole networks, against the sum of their layers and against products; a colour per family.
+    """Microseconds of whole networks, against the sum of their layers and against products; a colour per family.
 
     lines: of `experiment.lookup.beside`.
     """
     figure, (left, right) = style.blank(2.7, 1, 2, sharey=True)
     for (family, mine), colour in zip(lines.groupby("family"), PALETTE, strict=False):
-        left.plot(mine.table, mine.whole, color=colour, marker="o", label=called(family))
-        right.plot(mine.macs / 1000, mine.whole, color=colour, marker="o")
-    ends = [lines[["table", "whole"]].min(axis=None), lines[["table", "whole"]].max(axis=None)]
+        left.plot(1000 * mine.table, 1000 * mine.whole, color=colour, marker="o", label=called(family))
+        right.plot(mine.macs / 1000, 1000 * mine.whole, color=colour, marker="o")
+    ends = [1000 * how(lines[["table", "whole"]].to_numpy().ravel()) for how in (min, max)]
     left.plot(ends, ends, color=INK, linewidth=0.8, linestyle=style.DASHED, label="as said")
-    left.set(xlabel="sum of single layers (ms)", ylabel="whole network (ms)")
+    left.set(xlabel="sum of single layers (µs)", ylabel="whole network (µs)")
     right.set(xlabel="thousand products")
     for axis in (left.xaxis, left.yaxis, right.xaxis):
         plain_log(axis, style.short if axis is right.xaxis else "{:g}".format)
