@@ -58,8 +58,8 @@ def walks(stories: Mapping[tuple, pd.DataFrame]) -> Figure:
         before = ""
         for line in way.iloc[1:].itertuples():
             if line.saved != before:
-                ax.annotate(called(line.saved), (line.cost, min(line.error, top)), xytext=(2, 5), textcoords="offset points",
-                            fontsize=6.5, color=INK, path_effects=style.HALO, rotation=35)  # fmt: skip
+                ax.annotate(called(line.saved), (line.cost, min(line.error, top)), xytext=(2, 5), fontsize=6.5,
+                            textcoords="offset points", color=INK, path_effects=style.HALO, rotation=35)
             before = line.saved
         ax.set_xlim(min(one.cost.min() for one in longest.values()) - 0.03, 1.03)
         percent_axis(ax.xaxis)
