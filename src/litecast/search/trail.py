@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, replace
+from math import inf, isnan
 from pathlib import Path
 
 import pandas as pd
@@ -90,7 +91,8 @@ class Trail:
         repeated = any(one.point == point for one in self.tried)
         if point not in self._known:
             began = time.perf_counter()
-            found = self.price(self.space.read(point))
+            found = dict(self.price(self.space.read(point)))
+            found["error"] = inf if isnan(found["error"]) else found["error"]  # a network that diverged
             self._known[point] = Tried(point, **{"seconds": time.perf_counter() - began, **found})
         self.tried.append(replace(self._known[point], repeated=repeated))
         if not repeated:
@@ -115,7 +117,7 @@ class Trail:
     def _read(self) -> dict[Point, Tried]:
         if not self.path or not self.path.exists():
             return {}
-        lines = pd.read_csv(self.path, keep_default_na=False).to_dict("records")
+        lines = pd.read_csv(self.path, keep_default_na=False, float_precision="round_trip").to_dict("records")
         found = {}
         for line in lines:
             if line.pop("space") == repr(self.space):
