@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
@@ -44,14 +45,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--stage", default="", metavar="1", help="only runs of notebooks whose number begins so")
     args = parser.parse_args(argv)
     one.environment("litecast.running.make", argv)  # children inherit it
+    return answered(lambda: _called(args))
+
+
+def _called(args: argparse.Namespace) -> int:
+    profile = cluster.profile(args.executor) if args.executor else None
+    made = prepare(args.study, args.data)
+    if args.plan:
+        print(f"reports/{made.study}/plan.json: {len(made.runs)} runs, {len(_due(made, late=False))} to be made")
+        return 0
+    return part(made, args.jobs, args.stage) if args.stage else _study(made, args.jobs, profile)
+
+
+def answered(call: Callable[[], int]) -> int:
+    """The exit code of a command: its own, or 2 and what is wrong, in words."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        profile = cluster.profile(args.executor) if args.executor else None
-        made = prepare(args.study, args.data)
-        if args.plan:
-            print(f"reports/{made.study}/plan.json: {len(made.runs)} runs, {len(_due(made, late=False))} to be made")
-            return 0
-        return _part(made, args.jobs, args.stage) if args.stage else _study(made, args.jobs, profile)
+        return call()
     except LitecastError as error:
         print(f"litecast: {error}", file=sys.stderr)
         return 2
@@ -151,9 +161,9 @@ def _taught(made: plan.Plan, server: "Server") -> None:
             server.call([f"{run.dir}/done.json" for run in runs], runs)
 
 
-def _part(made: plan.Plan, jobs: int, stage: str) -> int:
-    """The early runs of one stage, and what they need; none that a reference teaches, no comparison, no report. Exit
-    code."""
+def part(made: plan.Plan, jobs: int, stage: str) -> int:
+    """The early runs of one stage ('' = of all), and what they need; none that a reference teaches, no comparison, no
+    report. Exit code."""
     early = [run for run in made.runs if not run.late and not run.taught]
     wanted = [run for run in early if run.stage.startswith(stage)]
     if not wanted:
