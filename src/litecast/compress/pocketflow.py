@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import torch
 
 from litecast import models
 from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, channel_pruning, low_bit, rate, teaching, trial
@@ -31,7 +32,7 @@ LOOK = 15
 NOTE = "Its files are decoded to floats before they run, as those of the techniques that it chooses from."
 
 EVALUATIONS = 20  # a quarter of a training each: five dense trainings
-SHORTER = 4  # steps of a dense training for each evaluation, so that a short study searches shortly
+SHORTER = 20  # steps of a dense training for each evaluation, so that a short study searches shortly
 FINALS = 3  # recipes made with all steps until one keeps the limit: more steps may code in more bits
 PRICES = (0.08, 0.04, 0.02, 0.01, 0.005, 0.0025)  # of a bit, the coarsest first, as low_bit's bits
 BITS = (2, 3, 4, 5, 6, 8)
@@ -85,6 +86,7 @@ def best(task: Task, space: Space, goal: Goal, trail: Trail) -> tuple:
 
 def cooked(task: Task, recipe: Mapping, share: float, seed: int) -> Compressed:
     """The network and file of a recipe, with a share of a dense training's steps, and all that they took."""
+    torch.manual_seed(seed)  # of dropout, too: whatever was made before, a recipe is what it is
     steps, spent = max(2, round(share * task.budget.steps)), Spent()
     task = replace(task, seed=seed, control="", budget=replace(task.budget, lr=recipe["rate"] * task.budget.lr))
     if removed := recipe.get("pruned", 0.0):

@@ -69,6 +69,7 @@ class Channels:
         (model, took), kept, task = self.applied(policy), self._kept(policy), self.task
         small, bare = units.cut(model, kept), units.cut(task.start, kept)
         masks = {name: bare.get_parameter(name) != 0 for name in task.masks}  # of the units that stay
+        torch.manual_seed(seed)  # of dropout
         fit = training.fit(small, task.data, task.budget.again(), seed, *masking(masks))
         files = {"int8": storages.export(small, "int8", sparse=bool(masks))}
         return Compressed(small, files, took + fit.spent, masks)
@@ -108,6 +109,7 @@ class Bits:
         """Weights and steps trained together, packed layer by layer."""
         task, model = self.task, clone(self.task.start)
         rule = training.FakeQuantise({name: quantisers.Uniform(few, 0, learned=True) for name, few in policy.items()})
+        torch.manual_seed(seed)
         fit = training.fit(model, task.data, task.budget.again(), seed, rule, *masking(task.masks))
         held = {name: q.held(model.get_parameter(name).detach()) for name, q in rule.quantisers.items()}
         codecs = {name: {"codec": "intn", "bits": few} for name, few in policy.items()}
