@@ -19,6 +19,7 @@ LOOK      its colour and marker in every figure (of the twenty in figures/style)
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -49,6 +50,7 @@ class Task:
     masks: parameter -> bool tensor: what the steps before left out (False) stays zero, see `masking`.
     look: network -> what a search may see of it (validation only); what looking costs is counted (experiment/look).
     route: techniques that were applied before `start`, in order; a level of the technique's own chain is none.
+    trail: where a search keeps what it has evaluated (`search.Trail`), so that a killed one goes on; None = nowhere.
     """
 
     start: "Forecaster"
@@ -63,6 +65,7 @@ class Task:
     control: str = ""  # one of the technique's CONTROLS; "" = the technique itself
     look: Callable | None = None
     route: tuple[str, ...] = ()
+    trail: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ class Compression(Work):
         look, began = Look(self.data), time.perf_counter()
         task = Task(parent.model, self.data, self.budget, self.settings.seed, level, variant,
                     teachers=tuple(teacher.model for teacher in self.teachers), masks=parent.masks, look=look,
-                    route=tuple(name for name, _ in _named(self.before)))
+                    route=tuple(name for name, _ in _named(self.before)),
+                    trail=self.run.dir / f"{more.get('control') or variant}-{level}.search.csv")
         made = self.technique.compress(replace(task, **more))
         took = time.perf_counter() - began
         paid = self._lineage(parent.row) if "start" in made.parents else set()

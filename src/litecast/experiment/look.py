@@ -4,8 +4,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from litecast import modelfile, models, runtimes, training
-from litecast.compress import storages
+from litecast.compress import Export, storages
 from litecast.runtimes import latency
 from litecast.training import Spent, cost, errors
 from litecast.training.windows import LOOK_WINDOWS
@@ -23,8 +25,8 @@ class Seen:
 
 
 class Look:
-    """`look(model) -> Seen`; `look.error(model)`; `look.milliseconds(model)`. spent: forward passes of all looks so
-    far, as MACs."""
+    """`look(model) -> Seen`; `look.error(model)`; `look.bytes(model, file)`; `look.milliseconds(model)`;
+    `look.speedup(model, than)`. spent: forward passes of all looks so far, as MACs."""
 
     def __init__(self, data):
         self._data, self.spent, self._macs = data, Spent(), {}
@@ -34,10 +36,13 @@ class Look:
         origins, macs = self._data.origins("val"), cost.profile(model).macs
         yhat = training.predict(model, self._data, origins)
         self.spent += Spent(macs=macs * len(origins) * self._data.C)
-        file = storages.export(model, "float32")
-        with tempfile.TemporaryDirectory() as folder:
-            size = modelfile.save(Path(folder) / "look", model, file.codecs, modelfile.Card.of(self._data), file.held)
+        size = self.bytes(model, storages.export(model, "float32"))
         return Seen(errors.errors(self._data, "val", yhat)["val_wape"], size, macs)
+
+    def bytes(self, model, file: Export) -> int:
+        """Size of the model file that would be written."""
+        with tempfile.TemporaryDirectory() as folder:
+            return modelfile.save(Path(folder) / "look", model, file.codecs, modelfile.Card.of(self._data), file.held)
 
     def error(self, model) -> float:
         """WAPE of the same few validation origins at every call, evenly spread: for sweeps over many networks."""
@@ -51,10 +56,20 @@ class Look:
 
     def milliseconds(self, model, runtime: str = "onnxruntime") -> float:
         """Median time of one forecast of one window on one thread, in a runtime."""
-        place = runtimes.module(runtime)
+        return float(self._timed({"look": model}, runtime).latency_ms_p50["look"])
+
+    def speedup(self, model, than, runtime: str = "onnxruntime") -> float:
+        """Times as quick as another network, both called in turns: a ratio outlives what else the machine does."""
+        times = self._timed({"look": model, "than": than}, runtime).latency_ms_p50
+        return float(times["than"] / times["look"])
+
+    def _timed(self, networks: dict, runtime: str) -> pd.DataFrame:
+        place, card = runtimes.module(runtime), modelfile.Card.of(self._data)
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"look{place.SUFFIX}"
-            path.write_bytes(place.export(model, modelfile.Card.of(self._data)))
-            call = place.call(place.open(path))
-            self.spent += Spent(macs=ROUNDS * cost.profile(model).macs)
-            return float(latency.interleave({"look": call}, ROUNDS).latency_ms_p50.iloc[0])
+            calls = {}
+            for name, model in networks.items():
+                path = Path(folder) / f"{name}{place.SUFFIX}"
+                path.write_bytes(place.export(model, card))
+                calls[name] = place.call(place.open(path))
+                self.spent += Spent(macs=ROUNDS * cost.profile(model).macs)
+            return latency.interleave(calls, ROUNDS)
