@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from litecast.figures import style
 from litecast.figures.style import look, plain_log
@@ -12,6 +13,7 @@ from litecast.results.rows import number
 PANELS = {"latency_ms_p50": ("ms a forecast", 1), "bytes": ("kB, the file", 1e3),
           "with_runtime": ("MB, with its runtime", 1e6), "resident_bytes": ("MB of memory", 1e6)}  # fmt: skip
 ROOM = 1.5  # beyond the points, as a factor
+WIDE = 20  # the largest by the smallest, from which on powers of ten alone have room
 
 
 def runs_where(lines: pd.DataFrame) -> Figure:
@@ -36,5 +38,7 @@ def runs_where(lines: pd.DataFrame) -> Figure:
         if len(known):
             ax.set_xlim(known.min() / ROOM, known.max() * ROOM)
             plain_log(ax.xaxis)
+            if known.max() > WIDE * known.min():
+                ax.xaxis.set_major_locator(LogLocator())
     style.legend(figure, panels[0])
     return figure
