@@ -14,7 +14,11 @@ PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
             if $$p -c "$(SUPPORTED)" >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help report quick data test lab audit serve page bench device lock lint clean
+=======
+.PHONY: help report quick choose data test lab audit serve bench device lock lint clean
+>>>>>>> c4f92fe86010dd0b7f6ed864fa31f5ea9848299d
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,6 +29,11 @@ report: $(READY) ## run a study and report on it: reports/<study>/report.html an
 
 quick: ## the quick study: synthetic data, a few minutes
 	@$(MAKE) --no-print-directory report STUDY=quick
+
+choose: $(READY) ## the one file to deploy for your series, within budgets, copied beside the CSV [DATA=my.csv KB=8 MS=0.1 LOSS=2% OUT= JOBS=2]
+	@$(BIN)/python -m litecast.choose $(if $(value DATA),$(call quoted,$(value DATA))) $(if $(KB),--kb $(call quoted,$(value KB))) \
+	  $(if $(MS),--ms $(call quoted,$(value MS))) $(if $(LOSS),--loss $(call quoted,$(value LOSS))) \
+	  $(if $(value OUT),--out $(call quoted,$(value OUT))) $(if $(JOBS),--jobs $(JOBS))
 
 data: $(READY) ## only the data of a study: collected, checked, one page per dataset [STUDY=default]
 	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml --stage 1 $(if $(JOBS),--jobs $(JOBS))

@@ -66,11 +66,12 @@ def _times(study: str, files, everything: bool) -> dict[str, float]:
 
 
 def _copied(folder: Path, row: dict, args: argparse.Namespace) -> Path:
-    """The chosen file, where the user wants it."""
+    """The chosen file, where the user wants it; its name ends as its kind of file does."""
     source, data = folder / row["artefact"], Path(args.data)
     name = f"{data.name.partition('.')[0]}.litecast{source.suffix}"
     target = args.out or data.with_name(name)
     target = target / name if target.is_dir() else target
+    target = target if target.suffix == source.suffix else target.with_name(target.name + source.suffix)
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
     return target
@@ -101,10 +102,10 @@ def told_nearest(pair: tuple[str, dict]) -> str:
 
 def _why(row: dict, chosen: dict, budgets: Budgets) -> str:
     """Why a candidate was not chosen."""
+    if not row["deployable"] and row["role"] != "naive":
+        return "it is no single file"
     if row["over"]:
         return ", ".join(f"{BROKEN[name]} ({UNITS[name].format(row[name])})" for name in row["over"])
-    if not row["deployable"] and row["role"] != "naive":
-        return "it has no single file"
     if "loss" in budgets.asked:
         return f"it fits, but takes {row['kb']:.3g} kB, {row['kb'] / max(chosen['kb'], 1e-9):.1f} times as much"
     return f"it fits, but errs {row['val_wape'] / chosen['val_wape'] - 1:.1%} more on validation"

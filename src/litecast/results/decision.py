@@ -56,7 +56,7 @@ def ranked(rows: pd.DataFrame, budgets: Budgets, ms: dict[str, float]) -> pd.Dat
     """All candidates, what is to be preferred first: where a loss is granted the smallest, else the lowest error.
 
     Beside the columns of a row: kind (class of candidates), deployable (is it one file?), kb, ms, loss, and over: the
-    budgets that it breaks. What no time is known of breaks no budget of time.
+    budgets that it breaks; what is not known breaks them.
     """
     files = candidates(rows)
     free = is_free(files)
@@ -64,7 +64,7 @@ def ranked(rows: pd.DataFrame, budgets: Budgets, ms: dict[str, float]) -> pd.Dat
         kind=[kind(row) for row in files.to_dict("records")],
         deployable=(files.artefact != "") & (files.technique != "ensemble"), kb=files.bytes / 1000,
         ms=files.row_id.map(ms).astype(float).mask(free, 0.0), loss=files.val_wape / files.val_wape.min() - 1)
-    over = [[name for name, end in budgets.asked.items() if row[name] > end] for row in files.to_dict("records")]
+    over = [[name for name, end in budgets.asked.items() if not row[name] <= end] for row in files.to_dict("records")]
     order = ["bytes", "val_wape"] if "loss" in budgets.asked else ["val_wape", "bytes"]
     return files.assign(over=over).sort_values(order, kind="stable", ignore_index=True)
 
