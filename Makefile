@@ -14,11 +14,7 @@ PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
             if $$p -c "$(SUPPORTED)" >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help report quick data test lab audit serve page bench device lock lint clean
-=======
-.PHONY: help report quick choose data test lab audit serve bench device lock lint clean
->>>>>>> c4f92fe86010dd0b7f6ed864fa31f5ea9848299d
+.PHONY: help report quick choose data test lab audit serve page bench device lock lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
