@@ -14,7 +14,7 @@ from litecast.errors import ModelFileError, StudyError
 from litecast.models import base, information
 
 FAMILIES = models.names()
-DEEP = ["gru", "lstm", "nbeats", "patchtst", "patchtst_wide", "resnet1d", "tcn"]
+DEEP = ["blocks", "gru", "lstm", "nbeats", "patchtst", "patchtst_wide", "resnet1d", "tcn"]
 LINEAR = ["dlinear", "fits", "nlinear", "sparsetsf"]
 BLIND = [*LINEAR, "patchtst", "patchtst_wide"]  # to the calendar, as published
 READERS = [family for family in FAMILIES if family not in (*BLIND, "profile_linear")]

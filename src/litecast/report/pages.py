@@ -10,6 +10,7 @@ from litecast.figures import chains as way
 from litecast.figures import data, forecasts, fronts, references, style, sweeps
 from litecast.figures import devices as where
 from litecast.figures import information as pictures
+from litecast.figures import searched as pictured
 from litecast.figures import techniques as beside
 from litecast.report import words
 from litecast.report.facts import Facts, counts, paragraphs, tables
@@ -27,8 +28,8 @@ FEWEST = 3  # networks of which a picture says more than their table
 
 
 def told(made: Facts, paragraph: str) -> Markdown:
-    """A paragraph, by its name: answer, overview, findings, failures, information, transfer, chains, techniques, bands,
-    data_notes, limits, notes."""
+    """A paragraph, by its name: answer, overview, findings, failures, information, transfer, search, chains,
+    techniques, bands, data_notes, limits, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
 
 
@@ -157,6 +158,20 @@ def transferred(made: Facts) -> Iterator[Shown | Markdown]:
     if len(lines):
         yield told(made, "transfer")
         yield _table("transfer", lines, dataset=made.main)
+
+
+def searched(made: Facts) -> Iterator[Shown | Markdown]:
+    """What was searched for on the dataset of page 1, if anything was: against chance at equal cost and against what
+    was made by hand, and searches replayed on a table of all networks of a space."""
+    lines, replays = tables.searches(made), tables.replays(made)
+    if len(lines) or len(replays):
+        yield told(made, "search")
+    if len(lines):
+        mine = made.files[made.files.dataset == made.main]
+        yield _figure(pictured.searched_fronts, mine, linked=True, dataset=made.main)
+        yield _table("searches", lines, dataset=made.main)
+    if len(replays):
+        yield _table("replays", replays)
 
 
 def chains(made: Facts) -> Iterator[Shown | Markdown]:

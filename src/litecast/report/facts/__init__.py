@@ -14,7 +14,7 @@ from litecast import paths, results
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json
 from litecast.planning import plan
-from litecast.results import information, places, statistics, techniques
+from litecast.results import information, places, searched, searches, statistics, techniques
 
 KEYS = ["dataset", "model", "technique", "variant", "level"]
 PLAIN = ("classical", "dense", "width")  # what is no technique: the forecasters that compression starts from
@@ -43,6 +43,9 @@ class Facts:
     published: pd.DataFrame  # rows of published tables: they enter nothing else
     transfers: pd.DataFrame  # lines of transfer.csv: forecasts of one series, which stand in no results.csv
     devices: pd.DataFrame  # lines of devices.csv: files in every runtime that was there
+    searched: pd.DataFrame  # results.searched.compare: searches against chance and against what was made by hand
+    costs: pd.DataFrame  # results.searched.costs: what searches have tried
+    replays: pd.DataFrame  # results.searches.replays: searches on a table of all networks of a space
 
     @property
     def datasets(self) -> list[str]:
@@ -55,10 +58,8 @@ class Facts:
 
     @property
     def main(self) -> str:
-        """The dataset that page 1 tells of: with skill, if any has, then that of most techniques, then of most rows."""
-        of = self.rows.groupby("dataset")
-        techniques, rows = of.technique.nunique(), of.size()
-        return max(self.datasets, key=lambda name: (name in self.skilled, techniques[name], rows[name]), default="")
+        """The dataset that page 1 tells of."""
+        return places.main(self.rows, self.skilled)
 
     @property
     def techniques(self) -> list[str]:
@@ -109,7 +110,8 @@ def read(study: str) -> Facts:
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
                  results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
                  results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published,
-                 results.transfers(study), places.measured(study))
+                 results.transfers(study), places.measured(study), _searched(folder / "searches.csv"),
+                 searched.costs(study), searches.replays(study))
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -146,6 +148,12 @@ def _table(path: Path) -> pd.DataFrame:
     """A table of comparisons, empty where there is none; columns that an older version lacks are empty."""
     frame = pd.read_csv(path) if path.exists() and path.stat().st_size > 1 else pd.DataFrame(columns=statistics.COLUMNS)
     return frame.reindex(columns=statistics.COLUMNS)
+
+
+def _searched(path: Path) -> pd.DataFrame:
+    """Verdicts on searches, empty where there are none."""
+    found = pd.read_csv(path, dtype={"level": str}) if path.exists() and path.stat().st_size > 1 else pd.DataFrame()
+    return found.reindex(columns=searched.COLUMNS)
 
 
 def _coverage(folder: Path) -> dict[str, dict]:

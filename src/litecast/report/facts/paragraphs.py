@@ -19,6 +19,8 @@ BLIND = 0.05  # regret of a choice: above it validation does not predict test, a
 SHORT = 0.01  # what a band may cover less, or more, than it promises before the report says so
 SURE = 2  # standard errors: what it covers less then is no chance
 MOST_FINDINGS = 10
+VERDICTS = ("better", "worse", "undecided")
+CHANCE = "random"  # what every search is held against
 TOLD = ("helps", "harms")  # verdicts on information; what is neither is undecided or was not tested
 
 
@@ -193,13 +195,44 @@ def transfer(made: Facts) -> dict:
     return {"lines": told}
 
 
+def search(made: Facts) -> dict:
+    """Per searching technique on the dataset of page 1 what one search tried and cost (medians; share: of the dense
+    network's training) and how often it is better, worse or undecided against each rival; per dataset the search that
+    covers most of a table of all networks, against chance."""
+    dense = made.rows[results.is_dense(made.rows) & (made.rows.technique == "dense")].groupby(["dataset", "model"])
+    whole = dense.train_macs.mean()
+    costs = made.costs.assign(share=[macs / whole.get(key, np.nan) for key, macs in zip(
+        zip(made.costs.dataset, made.costs.model, strict=True), made.costs.macs, strict=True)])  # fmt: skip
+    lines = []
+    for technique, mine in made.searched[made.searched.dataset == made.main].groupby("technique"):
+        took = costs[(costs.technique == technique.rpartition("+")[2]) & (costs.dataset == made.main)]
+        against = [{"against": rival, "of": len(part)} | {v: int((part.verdict == v).sum()) for v in VERDICTS}
+                   for rival, part in mine.groupby("against")]
+        lines.append({"technique": technique, "evaluations": took.evaluations.median(), "against": against,
+                      "share": took.share.median(), "seconds": took.seconds.median()})
+    return {"dataset": made.main, "lines": lines, "replays": _replayed(made)}
+
+
+def _replayed(made: Facts) -> list[dict]:
+    lines, told = tables.replays(made), []
+    for (dataset, model), mine in lines.groupby(["dataset", "model"]) if len(lines) else ():
+        last = [name for name in mine if name.startswith("volume:")][-1]
+        chance = mine[mine.search == CHANCE]
+        told.append({"dataset": dataset, "model": model, "evaluations": last.partition(":")[2],
+                     "best": mine.iloc[0]["search"], "volume": mine[last].max(), "spread": mine.iloc[0].spread,
+                     "chance": chance[last].max() if len(chance) else np.nan})  # fmt: skip
+    return told
+
+
 def devices(made: Facts) -> dict:
-    """The file to deploy on the dataset of page 1 in every runtime, the quickest first; int8 files beside their dense
-    networks, the quickest first, and how many of them are clearly quicker; what does not run, and what is not here."""
+    """The file to deploy on the dataset of page 1 in every runtime, the quickest first, and on microcontrollers; int8
+    files beside their dense networks, the quickest first, and how many of them are clearly quicker; what does not run,
+    and what is not here."""
     mine = made.devices[made.devices.dataset == made.main]
     small, why = places.int8(mine), mine[mine.why != ""]
-    return {"lines": tables.devices(made).to_dict("records"), "int8": small.to_dict("records"),
-            "quicker": int(small.pays.sum()), "failed": why[why.row_id != ""].to_dict("records"),
+    return {"lines": tables.devices(made).to_dict("records"), "boards": places.boards(mine).to_dict("records"),
+            "int8": small.to_dict("records"), "quicker": int(small.pays.sum()),
+            "failed": why[why.row_id != ""].to_dict("records"),
             "missing": why[why.row_id == ""].to_dict("records")}
 
 

@@ -15,8 +15,10 @@ from litecast.report.facts import PLAIN, Facts, counts
 from litecast.results import chains as chains_
 from litecast.results import information as information_
 from litecast.results import places, statistics
+from litecast.results import searches as searches_
 
-ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "techniques.csv", "information.csv")
+ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "techniques.csv", "information.csv",
+             "searches.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
 FAR = 2  # times the median error: so far off a line would flatten all others
 
@@ -193,6 +195,27 @@ def devices(made: Facts) -> pd.DataFrame:
         return made.devices
     ran = places.deployed(made.devices[made.devices.dataset == made.main])
     return ran.assign(with_runtime=ran.bytes + ran.runtime_bytes, load_s=ran.import_s + ran.open_s)
+
+
+def searches(made: Facts) -> pd.DataFrame:
+    """Searches on the dataset of page 1 against chance, their other controls, and the best hand-made file no larger."""
+    lines = made.searched[made.searched.dataset == made.main]
+    order = ["technique", "model", "variant", "bytes", "against"]
+    return lines.assign(group=lines.technique).sort_values(order, ignore_index=True)
+
+
+def replays(made: Facts) -> pd.DataFrame:
+    """Searches replayed on a table of all networks of a space: by dataset and search the share of the table's
+    hypervolume after so many evaluations (volume:<count>), mean over replays, and its spread after the most."""
+    lines = searches_.volumes(made.replays) if len(made.replays) else pd.DataFrame()
+    if lines.empty:
+        return lines
+    keys, last = ["dataset", "model", "search"], lines[lines.evaluations == lines.evaluations.max()]
+    wide = lines.groupby([*keys, "evaluations"]).volume.mean().unstack().add_prefix("volume:")
+    rest = last.groupby(keys).agg(spread=("sd", "mean"), unique=("unique", "mean"), proposals=("proposals", "mean"),
+                                  runs=("seed", "nunique"))
+    order = ["dataset", "model", wide.columns[-1]]
+    return wide.join(rest).reset_index().sort_values(order, ascending=[True, True, False], ignore_index=True)
 
 
 def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
