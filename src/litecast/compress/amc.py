@@ -37,7 +37,7 @@ LOOK = 14
 NOTE = "The search is paid for in looks at validation errors: no network is trained before the last."
 
 WALKS = 200  # PocketFlow's number of roll-outs: .1 s each, of which AMC's 800 spend 600 on one policy
-SHORTER = 4  # steps of a dense training for each walk, so that a short study searches shortly
+SHORTER = 4  # steps of a dense training for each walk, so that a short study searches briefly
 WORST = 5.0  # times the error of what was started from: what is worse is as bad, and no reward drowns the others
 
 
@@ -53,8 +53,9 @@ def compress(task: Task) -> Compressed:
     way, whole = policy.walk(task.level), task.look.error(task.start)
     before, walks = task.look.spent.macs, max(2, min(WALKS, task.budget.steps // SHORTER))
     purse = Purse(walks + len(way) * walk.TRIED)  # the rules by hand know how much they need
+    draw = np.random.default_rng([RANDOM_CHOICE_SEED + task.seed, bool(task.control)])  # the agent begins by chance
     trail = Trail(policy.space, partial(tried, task, policy, way), purse, task.trail)
-    run(proposals(task.control, way, whole, walks, np.random.default_rng(RANDOM_CHOICE_SEED + task.seed)), trail)
+    run(proposals(task.control, way, whole, walks, draw), trail)
     looked = task.look.spent.macs - before
     best = Goal(way.limit).best(trail.paid)
     made = policy.made(policy.space.read(best.point), trial.SEARCHED_SEED + task.seed)

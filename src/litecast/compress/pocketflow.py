@@ -17,7 +17,7 @@ import torch
 from litecast import models
 from litecast.compress import RANDOM_CHOICE_SEED, Compressed, Task, channel_pruning, low_bit, rate, teaching, trial
 from litecast.search import Goal, Knob, Purse, Space, Trail, chance, run, tpe
-from litecast.training import Spent
+from litecast.training import BACKWARD, Spent, cost
 
 NEEDS = ("dense",)
 TEACHABLE = True
@@ -25,14 +25,14 @@ FITS = ()
 LEVELS = (1, 4, 16, 64)
 LEVEL = "kB that the file may have"
 VARIANTS = ("tpe",)
-CONTROLS = {"random": "as many recipes drawn by chance, the best of them made afresh"}
+CONTROLS = {"random": "recipes drawn by chance, for as much training, the best of them made afresh"}
 STORAGES = {"coded": "torch"}
 CHAIN = False
 LOOK = 15
 NOTE = "Its files are decoded to floats before they run, as those of the techniques that it chooses from."
 
-EVALUATIONS = 20  # a quarter of a training each: five dense trainings
-SHORTER = 20  # steps of a dense training for each evaluation, so that a short study searches shortly
+EVALUATIONS = 16  # recipes that prune nothing, a quarter of a training each: four dense trainings
+SHORTER = 20  # steps of a dense training for each evaluation, so that a short study searches briefly
 FINALS = 3  # recipes made with all steps until one keeps the limit: more steps may code in more bits
 PRICES = (0.08, 0.04, 0.02, 0.01, 0.005, 0.0025)  # of a bit, the coarsest first, as low_bit's bits
 BITS = (2, 3, 4, 5, 6, 8)
@@ -45,14 +45,21 @@ def compress(task: Task) -> Compressed:
     each recipe that was tried, with `chosen`. Where no recipe keeps the limit it is the smallest file that was made.
     """
     space, goal = Space(knobs(task)), Goal(1000 * task.level)
-    evaluations, before = max(2, min(EVALUATIONS, task.budget.steps // SHORTER)), task.look.spent.macs
-    trail = Trail(space, partial(tried, task), Purse(evaluations), task.trail)
-    method, draw = chance if task.control == "random" else tpe, np.random.default_rng(RANDOM_CHOICE_SEED + task.seed)
-    run(method.propose(space, goal, draw), trail)
+    before, draw = task.look.spent.macs, np.random.default_rng(RANDOM_CHOICE_SEED + task.seed)
+    trail = Trail(space, partial(tried, task), purse(task), task.trail)
+    run((chance if task.control == "random" else tpe).propose(space, goal, draw), trail)
     spent = trial.spent(trail, task.look.spent.macs - before)
     point, made = best(task, space, goal, trail)
     story = trail.table.assign(chosen=[one.point == point for one in trail.tried])
     return replace(made, spent=spent + made.spent, story=story)
+
+
+def purse(task: Task) -> Purse:
+    """What a search may spend: the training products of EVALUATIONS recipes that prune nothing, and, since others cost
+    less, a quarter more recipes than that."""
+    count, steps = max(2, min(EVALUATIONS, task.budget.steps // SHORTER)), round(trial.SHARE * task.budget.steps)
+    one = BACKWARD * max(2, steps) * task.budget.batch * cost.profile(task.start).macs
+    return Purse(count + count // 4, count * one)
 
 
 def knobs(task: Task) -> tuple[Knob, ...]:
