@@ -68,12 +68,13 @@ def union(tmp_path_factory) -> Built:
     and one compact model on the stocks do, and a technique of each kind.
     """
     folder, blocks = tmp_path_factory.mktemp("union"), toy.blocks(*toy.FILES)
-    names = toy.models(blocks)
+    names, asked = toy.models(blocks), toy.techniques(blocks, ROUTED)
+    only = {name: wish for name, wish in toy.techniques(blocks, OTHERS).items() if name not in asked}
     csv = toy.demand(folder / "demand.csv", days=40, series=2, own="unit: crates\nL: 48\nH: 24\n")
     everything = {"name": "everything", "datasets": ["demand"], "models": names, "widths": toy.widths(names),
-                  "techniques": toy.techniques(blocks, ROUTED)}  # fmt: skip
+                  "techniques": asked}  # fmt: skip
     families = {"name": "families", "datasets": ["demand"], "models": OTHERS, "widths": toy.widths(OTHERS),
-                "techniques": toy.plain(blocks, OTHERS)}  # fmt: skip
+                "techniques": toy.plain(blocks, OTHERS) | only}  # fmt: skip
     squared = {"name": "squared", "datasets": ["sample-stocks"], "models": SMALL, "widths": toy.widths(SMALL),
                "seeds": [0, 1], "budget": {"loss": "mse"}, "techniques": few(toy.plain(blocks, ONE))}  # fmt: skip
     ett = toy.demand(folder / "ett.csv", days=600, series=1, own="split: ett\nL: 48\nH: 24\n")
@@ -415,7 +416,7 @@ def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(union, tmp_path
 
     edit(house / "src" / "litecast" / "compress" / "channel_pruning.py")
     cut = {run["id"] for run in union.plan["runs"]
-           if run["stage"].endswith("channel_pruning") or "channel_pruning" in run["keys"].get("route", "")}
+           if run["stage"].endswith(CUTTING) or "channel_pruning" in run["keys"].get("route", "")}
     timed = {f"{stage}/dataset={run['keys']['dataset']}" for run in union.plan["runs"] if run["id"] in cut
              for stage in ("500_timing", "510_devices")}
     assert stale(house, union) == cut | timed | {"600_compare/all", "610_techniques/all", "700_report/all"}
