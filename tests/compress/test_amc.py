@@ -1,6 +1,5 @@
 """AMC: the budget is kept, controls propose other policies, a killed search goes on, the best is made afresh."""
 
-import functools
 from dataclasses import replace
 
 import numpy as np
@@ -25,14 +24,12 @@ def data():
     return prepare(from_wide(Header("made-up", "items", "h", 24, 24, 6), pd.DataFrame(values, times, ["a", "b"])))
 
 
-@functools.cache
-def start(family, data):
-    """The same network for all tests: none may change it, and its products are found once."""
-    return models.build(family, 16, data)
+STARTS: dict = {}  # the same networks for all tests: none may change one, and its products are found once
 
 
 def task(data, variant="channels", control="", family="nbeats", level=0.5, **more):
-    return Task(start(family, data), data, BUDGET, 0, level, variant, control=control, look=Look(data),
+    start = STARTS.setdefault(family, models.build(family, 16, data))
+    return Task(start, data, BUDGET, 0, level, variant, control=control, look=Look(data),
                 **more)  # fmt: skip
 
 

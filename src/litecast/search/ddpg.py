@@ -7,8 +7,9 @@ the reward of the end, less a moving average. Two layers of 64 units and 200 wal
 
 Other than in AMC's program: it learns four times from each step, since walks are few (once was no better than chance
 after 200 walks on made-up networks of 5 and 10 layers); the memory holds what the wall let through, not what was asked
-for; the average is one of rewards (as the paper has it), not of batches; and noise never falls below a notch: there, of
-800 walks the last 600 are of one policy. It is no search by name (`search.names`): it has to be told of layers.
+for; the average is one of rewards (as the paper has it), not of batches; and noise falls by 3 % a walk, not by 5, and
+never below a notch: there, of 800 walks the last 600 are of one policy. It is no search by name (`search.names`), since
+it has to be told of layers.
 """
 
 import copy
@@ -27,7 +28,7 @@ LESSONS = 4  # for each step of a walk
 TARGET = 0.01  # of the way that target networks follow in each step
 AVERAGE = 0.1  # of the way that the moving average of rewards follows
 WARM_UP = 0.25  # of all walks, by chance and without learning
-NOISE, DECAY, LEAST = 0.5, 0.95, 0.05  # deviation of an action, its decay from walk to walk, and where that ends
+NOISE, DECAY, LEAST = 0.5, 0.97, 0.05  # deviation of an action, its decay from walk to walk, and where that ends
 KEPT = 100  # walks that are remembered
 
 
