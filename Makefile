@@ -2,6 +2,7 @@
 STUDY ?= default
 DATA  ?=
 JOBS  ?=
+EXECUTOR ?=
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -13,13 +14,14 @@ PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
             if $$p -c "$(SUPPORTED)" >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help report quick choose data test lab audit serve bench device lock lint clean
+.PHONY: help report quick choose data test lab audit serve page bench device lock lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-report: $(READY) ## run a study and report on it: reports/<study>/report.html and report.pdf [STUDY=default DATA=my.csv JOBS=2]
-	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml $(if $(value DATA),--data $(call quoted,$(value DATA))) $(if $(JOBS),--jobs $(JOBS))
+report: $(READY) ## run a study and report on it: reports/<study>/report.html and report.pdf [STUDY=default DATA=my.csv JOBS=2 EXECUTOR=slurm]
+	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml $(if $(value DATA),--data $(call quoted,$(value DATA))) $(if $(JOBS),--jobs $(JOBS)) \
+	  $(if $(value EXECUTOR),--executor $(call quoted,$(value EXECUTOR)))
 
 quick: ## the quick study: synthetic data, a few minutes
 	@$(MAKE) --no-print-directory report STUDY=quick
@@ -47,6 +49,10 @@ serve: $(READY) ## bundle the recommended files of a study and serve them on htt
 	  install --quiet --disable-pip-version-check --no-build-isolation -c requirements.lock -e '.[service]'
 	@$(BIN)/python -m litecast.service.choose $(STUDY)
 	@$(BIN)/python -m litecast.service $${LITECAST_REPORTS:-reports}/$(STUDY)/served $(if $(PORT),--port $(PORT))
+
+page: $(READY) ## the recommended files of a study as one web page that opens by a double click: reports/<study>/served/index.html [STUDY=default]
+	@$(BIN)/python -m litecast.service.choose $(STUDY)
+	@$(BIN)/python -m litecast.service.onepage $${LITECAST_REPORTS:-reports}/$(STUDY)/served
 
 bench: $(READY) ## pace of families, codecs, int8, codebooks, sparse products and collecting, and what orchestration costs [STUDY=quick, which must have been made]
 	@$(BIN)/python bench/families.py

@@ -1,5 +1,5 @@
 # The plan of a study as Snakemake rules. `python -m litecast.running.make params/quick.yaml` calls it twice, once per target.
-# By hand, or with an executor for a cluster (only `runs` may be spread, `late` times things and needs this machine alone):
+# By hand (a cluster is given chunks of runs instead, see litecast.running.cluster):
 #   python -m litecast.running.make params/quick.yaml --plan
 #   snakemake --directory reports/quick --cores 2 --keep-going runs; snakemake --directory reports/quick --cores 2 -k late
 # What a reference teaches is made between the two, by the first of these commands without --plan: see `_taught` there.
@@ -13,7 +13,8 @@ from litecast.planning import plan as planning
 
 plan = planning.read(Path.cwd().name)
 client = shlex.join([sys.executable, "-I", "-S", f"{workflow.basedir}/src/litecast/running/client.py", plan.study])
-client = client.replace("{", "{{").replace("}", "}}")  # braces of a path are no wildcards
+chunk = shlex.join([sys.executable, "-m", "litecast.running.chunk", plan.study])
+client, chunk = (text.replace("{", "{{").replace("}", "}}") for text in (client, chunk))  # of a path: no wildcards
 
 
 def files(late):
@@ -39,6 +40,17 @@ rule early:
     output: "runs/{stage}/{of}/done.json"
     shell: client + " {wildcards.stage}/{wildcards.of}"
 
+# Of a cluster: many runs by one process of one node (litecast.running.cluster writes them down); timing has it alone.
+rule chunk:
+    output: "chunks/{name}.done"
+    threads: 2
+    shell: chunk + " {wildcards.name} --jobs {threads} && touch {output}"
+
+rule alone:
+    output: "chunks/{name}.alone"
+    resources: slurm_extra="'--exclusive'"
+    shell: chunk + " {wildcards.name} && touch {output}"
+
 # Late runs take what is done and report what is not, so a run that failed must not hold them up: they have no inputs.
 # Each takes all cores, so one runs at a time and alone; priority puts the reference first and the report last.
 for place, words in enumerate(planning.LATE):
@@ -46,7 +58,7 @@ for place, words in enumerate(planning.LATE):
         name: words
         output: f"runs/{{stage,{stages(words)}}}/{{of}}/done.json"
         priority: 10 - place
-        threads: workflow.cores
+        threads: 1000  # all that there are
         shell: client + " {wildcards.stage}/{wildcards.of}"
 
 ruleorder: reference > timing > devices > compare > techniques > report > early

@@ -44,9 +44,10 @@ def recommended(study: str) -> list[Path]:
     if not table.is_file():
         raise LitecastError(f"there is no {table}: `make report STUDY={study}` makes it; or name a model file")
     rows = results.read(table)
-    names = [name for name in results.headline(rows).row_4kb if name]
-    files = rows.set_index("row_id").artefact[names]
-    return [paths.study_dir(study) / name for name in files if name]  # a free forecast has none
+    best = rows[rows.row_id.isin(results.headline(rows).row_4kb)]
+    for row in best[best.format != "litecast"].itertuples():
+        print(f"{row.dataset}: {row.row_id} is best within 4 kB, and {'has no C' if row.artefact else 'takes no file'}")
+    return [paths.study_dir(study) / name for name in best.artefact[best.format == "litecast"]]
 
 
 def host(folder: Path) -> str:

@@ -41,7 +41,7 @@ def body(served, series: int, rows: int) -> bytes:
 
 def parts(served, content: bytes, count: int = 300) -> None:
     """Where the time of one request goes, in this process: median ms."""
-    from litecast.service.app import Rows
+    from litecast.service.forecasts import Rows
 
     steps: dict[str, list[float]] = {"parse": [], "check": [], "forecast": [], "write": []}
     for _ in range(count):

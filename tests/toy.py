@@ -139,6 +139,6 @@ def demand(path: Path, days: int, series: int, step: str = "h", own: str = "", c
 def call(reports: Path, study: Path, *options: str) -> subprocess.CompletedProcess:
     """`python -m litecast.running.make` on a study file, its reports in a folder of their own."""
     environment = os.environ | {"LITECAST_REPORTS": str(reports), "PYTHONPATH": str(paths.PACKAGE.parent),
-                                "CXX": "none"}  # no compiled PyTorch: half a minute for each dataset
+                                "CC": "none", "CXX": "none"}  # no compiled PyTorch: half a minute for each dataset
     command = [sys.executable, "-m", "litecast.running.make", str(study), "--jobs", "2", *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=2700)

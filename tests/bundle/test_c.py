@@ -2,7 +2,6 @@
 
 import ctypes
 import json
-import shutil
 import warnings
 
 import numpy as np
@@ -22,7 +21,7 @@ from litecast.models import wrappers
 
 BANDS = {"80": [[0.5], [0.6], [0.7], [0.8], [0.9], [1.0]], "95": [[1.0, 2.0]] * 6}
 STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Wdouble-promotion", "-Werror"]
-COMPILER = pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler (cc)")
+COMPILER = pytest.mark.skipif(bool(device.lacking_compiler()), reason=device.lacking_compiler())
 
 
 def bundled(folder, model, storage="int8", bands=None, **card):

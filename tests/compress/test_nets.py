@@ -43,24 +43,24 @@ def test_networks_of_any_data_can_be_built_trained_and_stored(space, step, seaso
     data, draw, whole = dataset(step, season, L=30 if step == "D" else 48), np.random.default_rng(1), nets.SPACES[space]
     asked, points = task(data), [whole.space.draw(draw) for _ in range(8)]
     for point in [*points, whole.space.largest, (0,) * len(whole.space.knobs)]:
-        model = nets.build(whole, whole.space.read(point), asked)
+        model = nets.build(whole.space.read(point), asked)
         training.fit(model, data, BUDGET, 0)
         assert Look(data).bytes(model, storages.export(model, "int8")) > 100
 
 
 def test_every_knob_says_what_it_says(data):
     values = {"hidden": 24, "embedded": 0, "waves": 6, "calendar": False, "trained": False, "patch": 0.5}
-    config = nets.build(nets.PROFILE, values, task(data)).config
+    config = nets.build(values, task(data)).config
     assert (config.hidden, config.embedded, config.waves, config.patch) == (24, 0, 6, 12)
     assert (config.F, config.trained) == (0, False)
-    other = nets.build(nets.PROFILE, values | {"calendar": True, "patch": 2.0, "trained": True}, task(data)).config
+    other = nets.build(values | {"calendar": True, "patch": 2.0, "trained": True}, task(data)).config
     assert (other.F, other.patch, other.trained) == (data.F, 24, True)  # two patches of 48 do not fit into 48 steps
 
 
 def test_what_is_not_chosen_is_told_as_the_start_is(data):
     values = nets.PROFILE.space.read(nets.PROFILE.space.largest)
     start = models.build("profile_mlp@shared", 8, data)
-    model = nets.build(nets.PROFILE, values, replace(task(data), start=start))
+    model = nets.build(values, replace(task(data), start=start))
     told = set(models.SHARED) - {"trained", "patch", "F"}  # which the space chooses
     assert all(getattr(model.config, name) == getattr(start.config, name) for name in told)
     assert float(model.usual.table.abs().sum()) > 0  # the usual week of train
@@ -68,7 +68,7 @@ def test_what_is_not_chosen_is_told_as_the_start_is(data):
 
 def test_first_weights_are_the_seeds(data):
     values = nets.PROFILE.space.read(nets.PROFILE.space.largest)
-    one, same, other = (nets.build(nets.PROFILE, values, task(data, seed=seed)) for seed in (1, 1, 2))
+    one, same, other = (nets.build(values, task(data, seed=seed)) for seed in (1, 1, 2))
     assert torch.equal(one.first.weight, same.first.weight) and not torch.equal(one.first.weight, other.first.weight)
 
 

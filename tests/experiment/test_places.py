@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from litecast import models, paths, results, runtimes
+from litecast.bundle import device
 from litecast.compress import Export, storages
 from litecast.data import frame, windows
-from litecast.experiment import devices, measure
+from litecast.experiment import devices, in_c, measure
 from litecast.figures import devices as pictures
 from litecast.modelfile import Card
 from litecast.report import words
@@ -56,6 +57,8 @@ def rows(data):
 @pytest.fixture
 def lines(data, rows, monkeypatch):
     """As where nothing but the lock is installed, and no compiler."""
+    monkeypatch.setenv("CC", "none")
+    monkeypatch.setattr(device, "lacking", lambda: "no such tools: install them")
     monkeypatch.setattr(runtimes, "available", lambda: ["onnxruntime", "sklearn", "torch"])
     monkeypatch.setattr(footprint, "alone", lambda place, opened: ALONE)
     run = results.Run.open("devices", "tiny", dataset="made-up")
@@ -103,8 +106,55 @@ def test_dear_runtimes_take_the_file_to_deploy_alone(data, rows, monkeypatch):
     wanted = devices.chosen(rows, data)
     wanted["recommended"] = (wanted.technique == "width").astype(int)
     run = results.Run.open("devices", "tiny", dataset="made-up")
+    monkeypatch.setattr(in_c, "lines", lambda file, boards: iter([({"runtime": "c"}, None)]))
     tried = [(each.line["technique"], each.line["runtime"]) for each in devices.placed(run, rows, wanted)]
-    assert sorted(tried) == [("dense", "torch"), ("width", "onnxruntime"), ("width", "torch")]
+    assert sorted(tried) == [("dense", "torch"), ("width", "c"), ("width", "onnxruntime"), ("width", "torch")]
+    monkeypatch.setattr(places, "main", lambda rows, skilled: "another dataset")
+    tried = [(each.line["technique"], each.line["runtime"]) for each in devices.placed(run, rows, wanted)]
+    assert sorted(tried) == [("dense", "torch"), ("width", "c"), ("width", "torch")]
+
+
+def test_the_report_tells_of_the_dataset_of_most_techniques_where_a_network_has_skill():
+    made = pd.DataFrame({"dataset": [*"aab", *"bbc"], "technique": [*"xyx", *"xxx"]})
+    assert places.main(made, {"b", "c"}) == "b" and places.main(made, {"c"}) == "c"
+    assert places.main(made, set()) == "a" and places.main(made[:0], set()) == ""
+
+
+BOARD = {"flash_model": 9000, "flash_code": 5000, "ram": 4000, "stack": 3000, "instructions": 100_000, "gap": 1e-7}
+
+
+@pytest.mark.skipif(bool(device.lacking_compiler()), reason=device.lacking_compiler())
+def test_the_file_to_deploy_runs_in_c_without_a_runtime(data, rows, monkeypatch):
+    monkeypatch.setattr(device, "lacking", lambda: "")
+    monkeypatch.setattr(device, "measured", lambda folder, board, flags: BOARD)
+    monkeypatch.setattr(runtimes, "available", lambda: ["torch"])
+    monkeypatch.setattr(footprint, "alone", lambda place, opened: ALONE)
+    run = results.Run.open("devices", "tiny", dataset="made-up")
+    made = devices.measured(devices.placed(run, rows, devices.chosen(rows, data)))
+    here = made[(made.runtime == "c") & (made.why == "")]
+    assert here.technique.tolist() == ["width", "dense"] and (here.gap < 1e-5).all() and (here.runtime_bytes == 0).all()
+    assert (here.latency_ms_p50 > 0).all() and (here.bytes > 1000).all() and (here.precision == "float32").all()
+    there = places.boards(made)
+    assert {(one.runtime, one.storage, one.technique) for one in there.itertuples()} == {
+        (board, how, "width") for board in device.BOARDS for how in ("", "int8")}, "no dense network on a board"
+    assert there.latency_ms_p50.isna().all() and (there.bytes == 14000).all() and (there.ram_bytes == 4000).all()
+    assert devices.survey(made).set_index("device").fits["nRF52840"] == "cortex-m4f"
+
+
+def test_what_c_cannot_hold_and_what_does_not_compile_say_why(data, rows, monkeypatch):
+    file = paths.study_dir("tiny") / rows.artefact[rows.technique == "width"].iloc[0]
+    whole = in_c.bundle.write
+    monkeypatch.setattr(in_c.bundle, "write", lambda file, folder: {"reason": "no op twist", "left_out": {}})
+    assert [(line["runtime"], line["why"], call) for line, call in in_c.lines(file, True)] == [
+        ("c", "no op twist", None)]
+    monkeypatch.setattr(in_c.bundle, "write", whole)
+    monkeypatch.setattr(device, "lacking_compiler", str)
+    monkeypatch.setattr(device, "lacking", str)
+    monkeypatch.setenv("CC", "false")
+    monkeypatch.setattr(device, "GCC", "false")
+    lines = [line for line, _ in in_c.lines(file, True)]
+    assert [line["runtime"] for line in lines] == ["c", *[board for board in device.BOARDS for _ in range(2)]]
+    assert all("false" in line["why"] and "failed" in line["why"] for line in lines)
 
 
 def test_int8_pays_where_it_is_clearly_quicker():
@@ -120,13 +170,14 @@ def test_int8_pays_where_it_is_clearly_quicker():
 
 
 def test_what_fits_is_computed_from_what_a_process_holds():
-    held = pd.DataFrame({"runtime": ["onnxruntime", "litert"], "resident_bytes": [600e6, 30e6], "bytes": [1e3, 1e3]})
+    held = pd.DataFrame({"runtime": ["onnxruntime", "litert"], "resident_bytes": [600e6, 30e6], "bytes": [1e3, 1e3],
+                         "ram_bytes": np.nan})
     found = devices.survey(held).set_index("device")
     assert found.fits["Raspberry Pi Zero 2 W"] == "litert" and found.asked["Raspberry Pi Zero 2 W"] == 2
     assert found.fits["Jetson TX2"] == "onnxruntime" and found.asked["Edge TPU (Coral)"] == 0
     assert found.source.str.startswith("https://").all() and found.index.is_unique and (found.precision != "").all()
     known = {name for names in found.runtimes for name in names.split()}
-    assert known <= {*runtimes.names(), "c", "cortex-m3", "cortex-m4f"}
+    assert known <= {*runtimes.names(), *places.IN_C} and {in_c.HOST, *device.BOARDS} == {*places.IN_C}
 
 
 def test_it_is_drawn_and_told(lines):
@@ -137,3 +188,10 @@ def test_it_is_drawn_and_told(lines):
     told = words.told("devices", paragraphs.devices(made)).data
     assert "The file to deploy in ONNX Runtime:" in told and "with its runtime, 50 MB of memory" in told
     assert "Not here: OpenVINO" in told or not runtimes.lacking("openvino")
+    assert "Not here: Cortex-M3 (no such tools: install them)" in told and "instructions" not in told
+    lines = made.devices
+    boards = lines[(lines.technique == "width") & (lines.runtime == "torch")].assign(
+        runtime="cortex-m4f", latency_ms_p50=np.nan, bytes=14e3, model_bytes=9e3, ram_bytes=4e3, instructions=123456)
+    made = SimpleNamespace(devices=pd.concat([lines, boards]), main="made-up")
+    assert ("Cortex-M4F, 14 kB of flash (9 model, the rest code), 4 kB of RAM, 123,456 instructions a forecast"
+            in words.told("devices", paragraphs.devices(made)).data)

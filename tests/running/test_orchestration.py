@@ -128,7 +128,7 @@ class House:
         """Run the study. Returns the stages that were started, and the output."""
         before = len(self.started())
         process = self.start(*options)
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=180)[0]
         assert process.returncode == expected, output + (self.log() if self.reports.exists() else "")
         return sorted(self.started()[before:]), output
 
@@ -299,7 +299,7 @@ def kill_in_the_middle(house: House, other: str = "300_shrink") -> None:
     switch.unlink()
 
 
-def wait_for(condition, seconds: float = 30) -> None:
+def wait_for(condition, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

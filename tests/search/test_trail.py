@@ -75,7 +75,8 @@ def test_a_trail_of_another_space_is_begun_anew(tmp_path):
     searched("chance", Trail(SPACE, price, Purse(5), path))
     other = Space((Knob("a", (1, 2)),))
     trail = Trail(other, lambda values: {"error": 1.0, "cost": 1.0}, Purse(5), path)
-    assert trail.tried == [] and run(search.module("chance").propose(other, Goal(), np.random.default_rng()), trail).paid
+    assert trail.tried == []
+    assert run(search.module("chance").propose(other, Goal(), np.random.default_rng()), trail).paid
 
 
 def test_what_is_no_point_is_refused():

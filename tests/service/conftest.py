@@ -1,9 +1,9 @@
-"""A shelf of stand-ins, and a server of our own connection on a free port, in a thread."""
+"""A shelf of stand-ins, and servers of our own connection on free ports, in threads."""
 
+import contextlib
 import socket
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 import standin
@@ -20,20 +20,18 @@ def client(folder):
 
     from litecast.service.app import create
 
-    patient = replace(standin.SMALL, seconds=60.0)  # clocks are for test_sockets: a busy machine is slow
-    with TestClient(create(folder, patient), raise_server_exceptions=False) as client:
+    with TestClient(create(folder, standin.PATIENT), raise_server_exceptions=False) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
-def server(folder):
-    """One that is there for all tests: each must find it well."""
+@contextlib.contextmanager
+def serving(folder, limits):
     import uvicorn
 
     from litecast.service.__main__ import config
 
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(config(folder, limits=standin.SMALL))
+    server = uvicorn.Server(config(folder, limits=limits))
     server.config.log_level = "critical"
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -46,5 +44,15 @@ def server(folder):
 
 
 @pytest.fixture(scope="session")
-def port(server):
-    return server.port
+def port(folder):
+    """Of one server for all tests, each of which must find it well. No clock of it rings while a test looks, however
+    busy the machine is."""
+    with serving(folder, standin.PATIENT) as server:
+        yield server.port
+
+
+@pytest.fixture(scope="session")
+def hasty(folder):
+    """A server whose clocks ring within a second: for what they end."""
+    with serving(folder, standin.SMALL) as server:
+        yield server

@@ -1,12 +1,14 @@
 """A bundle by hand: what the service knows of one is its folder, bundle.json and predict.py with its Forecaster."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from litecast.service.limits import Limits
 
 NEEDED = "the extra [service] is not installed: pip install -e '.[service]'"
-SMALL = Limits(body=30_000, rows=2_000, series=8, working=3, reading=2, connections=12, seconds=1.0, idle=0.5)
+SMALL = Limits(body=30_000, rows=2_000, series=8, working=3, reading=2, connections=12, seconds=1.0, idle=1.0)
+PATIENT = replace(SMALL, seconds=60.0, idle=60.0)
 CARD = {"dataset": "shop", "unit": "pieces", "frequency": "h", "season": 24, "L": 48, "H": 6, "history": 96,
         "series": ["north", "south", "=1+1", "부산"], "transform": "none", "holidays": [2024, 2025, 0]}  # fmt: skip
 

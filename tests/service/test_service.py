@@ -22,7 +22,8 @@ from litecast.errors import LitecastError
 pytest.importorskip("fastapi", reason=standin.NEEDED)
 from fastapi.testclient import TestClient  # noqa: E402
 
-from litecast.service.app import Reader, create  # noqa: E402
+from litecast.service.app import create  # noqa: E402
+from litecast.service.forecasts import Reader  # noqa: E402
 from litecast.service.limits import Limits, Refused  # noqa: E402
 from litecast.service.served import Shelf  # noqa: E402
 

@@ -6,6 +6,7 @@ does. Also the same C on this machine, as a function.
 
 import ctypes
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -36,6 +37,16 @@ def lacking() -> str:
     """What is not here and how to get it, "" where nothing is lacking."""
     gone = [tool for tool in (GCC, QEMU) if not shutil.which(tool)]
     return f"no {' and no '.join(gone)} here: `apt-get install {PACKAGES}` (Debian)" if gone else ""
+
+
+def compiler() -> str:
+    """Of this machine."""
+    return os.environ.get("CC", "cc")
+
+
+def lacking_compiler() -> str:
+    """As `lacking`, of what C on this machine takes."""
+    return "" if shutil.which(compiler()) else f"no C compiler: install gcc, or name one in CC (it is '{compiler()}')"
 
 
 def lines(folder) -> list[dict]:
@@ -79,19 +90,23 @@ def gap(found: np.ndarray, windows: list[dict]) -> float:
 
 
 class Host:
-    """The bundle's C on this machine: a window of vectors.json -> what it said, y (H,) float32. Raises LitecastError
-    without a C compiler."""
+    """The bundle's C on this machine: a window of vectors.json -> what it said, y (H,) float32; bytes: of the library
+    that it is compiled to, model and code. Raises LitecastError without a C compiler."""
 
-    def __init__(self, folder, flags: list[str] = HOST, compiler: str = "cc"):
+    def __init__(self, folder, flags: list[str] = HOST):
         folder = Path(folder)
-        _, _, self.card = _stored(folder)
+        self.windows, _, self.card = _stored(folder)
         with tempfile.TemporaryDirectory() as place:  # it may go once it is loaded
-            library = f"{place}/forecast.so"
-            _call([compiler, *flags, "-shared", "-fPIC", str(folder / "forecast.c"), "-o", library, "-lm"])
-            self.library = ctypes.CDLL(library)
+            library = Path(place) / "forecast.so"
+            _call([compiler(), *flags, "-s", "-shared", "-fPIC", str(folder / "forecast.c"), "-o", str(library), "-lm"])
+            self.library, self.bytes = ctypes.CDLL(str(library)), library.stat().st_size
 
     def __call__(self, window: dict) -> tuple[int, np.ndarray]:
         return self.prepared(window)()
+
+    def gap(self) -> float:
+        """Of all its windows, see `gap`."""
+        return gap(np.array([self(window)[1] for window in self.windows]), self.windows)
 
     def prepared(self, window: dict) -> Callable[[], tuple[int, np.ndarray]]:
         """The call alone, its arguments at hand."""

@@ -14,7 +14,7 @@ from litecast.bundle import derive, form, onnxfile, readme, writers
 from litecast.bundle.vectors import vectors
 from litecast.errors import LitecastError, WriteError
 from litecast.files import refusal
-from litecast.results import rows
+from litecast.results import conformal, rows
 
 INDEX, MODEL, GRAPH, VECTORS, READER = "bundle.json", "model.safetensors", "model.onnx", "vectors.json", "predict.py"
 ERRORS = ("val_wape", "test_wape")
@@ -109,14 +109,12 @@ def _bands(file: Path, row: dict, card: modelfile.Card) -> dict:
     path = file.absolute().parent / "bands.parquet"
     if not row or not path.is_file():
         return {}
-    table, made = pd.read_parquet(path, filters=[("row_id", "==", row["row_id"])]), {}
-    for level, part in table.astype({"series": str}).groupby("level"):
-        wide = part.pivot(index="step", columns="series", values="radius").reindex(range(1, card.H + 1))
-        alone = not set(card.series) & set(wide.columns)
-        wide = wide.reindex(columns=["", *card.series]).T
-        radius = (wide.loc[[""]] if alone else wide.loc[card.series].fillna(wide.loc[""])).T.to_numpy(float)
-        if np.isfinite(radius).all():  # too few errors for a band of this level
-            made[f"{level:g}"] = radius.tolist()
+    table, made = pd.read_parquet(path, filters=[("row_id", "==", row["row_id"])]).astype({"series": str}), {}
+    apart = len(card.series) if set(card.series) & set(table.series) else 1  # columns that differ
+    for level in table.level.unique():
+        radius = conformal.spread(table, level, card.H, card.series)[:, :apart]
+        if np.isfinite(radius).all():  # else too few errors for a band of this level
+            made[str(level)] = radius.tolist()
     return made
 
 

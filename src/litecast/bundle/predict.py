@@ -33,6 +33,7 @@ class Forecaster:
                 place[out] = len(place)
             self._known = np.array(program["known"], int) + self.card["L"]
             self._mean, self._std = np.array([self.card["mean"], self.card["std"]])
+            self._radii = {level: radius * self._std for level, radius in self.card["bands"].items()}
             self._days, self._types, self._features = (_tensor(**self._calendar[k]) for k in ("days", "types", "known"))
             first, last, *gaps = self.card["holidays"] or (1970, 9999)
             closed, self._years = np.datetime64(f"{first}-01-01") + np.cumsum(gaps, dtype=int), (first, last)
@@ -67,7 +68,7 @@ class Forecaster:
         if str(level) not in levels or y.shape != (self.card["H"], len(s)):
             raise ValueError(f"bands of {', '.join(levels) or 'no'} % are here, of {self.card['H']} steps x {len(s)} "
                              f"series: not of {level} %, {' x '.join(map(str, y.shape))}")
-        radius = np.broadcast_to(levels[str(level)], (len(y), len(self._std)))[:, s] * self._std[s]
+        radius = self._radii[str(level)][:, s]
         log = self.card["transform"] == "log"
         return (y * np.exp(-radius), y * np.exp(radius)) if log else (y - radius, y + radius)
 
@@ -172,6 +173,10 @@ def _lags(size, weight, patch, days):
     return op
 
 
+def _pool(size, start, width):
+    return lambda a: np.add.reduce(a[:, start : start + size * width].reshape(-1, size, width), 2) / np.float32(width)
+
+
 def _smooth(size, kernel):
     at = np.clip(np.arange(size)[:, None] + np.arange(kernel) - kernel // 2, 0, size - 1)
     return lambda a: a[:, at].mean(2)
@@ -234,7 +239,7 @@ OPS = {
     "lags": _lags,
     "linear": lambda size, weight, bias=0.0: lambda a: a.dot(weight.T) + bias,
     "lstm": lambda **told: _recurrent(**told, step=_lstm),
-    "mean": lambda size, start, width: lambda a: a[:, start : start + size * width].reshape(-1, size, width).mean(2),
+    "mean": _pool,
     "mul": lambda size: np.multiply,
     "relu": lambda size: lambda a: np.maximum(a, 0),
     "round": _round,

@@ -54,7 +54,7 @@ def compress(task: Task) -> Compressed:
 def searched(task: Task) -> Trail:
     """All networks that were tried, the smallest first: a budget that can be kept is kept."""
     space, goal = SPACE.space, Goal(1000 * task.level)
-    trail = Trail(space, lambda values: trial.fresh(nets.build(SPACE, values, task), task), purse(task), task.trail)
+    trail = Trail(space, lambda values: trial.fresh(nets.build(values, task), task), purse(task), task.trail)
     _fits(task, trail((0,) * len(space.knobs)).cost, "the smallest network of the space")
     propose = chance.propose if task.control == "random" else partial(controller.propose, reward=task.variant)
     draw = np.random.default_rng([SEARCH_SEED, task.seed])
@@ -64,7 +64,7 @@ def searched(task: Task) -> Trail:
 def afresh(task: Task, point):
     """(The network of a point, trained whole from first weights that no search has seen; its Fit)."""
     own = replace(task, seed=trial.SEARCHED_SEED + task.seed)
-    model = nets.build(SPACE, SPACE.space.read(point), own)
+    model = nets.build(SPACE.space.read(point), own)
     return model, training.fit(model, task.data, task.budget, own.seed)
 
 
@@ -74,7 +74,7 @@ def purse(task: Task) -> Purse:
     In a training of few steps a network for every STEPS, two at least.
     """
     draw, count = np.random.default_rng(SEARCH_SEED), min(EVALUATIONS, max(2, task.budget.steps // STEPS))
-    some = [nets.build(SPACE, SPACE.space.read(SPACE.space.draw(draw)), task) for _ in range(DRAWN)]
+    some = [nets.build(SPACE.space.read(SPACE.space.draw(draw)), task) for _ in range(DRAWN)]
     mean = sum(cost.profile(model).macs for model in some) / DRAWN
     steps = max(1, int(trial.SHARE * task.budget.steps))
     return Purse(count + count // 4, count * BACKWARD * steps * task.budget.batch * mean)

@@ -14,14 +14,15 @@ from litecast.compress import Task
 from litecast.models import blocks, gru, profile_mlp  # noqa: F401 (a run is made of all families that it may build)
 from litecast.search import Knob, Point, Space, Tried
 
+FAMILY = "profile_mlp"
+
 
 @dataclass(frozen=True)
 class Nets:
-    """A space of networks. families: which there are (the first, where no knob `family` says); uses: values -> the
-    knobs that make a difference to the network, None = all."""
+    """A space of networks. uses: values -> the knobs that make a difference to the network, None = all. Where no knob
+    says which family it is, it is FAMILY."""
 
     space: Space
-    families: tuple[str, ...]
     uses: Callable[[Mapping], set[str]] | None = None
 
     def plain(self, point: Point) -> Point:
@@ -40,7 +41,7 @@ PROFILE = Nets(Space((
     Knob("calendar", (False, True)),
     Knob("trained", (False, True), ordered=False),  # does the usual week learn along?
     Knob("patch", (0.5, 1.0, 2.0)),  # of the data's natural patch
-)), ("profile_mlp",))  # fmt: skip
+)))  # fmt: skip
 
 WEEK = {"family", "hidden", "table", "waves", "calendar", "trained"}  # what every family of BLOCKS uses
 BLOCK = ("operation", "kernel", "inner", "skip")
@@ -71,13 +72,13 @@ BLOCKS = Nets(Space((
         Knob(f"kernel {i}", (3, 5, 7)),
         Knob(f"inner {i}", (0.5, 1.0, 2.0)),  # channels inside, of those between
         Knob(f"skip {i}", (False, True), ordered=False))),
-)), ("profile_mlp", "gru", "blocks"), _used)  # fmt: skip
+)), _used)  # fmt: skip
 SPACES = {"profile": PROFILE, "blocks": BLOCKS}
 
 
-def build(nets: Nets, values: Mapping, task: Task):
-    """A fresh network, its weights drawn from the task's seed, its usual week taken from train."""
-    name, like = values.get("family", nets.families[0]), task.start.config
+def build(values: Mapping, task: Task):
+    """The fresh network of a point's values, its weights drawn from the task's seed, its usual week from train."""
+    name, like = values.get("family", FAMILY), task.start.config
     family, shared = models.module(name), {field: getattr(like, field) for field in models.SHARED}
     own = {"profile_mlp": _profile, "gru": _gru, "blocks": _blocks}[name](values)
     if "patch" in values:  # at least two fit into the window

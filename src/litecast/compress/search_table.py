@@ -48,10 +48,10 @@ def compress(task: Task) -> Compressed:
 
 def table(task: Task, draw: int) -> Trail:
     """Every network of the space, priced as a search prices it; on the task's trail it goes on where it was killed."""
-    whole, space = nets.SPACES[task.variant], spanned(task.variant, task.level)
+    space = spanned(task.variant, task.level)
     drawn = replace(task, seed=task.seed + draw * trial.SEARCHED_SEED)
     path = task.trail and task.trail.with_name(f"{task.trail.stem}-{draw}{task.trail.suffix}")
-    trail = Trail(space, lambda values: trial.fresh(nets.build(whole, values, drawn), drawn), Purse(len(space)), path)
+    trail = Trail(space, lambda values: trial.fresh(nets.build(values, drawn), drawn), Purse(len(space)), path)
     for point in space.points():
         trail(point)
     return trail

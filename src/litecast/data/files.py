@@ -1,11 +1,13 @@
 """Your own data: a table, long or wide, and an optional small YAML beside it (docs/own-data.md). Nothing is written.
 
-packed (kinds of files), csvtext (cells) -> shapes (one header, one time a row) -> columns (their roles) -> stamps and
-zones (times) -> grid (frequency) -> here: one value per time and series, checked -> worth (what a study can use of it).
+plain reads what needs no interpretation. All else: packed (kinds of files), csvtext (cells) -> shapes (one header, one
+time a row) -> columns (their roles) -> stamps and zones (times) -> grid (frequency) -> here: one value per time and
+series, checked. Both: -> worth (what a study can use of it).
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import math
@@ -17,6 +19,7 @@ from ..errors import DataError
 from . import csvtext, ownyaml
 from .csvtext import Sheet, problem
 from .frame import Header, SeriesFrame, default_L_H, default_season
+from .headings import JOINED
 from .ownyaml import Settings, settings
 
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from .columns import Roles
 
 HUGE = 1e15  # beyond it, sums of squares and float32 inputs mean nothing
-JOINED = " / "  # between the texts of several columns that name a series
 
 
 def locate(path: str | Path) -> dict[str, str]:
@@ -54,18 +56,27 @@ def read(path: str | Path) -> SeriesFrame:
     Raises DataError naming file, line (as an editor counts) and rule for anything that cannot be read for certain, and
     for what no study could use: too short, or too much missing in every series.
     """
-    from . import shapes, worth
+    from . import plain, shapes
 
     path = Path(path)
     own = settings(path)
+    if found := plain.read(path, own):
+        with contextlib.suppress(DataError):  # who interprets the file says what is wrong with it, and in which line
+            return _frame(path, own, found.table, found.frequency, Sheet(path.name, {}, [0], ",", found.notes))
     sheet = shapes.read(path, own.date_format)
     table, roles, frequency = _table(sheet, own)
+    return _frame(path, own, table[["time", "series", "value", *roles.known]], frequency, sheet)
+
+
+def _frame(path: Path, own: Settings, table: pd.DataFrame, frequency: str, sheet: Sheet) -> SeriesFrame:
+    """The frame of rows in order; further columns are known ahead."""
+    from . import worth
+
     header = _header(path, own, frequency, sheet)
     _check_length(table, header, sheet)
     _check_country(header, sheet)
-    kinds = dict.fromkeys(roles.known, "known")
-    frame = SeriesFrame(header, table[["time", "series", "value", *kinds]].reset_index(drop=True), kinds).check()
-    return worth.told(frame, sheet.file, sheet.notes)
+    kinds = dict.fromkeys(table.columns[3:], "known")
+    return worth.told(SeriesFrame(header, table.reset_index(drop=True), kinds).check(), sheet.file, sheet.notes)
 
 
 def history(sheet: Sheet, own: Settings = Settings()) -> tuple[pd.DataFrame, str]:  # noqa: B008 (frozen)

@@ -104,11 +104,14 @@ class SeriesFrame:
 
         Regular frequencies are put on their full grid; trading days and steps keep the times that occur.
         """
+        import numpy as np
         import pandas as pd
 
         table, frequency = self.table, self.header.frequency
-        wide = table.pivot(index="time", columns="series", values=column).astype("float64")
-        wide = wide[table["series"].unique()].sort_index()
+        (step, times), (series, names) = pd.factorize(table["time"], sort=True), pd.factorize(table["series"])
+        values = np.full((len(times), len(names)), np.nan)
+        values[step, series] = table[column].astype("float64")
+        wide = pd.DataFrame(values, pd.Index(times, name="time"), names)
         if frequency not in IRREGULAR:
             step = "7D" if frequency == "W" else frequency  # weeks keep the weekday they start on
             wide = wide.reindex(pd.date_range(wide.index[0], wide.index[-1], freq=step, name="time"))
@@ -158,12 +161,20 @@ def _check_times(frame: SeriesFrame) -> None:
     elif not types.is_datetime64_dtype(time):
         raise DataError(f"{name}: time must be local standard time without a zone, not {time.dtype}")
     _first(frame, time.isna() | table["series"].isna(), "time and series may not be empty")
-    _first(frame, table.duplicated(["time", "series"]), "one value per time and series")
+    _first(frame, _again(table), "one value per time and series")
     if frequency == "MS":
         _first(frame, time != time.dt.to_period("M").dt.to_timestamp(), "monthly times are the first of a month, 00:00")
     elif frequency not in IRREGULAR:
         _first(frame, (time - time.min()) % _step(frequency) != _step("zero"),
                f"times lie on one grid of step '{frequency}' from {time.min()}")
+
+
+def _again(table: pd.DataFrame) -> pd.Series:
+    """Rows (n,) whose time and series stood in one before, neither of them empty."""
+    import pandas as pd
+
+    (step, _), (series, names) = pd.factorize(table["time"]), pd.factorize(table["series"])
+    return pd.Series(step.astype("int64") * len(names) + series).duplicated()
 
 
 def _step(frequency: str):

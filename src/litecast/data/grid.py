@@ -41,17 +41,20 @@ def regular(column: Column, times, groups, given: str | None, notes: list[str]):
     if given is None and frequency == "D" and _trading(seconds, notes):
         frequency = "trading-day"
     if "trading-day" not in (given, frequency):
-        _open_always(column, np.unique(seconds), SECONDS[frequency])
+        _open_always(column, _sorted(seconds), SECONDS[frequency])
         _dense_enough(column, seconds, SECONDS[frequency], lambda second: str(pd.Timestamp(second, unit="s")))
     return times.to_numpy("datetime64[us]"), given or frequency
 
 
 def _neighbours(position: np.ndarray, groups: np.ndarray, lines: list[int]) -> pd.DataFrame:
     """Distinct positions in order per series, with the step from the one before (0 for the first of a series)."""
-    table = pd.DataFrame({"group": groups, "position": position, "line": lines})
-    table = table.sort_values(["group", "position", "line"]).drop_duplicates(["group", "position"])
-    table["step"] = table.groupby("group")["position"].diff().fillna(0).astype(np.int64)
-    return table.reset_index(drop=True)
+    order = np.lexsort((lines, position, groups))
+    group, position, line = np.asarray(groups)[order], np.asarray(position)[order], np.asarray(lines)[order]
+    fresh = np.diff(group, prepend=group[:1] - 1) != 0  # the first row of a series
+    step = np.where(fresh, 0, np.diff(position, prepend=position[:1]))
+    kept = fresh | (step > 0)
+    columns = {"group": group, "position": position, "line": line, "step": step}
+    return pd.DataFrame({name: column[kept] for name, column in columns.items()})
 
 
 def _one_step(column: Column, position, groups, name: Callable[[int], str], given: str | None = None) -> int:
@@ -68,6 +71,8 @@ def _one_step(column: Column, position, groups, name: Callable[[int], str], give
     share = other.groupby(table["group"]).transform("mean")  # of each series
     other &= (table["step"] % usual > 0) | (share > (0.5 if given else COARSE))
     run = other & (table["step"] == table["step"].shift())
+    if not run.any():
+        return usual
     length = run.groupby((~run).cumsum()).cumsum()
     if (length >= RUN - 1).any():
         row = table.loc[length.idxmax()]
@@ -102,6 +107,11 @@ def _frequency(column: Column, seconds, groups, given: str | None) -> str:
     return frequency
 
 
+def _sorted(values: np.ndarray) -> np.ndarray:
+    """All that occur, in order: of a long table each stands many times."""
+    return np.sort(pd.unique(values))
+
+
 def _weekdays(seconds: np.ndarray) -> np.ndarray:
     """Which weekday (0 = Monday) each time lies on."""
     return (seconds - MONDAY) % WEEK // DAY
@@ -114,7 +124,7 @@ def _kept(slots: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 def _trading(seconds: np.ndarray, notes: list[str]) -> bool:
     """Whether dates are those of an exchange: weekdays, and at most some Saturdays."""
-    days = np.unique(seconds)
+    days = _sorted(seconds)
     grid = np.arange(days[0], days[-1] + 1, DAY)
     if len(grid) < 15:
         return False
@@ -170,9 +180,9 @@ def _ranges(opened: np.ndarray, step: int) -> str:
 
 def _dense_enough(column: Column, position, step: int, name: Callable[[int], str]) -> None:
     """A typing error in one year would stretch the grid to the horizon."""
-    table = _neighbours(position, np.zeros(len(position)), column.lines)
-    steps = int(table["position"].iloc[-1] - table["position"].iloc[0]) // step + 1
-    if steps > 2 * len(table):
+    steps = int(position.max() - position.min()) // step + 1
+    if steps > 2 * len(pd.unique(position)):
+        table = _neighbours(position, np.zeros(len(position)), column.lines)
         widest = int(table["step"].idxmax())
         row = table.loc[widest]
         after = len(table) - widest
@@ -186,10 +196,12 @@ def _dense_enough(column: Column, position, step: int, name: Callable[[int], str
 
 def _monthly(times: pd.DatetimeIndex, groups) -> bool:
     """At most one date a month and series, most of them 28 days or more apart."""
-    table = pd.DataFrame({"group": groups, "time": times}).drop_duplicates().sort_values(["group", "time"])
-    steps = table.groupby("group")["time"].diff()
-    once = not table.assign(month=table["time"].dt.to_period("M")).duplicated(["group", "month"]).any()
-    return bool(once and steps.median() >= pd.Timedelta("28D"))
+    seconds, months = times.to_numpy("datetime64[s]").astype(np.int64), to_months(times)
+    order = np.lexsort((seconds, groups))
+    steps = np.diff(seconds[order])
+    there = (np.diff(groups[order]) == 0) & (steps > 0)
+    twice = there & (np.diff(months[order]).astype(np.int64) == 0)
+    return bool(there.any() and not twice.any() and np.median(steps[there]) >= 28 * DAY)
 
 
 def to_months(times: pd.DatetimeIndex) -> np.ndarray:

@@ -16,6 +16,7 @@ VALUES = [group.split(",") for group in (
     "value,값,y,target", "수요,수요량,판매량,교통량,거래량,사용량,수량", "demand,sales,volume,quantity,qty,count",
     "종가,가격,close,price")]  # fmt: skip
 CODES = re.compile(r"코드|번호|code|\b(?:id|no|nr)\b")
+JOINED = " / "  # between the texts of several columns that name a series
 # What drives demand, by its name: beside other numbers such a column is no demand.
 CALENDAR = re.compile(
     r"\b(holidays?|working ?day|weekday|weekend|day ?of ?week|dow|seasons?|quarter|month|mnth|year|yr|hour|hr|"

@@ -307,11 +307,18 @@ def usable(wide: pd.DataFrame, header: Header) -> tuple[pd.DataFrame, list[tuple
 
 
 def _common_span(wide: pd.DataFrame, header: Header) -> pd.DataFrame:
-    first = max(wide[name].first_valid_index() for name in wide)
-    last = min(wide[name].last_valid_index() for name in wide)
+    starts, ends = ends_of(wide)
+    first, last = int(starts.max()), int(ends.min())
     if first >= last:
-        raise DataError(f"{header.name}: the series have no time in common: one starts at {first}, one ends at {last}")
-    return wide.loc[first:last]
+        begin, end = wide.index[[first, last]]
+        raise DataError(f"{header.name}: the series have no time in common: one starts at {begin}, one ends at {end}")
+    return wide.iloc[first : last + 1]
+
+
+def ends_of(wide: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (C,) of the first and the last value of each series of a wide table (T, C), none of which is empty."""
+    seen = wide.notna().to_numpy()
+    return seen.argmax(axis=0), len(seen) - 1 - seen[::-1].argmax(axis=0)
 
 
 def _reasons(wide: pd.DataFrame, train: np.ndarray) -> dict[str, str]:

@@ -65,8 +65,9 @@ def _of_span(wide: pd.DataFrame, span: pd.DataFrame, dropped: list[tuple[str, st
             + (" …" if len(dropped) > LISTED else "") + "."] if dropped else []  # fmt: skip
     there = wide.notna().any(axis=1).to_numpy()
     full = wide.loc[wide.index[there][0] : wide.index[there][-1]]
-    late = {name: full.index.get_loc(full[name].first_valid_index()) for name in full}
-    early = {name: len(full) - 1 - full.index.get_loc(full[name].last_valid_index()) for name in full}
+    starts, ends = windows.ends_of(full)
+    late = dict(zip(full, starts.tolist(), strict=True))
+    early = dict(zip(full, (len(full) - 1 - ends).tolist(), strict=True))
     oldest, newest = max(late.values()), max(early.values())
     if not oldest + newest:
         return said

@@ -2,7 +2,7 @@
 devices of the survey it would fit. A line per file and runtime, in a table of its own (devices.csv): it depends on what
 is installed, which rows must not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -12,23 +12,26 @@ import pandas as pd
 
 from litecast import files, paths, results, runtimes
 from litecast.errors import LitecastError
-from litecast.experiment import timing
+from litecast.experiment import in_c, timing
+from litecast.results import places
 from litecast.runtimes import footprint, latency
 
 COLUMNS = """dataset row_id model technique level storage recommended runtime version precision coverage_macs bytes
 runtime_bytes import_s open_s resident_bytes peak_bytes gap latency_ms_p10 latency_ms_p50 latency_ms_p90 latency_ratio
-why""".split()  # of devices.csv
+why model_bytes ram_bytes instructions""".split()  # of devices.csv
 INT8 = "int8"  # the technique whose files are held against their dense network: when does it pay?
 SURVEY = "survey.csv"
 
 
 @dataclass
 class Placed:
-    """A file open in a runtime. line: what is known of it; `recommended` files are the first of `chosen`."""
+    """A file in a runtime. line: what is known of it; `recommended` files are the first of `chosen`; call: forecasts
+    one window of one series; place, opened: of a file that is open in a runtime of litecast.runtimes."""
 
     line: dict
     place: object = None
     opened: object = None
+    call: Callable | None = None
     took: dict = field(default_factory=dict)
 
 
@@ -53,12 +56,16 @@ def chosen(rows: pd.DataFrame, data) -> pd.DataFrame:
 
 
 def placed(run, rows: pd.DataFrame, wanted: pd.DataFrame) -> list[Placed]:
-    """Each file in every runtime that is here and takes it, its own first; runtimes that take seconds a file only for
-    the recommended ones. What a runtime cannot open is a line that says why."""
-    return [each for row in wanted.to_dict("records") for each in _everywhere(run, rows, row)]
+    """Each file in every runtime that is here and takes it, its own first; the recommended ones in C, and, of the
+    dataset that the report tells of, in runtimes that take seconds a file. What a runtime cannot open is a line that
+    says why."""
+    heads = results.headline(rows)
+    main = places.main(rows, set(heads.dataset[heads.skill]))
+    return [each for row in wanted.to_dict("records")
+            for each in _everywhere(run, rows, row, dear=row["recommended"] and row["dataset"] == main)]  # fmt: skip
 
 
-def _everywhere(run, rows: pd.DataFrame, row: dict) -> Iterator[Placed]:
+def _everywhere(run, rows: pd.DataFrame, row: dict, dear: bool) -> Iterator[Placed]:
     study = paths.study_dir(run.study)
     own = runtimes.module(row["runtime"])
     copies = rows[(rows.copy_of == row["row_id"]) & (rows.artefact != "")]  # what timing has exported already
@@ -68,18 +75,25 @@ def _everywhere(run, rows: pd.DataFrame, row: dict) -> Iterator[Placed]:
     names = [name for name in runtimes.available() if hasattr(runtimes.module(name), "call")]
     for name in sorted(names, key=lambda name: name != row["runtime"]):
         place = runtimes.module(name)
-        if getattr(place, "DEAR", False) and not row["recommended"]:
+        if getattr(place, "DEAR", False) and not dear:
             continue
         for storage in getattr(place, "STORAGES", ("",)):
             if (place.FORMAT, storage) in known or hasattr(place, "export") and hasattr(original, "model"):
                 yield _placed(run, row, name, storage, known, original)
+    if row["recommended"] and hasattr(original, "model"):
+        for line, call in in_c.lines(original.path, boards=row["technique"] != "dense"):
+            yield Placed(_begun(row) | line, call=call)
+
+
+def _begun(row: dict) -> dict:
+    return {key: row[key] for key in ("dataset", "row_id", "model", "technique", "level", "recommended")}
 
 
 def _placed(run, row: dict, name: str, storage: str, known: dict, original) -> Placed:
     place = runtimes.module(name)
-    line = {key: row[key] for key in ("dataset", "row_id", "model", "technique", "level", "recommended")}
-    line |= {"runtime": name, "storage": storage, "version": metadata.version(place.NEEDS[0]) if place.NEEDS else "",
-             "runtime_bytes": footprint.installed(place.NEEDS), "why": ""}
+    version = metadata.version(place.NEEDS[0]) if place.NEEDS else ""
+    line = _begun(row) | {"runtime": name, "storage": storage, "version": version,
+                          "runtime_bytes": footprint.installed(place.NEEDS), "why": ""}  # fmt: skip
     try:
         path = known.get((place.FORMAT, storage)) or _exported(run, row, place, storage, original)
         known[place.FORMAT, storage] = path
@@ -88,7 +102,7 @@ def _placed(run, row: dict, name: str, storage: str, known: dict, original) -> P
     except (LitecastError, RuntimeError) as error:
         return Placed(line | {"why": str(error)[:200]})
     return Placed(line | {"bytes": path.stat().st_size, "precision": told.precision,
-                          "coverage_macs": told.coverage_macs}, place, opened)
+                          "coverage_macs": told.coverage_macs}, place, opened, place.call(opened))
 
 
 def _exported(run, row: dict, place, storage: str, original) -> Path:
@@ -100,16 +114,16 @@ def _exported(run, row: dict, place, storage: str, original) -> Path:
 
 def measured(tried: list[Placed]) -> pd.DataFrame:
     """Lines of devices.csv: one forecast by each, all in turns; gap: its largest distance from the first runtime's of
-    the same file, as a share of the largest value. A process of its own, of the file to deploy alone. Last a line of
-    each runtime that is not here."""
+    the same file, as a share of the largest value (of C, see `in_c`). A process of its own, of the file to deploy
+    alone. Last a line of each runtime that is not here."""
     calls, first = {}, {}
     for number, each in enumerate(tried):
         if each.opened is not None:
-            call = each.place.call(each.opened)
-            made = np.asarray(call(), np.float64)
+            made = np.asarray(each.call(), np.float64)
             start = first.setdefault(each.line["row_id"], made)
             each.line["gap"] = np.abs(made - start).max() / np.abs(start).max()
-            calls[number] = call
+        if each.call:
+            calls[number] = each.call
     times = latency.interleave(calls)
     lines = pd.DataFrame([each.line for each in tried]).join(times)
     alone = pd.DataFrame({number: footprint.alone(each.place, each.opened) for number, each in enumerate(tried)
@@ -132,8 +146,8 @@ def _against_dense(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing() -> pd.DataFrame:
-    """Runtimes that are not here: runtime, why."""
-    found = {name: why for name in runtimes.names() if (why := runtimes.lacking(name))}
+    """Runtimes that are not here: runtime, why; C among them."""
+    found = {name: why for name in runtimes.names() if (why := runtimes.lacking(name))} | in_c.missing()
     return pd.DataFrame(found.items(), columns=["runtime", "why"])
 
 
@@ -141,12 +155,11 @@ def survey(lines: pd.DataFrame) -> pd.DataFrame:
     """Devices of the survey and their successors, from their documentation (`source`), and what of ours fits.
 
     memory_mb: of 10^6 bytes, of what `memory` names. fits: the runtimes that run there and whose process, with the file
-    to deploy, holds less than that; asked: how many of those that run there were measured. Of a device for which none
-    was, nothing is claimed.
+    to deploy, holds less than that (a microcontroller's RAM holds no file); asked: how many of those that run there
+    were measured. Of a device for which none was, nothing is claimed.
     """
     table = pd.read_csv(Path(__file__).with_name(SURVEY), keep_default_na=False, na_values={"memory_mb": [""]})
-    held = lines[lines.resident_bytes.notna()].assign(held=lambda of: of.resident_bytes + of.bytes)
-    held = held.groupby("runtime").held.max()
+    held = (lines.resident_bytes + lines.bytes).fillna(lines.ram_bytes).groupby(lines.runtime).max().dropna()
     there = [[name for name in names.split() if name in held] for names in table.runtimes]
     fits = [[name for name in names if held[name] <= 1e6 * memory]
             for names, memory in zip(there, table.memory_mb, strict=True)]

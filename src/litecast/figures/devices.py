@@ -2,16 +2,18 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
-from litecast.catalogue import members
 from litecast.figures import style
 from litecast.figures.style import look, plain_log
+from litecast.results import places
 from litecast.results.rows import number
 
 # Column -> what its panel is called, and the unit that it is shown in.
 PANELS = {"latency_ms_p50": ("ms a forecast", 1), "bytes": ("kB, the file", 1e3),
           "with_runtime": ("MB, with its runtime", 1e6), "resident_bytes": ("MB of memory", 1e6)}  # fmt: skip
 ROOM = 1.5  # beyond the points, as a factor
+WIDE = 20  # the largest by the smallest, from which on powers of ten alone have room
 
 
 def runs_where(lines: pd.DataFrame) -> Figure:
@@ -21,7 +23,7 @@ def runs_where(lines: pd.DataFrame) -> Figure:
     if lines.empty:
         return style.says("no file was tried in a runtime yet")
     lines = lines.assign(with_runtime=lines.bytes + lines.runtime_bytes, name=[
-        f"{NAMES.get(one.runtime, one.runtime)} {one.storage}".strip() for one in lines.itertuples()])  # fmt: skip
+        f"{places.called(one.runtime)} {one.storage}".strip() for one in lines.itertuples()])  # fmt: skip
     names = list(dict.fromkeys(lines.name))
     figure, panels = style.blank(1.1 + 0.24 * len(names), columns=len(PANELS), sharey=True)
     for ax, (column, (title, unit)) in zip(panels, PANELS.items(), strict=True):
@@ -36,8 +38,7 @@ def runs_where(lines: pd.DataFrame) -> Figure:
         if len(known):
             ax.set_xlim(known.min() / ROOM, known.max() * ROOM)
             plain_log(ax.xaxis)
+            if known.max() > WIDE * known.min():
+                ax.xaxis.set_major_locator(LogLocator())
     style.legend(figure, panels[0])
     return figure
-
-
-NAMES = {name: words["NAME"] for name, words in members("runtimes", "FORMAT", "NAME").items()}

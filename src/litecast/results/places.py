@@ -1,14 +1,30 @@
 """What devices.csv says: a file in every runtime that was there (`experiment.devices`), and when 8 bits pay."""
 
+from collections.abc import Collection
+
 import pandas as pd
 
-from litecast import paths
+from litecast import catalogue, paths
 from litecast.results.study import current_runs
 
 TABLE = "devices.csv"
 QUICKER = 0.10  # gain over dense: less is within what the percentiles of one measurement spread
 NUMBERS = """recommended coverage_macs bytes runtime_bytes import_s open_s resident_bytes peak_bytes gap latency_ms_p10
-latency_ms_p50 latency_ms_p90 latency_ratio""".split()
+latency_ms_p50 latency_ms_p90 latency_ratio model_bytes ram_bytes instructions""".split()
+
+IN_C = {"c": "C", "cortex-m4f": "Cortex-M4F", "cortex-m3": "Cortex-M3"}  # without a runtime, by `experiment.in_c`
+
+
+def called(runtime: str) -> str:
+    """Its proper name: that which the runtime's file gives itself."""
+    return catalogue.members("runtimes", "FORMAT", "NAME").get(runtime, {}).get("NAME") or IN_C.get(runtime, runtime)
+
+
+def main(rows: pd.DataFrame, skilled: Collection[str]) -> str:
+    """The dataset of a study that page 1 of its report tells of, "" without rows: one on which a network has skill, if
+    there is any, then that of most techniques, then of most rows, then the first."""
+    weights = {name: (name in skilled, mine.technique.nunique(), len(mine)) for name, mine in rows.groupby("dataset")}
+    return max(weights, key=weights.get, default="")
 
 
 def measured(study: str) -> pd.DataFrame:
@@ -27,6 +43,12 @@ def deployed(lines: pd.DataFrame) -> pd.DataFrame:
     dense = ran.technique == "dense"
     alone = ran.groupby("dataset").technique.transform(lambda names: (names == "dense").all()).astype(bool)
     return ran[~dense | alone].sort_values(["dataset", "latency_ms_p50"], ignore_index=True)
+
+
+def boards(lines: pd.DataFrame) -> pd.DataFrame:
+    """The file to deploy on microcontrollers: emulated, so of instructions, flash (`bytes`) and RAM, and no times."""
+    ran = lines[(lines.recommended == 1) & lines.instructions.notna()] if "instructions" in lines else lines[:0]
+    return ran.sort_values(["dataset", "instructions"], ignore_index=True)
 
 
 def int8(lines: pd.DataFrame) -> pd.DataFrame:

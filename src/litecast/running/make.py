@@ -1,4 +1,5 @@
-"""`python -m litecast.running.make params/quick.yaml [--data my.csv] [--jobs 2]`: a study from its file to its report.
+"""`python -m litecast.running.make params/quick.yaml [--data my.csv] [--jobs 2] [--executor slurm]`: a study from its
+file to its report.
 
 Checks the study, finds the data, plans, and lets Snakemake order the runs. Snakemake starts a tiny client per run
 (litecast.running.client); this process, which has imported the heavy libraries once, forks a child for each. Nothing
@@ -8,10 +9,7 @@ refused.
 
 import argparse
 import contextlib
-import ctypes
 import fcntl
-import gc
-import importlib
 import multiprocessing
 import os
 import shutil
@@ -29,8 +27,8 @@ from typing import NamedTuple
 from litecast import paths
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json, refusal, write_json
-from litecast.planning import closure, plan
-from litecast.running import one, own
+from litecast.planning import plan
+from litecast.running import cluster, forks, one, own
 
 START = time.perf_counter()
 
@@ -41,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("study", help="study file, e.g. params/quick.yaml")
     parser.add_argument("--data", metavar="CSV", help="your own series instead of the study's datasets")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
+    parser.add_argument("--executor", default="", metavar="slurm", help="send the runs to a cluster: a folder of "
+                        "params/executors, or the path of a Snakemake profile of your own")
     parser.add_argument("--plan", action="store_true", help="check, resolve and plan only")
     parser.add_argument("--stage", default="", metavar="1", help="only runs of notebooks whose number begins so")
     args = parser.parse_args(argv)
@@ -49,11 +49,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _called(args: argparse.Namespace) -> int:
+    profile = cluster.profile(args.executor) if args.executor else None
     made = prepare(args.study, args.data)
     if args.plan:
         print(f"reports/{made.study}/plan.json: {len(made.runs)} runs, {len(_due(made, late=False))} to be made")
         return 0
-    return part(made, args.jobs, args.stage) if args.stage else _study(made, args.jobs)
+    return part(made, args.jobs, args.stage) if args.stage else _study(made, args.jobs, profile)
 
 
 def answered(call: Callable[[], int]) -> int:
@@ -123,11 +124,14 @@ def _forget(made: plan.Plan, runs: list[plan.Planned]) -> None:
         (made.folder / run.dir / "done.json").unlink(missing_ok=True)
 
 
-def _study(made: plan.Plan, jobs: int) -> int:
+def _study(made: plan.Plan, jobs: int, profile: Path | None = None) -> int:
     """Runs, references that teach and what they taught, then timing, comparison and report on what there is. Exit code.
+
+    profile: of a cluster, which takes the runs and the timing.
     """
     late = [run for run in made.runs if run.late]
     with contextlib.closing(Server(made, jobs)) as server:
+        server = cluster.Cluster(server, profile) if profile else server
         early = _due(made, late=False)
         if [run for run in early if not run.taught]:
             server.call(["runs"], early + late)
@@ -135,8 +139,8 @@ def _study(made: plan.Plan, jobs: int) -> int:
         for run in late:
             made.refresh(run)
         if due := _due(made, late=True):
-            first = min(_place(run) for run in due)  # if one has to be made, all behind it follow
-            due = [run for run in late if run in due or _place(run) > first]
+            first = min(cluster.place(run) for run in due)  # if one has to be made, all behind it follow
+            due = [run for run in late if run in due or cluster.place(run) > first]
             _forget(made, due)
             made.write()
             server.call(["late"], due)
@@ -169,10 +173,6 @@ def part(made: plan.Plan, jobs: int, stage: str) -> int:
         with contextlib.closing(Server(made, jobs)) as server:
             server.call([f"{run.dir}/done.json" for run in due], due)
     return _summary(made, wanted)
-
-
-def _place(run: plan.Planned) -> int:
-    return next(place for place, word in enumerate(plan.LATE) if run.stage.endswith(word))
 
 
 def _summary(made: plan.Plan, runs: list[plan.Planned]) -> int:
@@ -224,10 +224,10 @@ class Server:
                    "--ignore-incomplete", "--nolock", "--rerun-triggers", "mtime", "--scheduler", "greedy",
                    "--latency-wait", "2"]
         is_first, self.snakemake = self.snakemake is None, subprocess.Popen(
-            command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
+            command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, preexec_fn=forks.die_with_parent,
             env=os.environ | {"LITECAST_SOCKET": self.listener.getsockname()})
         if is_first:  # while Snakemake starts
-            _warm_up(self.made)
+            forks.warm_up(self.made)
         while self.snakemake.poll() is None or self.children:
             self._serve()
 
@@ -254,7 +254,7 @@ class Server:
 
     def _execute(self, parent: int, run: plan.Planned) -> None:
         """In the child. What the parent holds open is closed, so that its end is seen at once."""
-        _die_with_parent(parent)
+        forks.die_with_parent(parent)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for held in (self.listener, self.made.held, *(child.client for child in self.children)):
             held.close()
@@ -265,18 +265,10 @@ class Server:
     def _ended(self, child: Child) -> None:
         self.children.remove(child)
         child.process.join()
-        status, run = child.process.exitcode, child.run
-        if status < 0:
-            died = RunError(f"its process was ended by {signal.Signals(-status).name}"
-                            + (" (out of memory?)" if -status == signal.SIGKILL else ""))
-            self.made = plan.read(self.made.study) if run.late else self.made
-            one.fail(self.made.folder / run.dir, self.made.run(run.id), died)
-        if status == one.UNWRITTEN:
-            raise RunError(f"{self.made.folder}: {run.id} could write nothing there, not even why it failed; is the "
-                           "disk full, or the folder not yours? Finished runs are kept, the next call goes on")
-        self.progress.finished(run, time.perf_counter() - child.start, status == 0)
+        well = forks.ended(self.made, child.run, child.process.exitcode)
+        self.progress.finished(child.run, time.perf_counter() - child.start, well)
         with contextlib.suppress(OSError), child.client:  # it may have gone away
-            child.client.sendall(b"0" if status == 0 else b"1")
+            child.client.sendall(b"0" if well else b"1")
 
     def close(self) -> None:
         """End what is still running, and add this call to calls.json; finished runs are kept."""
@@ -288,29 +280,6 @@ class Server:
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.progress.record()
-
-
-def _warm_up(made: plan.Plan) -> None:
-    """Import once what the notebooks will import; each child then has it for nothing."""
-    one.papermill()
-    one_each = {run.notebook: run for run in made.runs}.values()
-    files = {paths.ROOT / run.notebook for run in one_each} | {path for run in one_each for path in made.closure(run)}
-    for name in sorted(closure.third_party(sorted(files | {paths.PACKAGE / "report" / "exporters.py"}))):
-        while name:  # a module, or the one a dotted name lies in; what is missing fails in the run that needs it
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-                break
-            name = name.rpartition(".")[0]
-    gc.collect()
-    gc.freeze()  # shared pages stay shared: the collector does not write into them
-
-
-def _die_with_parent(parent: int | None = None) -> None:
-    """Linux: this process gets SIGKILL when its parent ends, even by kill -9. Elsewhere runs end by themselves."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        if parent is not None and os.getppid() != parent:
-            os._exit(1)
 
 
 class Progress:

@@ -117,7 +117,7 @@ class Trail:
     def _read(self) -> dict[Point, Tried]:
         if not self.path or not self.path.exists():
             return {}
-        lines = pd.read_csv(self.path, keep_default_na=False, float_precision="round_trip").to_dict("records")
+        lines = pd.read_csv(self.path, keep_default_na=False).to_dict("records")
         found = {}
         for line in lines:
             if line.pop("space") == repr(self.space):

@@ -1,13 +1,10 @@
-"""Routes. A forecast takes microseconds, so it is made in the event loop; the reader of own files, which takes tens of
-milliseconds, has a thread of its own and a short queue before it."""
+"""Routes: what is served besides /forecast (`forecasts`), and the words of OpenAPI for all."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import html
 import json
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,40 +12,21 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from ..errors import DataError
 from . import inference
+from .forecasts import PATH, Choice, Forecasts, Reader, Rows, checked, media, words, written
 from .guard import Guard
-from .history import History, of_columns, of_csv, parsed, read_sheet, unprocessable
-from .limits import Limits, Refused, busy
+from .history import History, of_columns, parsed, read_sheet
+from .limits import Limits, Refused
 from .metrics import Metrics
 from .served import Served, Shelf, quiet
 
 PAGE = Path(__file__).parent / "page"
-TYPES = ("application/json", "text/csv")
 ABOUT = """Forecasts of demand by files of a few kB. A forecast takes the last rows of its series, raw, and gives the
 next steps with bands. Errors of models are WAPE. What is refused says why: `{"error": "..."}`."""
-
-
-class Rows(BaseModel):
-    """Raw history: times (T), one step apart, and T values for each series; null where one is missing. A series of the
-    model that is not given is not forecast."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra={"example": {
-        "times": ["2024-01-31T00:00", "2024-01-31T01:00"], "values": {"north": [12, None]}}})  # fmt: skip
-    times: list[str] | None = None
-    values: dict[str, list[float | None]] = Field(min_length=1)
-
-
-class Choice(BaseModel):
-    """The query of a forecast: a model by name, or the study's choice for a dataset and a budget."""
-
-    model_config = ConfigDict(extra="forbid")
-    model: str | None = Field(None, max_length=200)
-    dataset: str | None = Field(None, max_length=200)
-    budget_kb: float | None = Field(None, gt=0, le=1e6, allow_inf_nan=False)
 
 
 class Forecast(BaseModel):
@@ -81,10 +59,8 @@ class Model(BaseModel):
 
 
 class JSON(JSONResponse):
-    """Of plain values; ASCII, so that no text of a request can fail to be written."""
-
     def render(self, content) -> bytes:
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+        return written(content).encode()
 
 
 def _errors(*statuses: int) -> dict:
@@ -108,58 +84,10 @@ def _asked(schema: type[BaseModel]) -> dict:
                            for name, kind in schema.model_json_schema()["properties"].items()]}  # fmt: skip
 
 
-def _checked(kind: type[BaseModel], content):
-    """A body's content as a model; Refused with the first broken rule. No value of the request is repeated."""
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        raise unprocessable(_words(error.errors(include_input=False, include_url=False)[0])) from None
-
-
-def _words(error: dict) -> str:
-    place = ".".join(str(part)[:60] for part in error["loc"])
-    return f"{place or 'the body'}: {error['msg']}"
-
-
-class Reader:
-    """The reader of own files in one thread; `waiting` counts what is before it or with it, until it is really done."""
-
-    def __init__(self, most: int):
-        self.most, self.waiting, self.pool = most, 0, ThreadPoolExecutor(1, "reader")
-
-    async def __call__(self, work, *args) -> History:
-        if self.waiting >= self.most:
-            raise busy(f"{self.waiting} tables are waiting to be read")
-        self.waiting += 1
-        future = self.pool.submit(work, *args)
-        loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
-        return await asyncio.wrap_future(future)
-
-    def _done(self) -> None:
-        self.waiting -= 1
-
-
-def _media(request: Request) -> str:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in TYPES:
-        raise Refused(415, f"send {' or '.join(TYPES)}, and say so in Content-Type")
-    return kind
-
-
-async def _history(request: Request, served: Served, reader: Reader, limits: Limits) -> History:
-    """What a body of /forecast holds."""
-    body = await request.body()
-    if _media(request) == "text/csv":
-        return await reader(of_csv, body, served.card, limits)
-    rows = _checked(Rows, parsed(body))
-    found = of_columns(rows.times, rows.values, served.card, limits)
-    return found if isinstance(found, History) else await reader(read_sheet, found, served.card)
-
-
 def create(folder: Path, limits: Limits = Limits(), hosts: frozenset[str] = frozenset()) -> FastAPI:  # noqa: B008
     """The service over a folder of bundles. Raises LitecastError where there is none."""
     shelf, metrics, reader = Shelf(folder), Metrics(), Reader(limits.reading)
+    forecasts = Forecasts(shelf, metrics, reader, limits)
 
     @contextlib.asynccontextmanager
     async def life(app):
@@ -172,7 +100,11 @@ def create(folder: Path, limits: Limits = Limits(), hosts: frozenset[str] = froz
     guard = Guard(None, limits, metrics, hosts)
 
     def around(inner):
-        guard.app = inner
+        async def parted(scope, receive, send):
+            asked = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH
+            await (forecasts if asked else inner)(scope, receive, send)
+
+        guard.app = parted
         return guard
 
     app.add_middleware(around)
@@ -180,7 +112,7 @@ def create(folder: Path, limits: Limits = Limits(), hosts: frozenset[str] = froz
     _failures(app)
     _health(app, shelf, metrics, guard, reader)
     _models(app, shelf)
-    _forecasts(app, shelf, metrics, reader, limits)
+    _forecasts(app, forecasts)
     _protocol(app, shelf, metrics, reader, limits)
     _pages(app)
     return app
@@ -203,7 +135,7 @@ def _failures(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request, error):
-        return JSON({"error": _words(error.errors()[0])}, 422)
+        return JSON({"error": words(error.errors()[0])}, 422)
 
 
 def _health(app: FastAPI, shelf: Shelf, metrics: Metrics, guard: Guard, reader: Reader) -> None:
@@ -241,17 +173,16 @@ def _models(app: FastAPI, shelf: Shelf) -> None:
         return FileResponse(files[file])
 
 
-def _forecasts(app: FastAPI, shelf: Shelf, metrics: Metrics, reader: Reader, limits: Limits) -> None:
-    @app.post("/forecast", tags=["forecast"], summary="History of some series to their next H steps",
-              response_model=None, openapi_extra=_taken(Rows, "text/csv") | _asked(Choice),
+def _forecasts(app: FastAPI, forecasts: Forecasts) -> None:
+    """Its words in OpenAPI, and the methods that it does not take."""
+
+    @app.post(PATH, tags=["forecast"], summary="History of some series to their next H steps", response_model=None,
+              openapi_extra=_taken(Rows, "text/csv") | _asked(Choice),
               responses={200: {"model": Forecast}} | _errors(400, 404, 413, 415, 422))
-    async def forecast(request: Request):
-        choice = _checked(Choice, dict(request.query_params))
-        served = shelf.chosen(choice.model, choice.dataset, choice.budget_kb)
-        history = await _history(request, served, reader, limits)
-        answer = served.answer(history)
-        metrics.forecasts[served.name] += len(history.series)
-        return JSON(answer)
+    async def forecast():
+        raise NotImplementedError("it has been answered before")
+
+    forecasts.route = app.routes[-1]
 
 
 def _protocol(app: FastAPI, shelf: Shelf, metrics: Metrics, reader: Reader, limits: Limits) -> None:
@@ -283,14 +214,15 @@ def _protocol(app: FastAPI, shelf: Shelf, metrics: Metrics, reader: Reader, limi
 
     async def infer(request: Request, name: str, version: str = inference.VERSION):
         served = named(name, version)
-        if _media(request) != "application/json" or "inference-header-content-length" in request.headers:
+        kind = media(request.headers.get("content-type", ""))
+        if kind != "application/json" or "inference-header-content-length" in request.headers:
             raise Refused(415, "tensors are taken as JSON, without the binary extension")
-        asked = _checked(inference.Request, parsed(await request.body()))
+        asked = checked(inference.Request, parsed(await request.body()))
         found = of_columns(*inference.columns(asked, served), served.card, limits)
         history = found if isinstance(found, History) else await reader(read_sheet, found, served.card)
-        forecast, bands, _ = served.forecast(history)
+        forecast, _ = served.forecast(history)
         metrics.forecasts[served.name] += len(history.series)
-        return JSON(inference.response(asked, served, forecast, bands))
+        return JSON(inference.response(asked, served, forecast))
 
     for path in versions:
         kind = path.count("{")

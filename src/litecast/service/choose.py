@@ -18,6 +18,7 @@ import pandas as pd
 from .. import bundle, paths, results
 from ..errors import LitecastError
 from ..files import write_json
+from .command import printed
 from .served import INDEX
 
 FOLDER = "served"
@@ -92,12 +93,8 @@ def _measured(rows: pd.DataFrame, row_id: str) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m litecast.service.choose", description=__doc__.partition("\n")[0])
     parser.add_argument("study")
-    try:
-        print(choose(parser.parse_args().study))
-    except LitecastError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    asked = parser.parse_args()
+    return printed(lambda: choose(asked.study))
 
 
 if __name__ == "__main__":

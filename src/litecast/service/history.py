@@ -127,7 +127,7 @@ def _listed(names: list[str]) -> str:
 
 def _plain(values: np.ndarray, card: dict) -> bool:
     """Is nothing infinite or absurd, is anything known at all, and has all of it a logarithm if one is taken?"""
-    size = np.nanmax(np.abs(values), initial=-1)
+    size = np.fmax.reduce(np.abs(values), axis=None, initial=-1)  # nanmax takes four times as long
     return 0 <= size <= HUGE and not (card.get("transform") == "log" and (values <= 0).any())
 
 

@@ -91,9 +91,9 @@ def columns(request: Request, served: Served) -> tuple[list[str] | None, dict[st
     return None if times is None else times.data, {name: flat[k :: len(series)] for k, name in enumerate(series)}
 
 
-def response(request: Request, served: Served, forecast, bands: dict) -> dict:
-    """Outputs that were asked for, all without a wish."""
-    made = {"forecast": forecast, **bands}
+def response(request: Request, served: Served, found) -> dict:
+    """Outputs that were asked for, all without a wish; found: as `Served.forecast` makes them."""
+    made = dict(zip(served.outputs, found, strict=True))
     names = list(dict.fromkeys(output.name for output in request.outputs)) if request.outputs else list(made)
     return {"model_name": served.name, "model_version": VERSION, "id": request.id,
             "outputs": [{"name": name, "shape": list(made[name].shape), "datatype": "FP64",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import LitecastError
 from ..files import read_json, replacing
+from .command import printed
 from .served import INDEX
 
 PAGE = Path(__file__).parent / "page"
@@ -56,12 +57,8 @@ def text(shelf: list[dict]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m litecast.service.onepage", description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="of bundles, or a bundle's own")
-    try:
-        print(write(parser.parse_args().folder))
-    except LitecastError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    asked = parser.parse_args()
+    return printed(lambda: write(asked.folder))
 
 
 if __name__ == "__main__":

@@ -45,9 +45,9 @@ class Served:
                 "L": card["L"], "H": card["H"], "history": card["history"], "series": card["series"],
                 "bands": list(self.levels), "files": sorted(self.files)}  # fmt: skip
 
-    def forecast(self, history: History) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
-        """(H, C) of the series that were sent, raw unit; its bands by name ('lower_80'), each as that; and notes.
-        Raises Refused (422) where the history does not fit."""
+    def forecast(self, history: History) -> tuple[np.ndarray, list[str]]:
+        """`outputs` of the series that were sent, (outputs, H, C), raw unit; and notes. Raises Refused (422) where the
+        history does not fit."""
         card, count, series = self.card, len(history.values), history.series
         if count < card["L"]:
             raise unprocessable(f"{self.name} needs at least {card['L']} rows, and {card['history']} where values are "
@@ -55,14 +55,13 @@ class Served:
         rows, times = history.values[-card["history"] :], history.times
         try:
             made = self.forecaster.forecast(rows, None if times is None else times[-card["history"] :], series)
-            pairs = {level: self.forecaster.bands(made, level, series) for level in self.levels}
+            edges = [edge for level in self.levels for edge in self.forecaster.bands(made, level, series)]
         except ValueError as error:
             raise unprocessable(str(error)) from None
-        edges = [edge for pair in pairs.values() for edge in pair]
-        bands = dict(zip(self.outputs[1:], edges, strict=True))
-        if not all(np.isfinite(values).all() for values in (made, *bands.values())):
+        found = np.array([made, *edges])
+        if not np.isfinite(found).all():
             raise unprocessable("no finite forecast follows from these values: are they in the model's unit?")
-        return made, bands, [*history.notes, *self._notes(rows, times)]
+        return found, [*history.notes, *self._notes(rows, times)]
 
     def _notes(self, rows: np.ndarray, times: np.ndarray | None) -> list[str]:
         """What makes this forecast err more than was measured. (predict.py warns of the same, but Python's warnings are
@@ -80,12 +79,12 @@ class Served:
 
     def answer(self, history: History) -> dict:
         """The forecast in JSON-able words."""
-        made, bands, notes = self.forecast(history)
-        columns = {kind: values.T.tolist() for kind, values in {"forecast": made, **bands}.items()}
+        found, notes = self.forecast(history)
+        rows = found.transpose(2, 0, 1).tolist()
         return {"model": self.name, "unit": self.card["unit"], "frequency": self.card["frequency"],
                 "times": coming(None if history.times is None else history.times[-1], self.card),
-                "series": {name: {kind: rows[place] for kind, rows in columns.items()}
-                           for place, name in enumerate(history.series)}, "notes": notes}  # fmt: skip
+                "series": {name: dict(zip(self.outputs, of, strict=True))
+                           for name, of in zip(history.series, rows, strict=True)}, "notes": notes}  # fmt: skip
 
 
 class Shelf:

@@ -1,6 +1,6 @@
 /* litecast: (await load(content of bundle.json)).forecast(values, times) */
 
-const fail = (text) => { throw Error(text); };
+const fail = (why) => { throw Error(why); };
 
 const DAY = 864e5, F32 = Float32Array, ARRAYS = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, f4: F32 };
 
@@ -10,20 +10,20 @@ export async function load({ card, bands, program, tensors, calendar }, warn = c
   for (const name in tensors) w[name] = await tensor(tensors[name]);
   const ops = program.ops.map((op) => Object.fromEntries(Object.entries(op).map(([k, v]) => [k, w[v] ?? v])));
   if (ops.some(({ op }) => !OPS[op])) fail("not of this bundle");
-  const dates = await dating(card, calendar, program.known, warn);
+  const dates = await dating(card, calendar, program.known, warn),
 
-  const numbers = (series) => series.map((name) =>
-    card.series.includes(name) ? card.series.indexOf(name) : fail("no series " + name));
+    numbers = (series) => series.map((s) =>
+      card.series.includes(s) ? card.series.indexOf(s) : fail("no series " + s)),
 
-  const filled = (v) => {
-    const from = v.length - L;
-    if (v.length < history && v.slice(from).some(isNaN)) warn(`gaps need ${history} rows`);
-    return F32.from(v.slice(from), (x, i) => {
-      for (const by of [season, 1])
-        for (let k = by; isNaN(x) && k <= Math.min(L, from + i); k += by) x = v[from + i - k];
-      return x || 0;
-    });
-  };
+    filled = (v) => {
+      const from = v.length - L;
+      if (v.length < history && v.slice(from).some(isNaN)) warn(`gaps need ${history} rows`);
+      return F32.from(v.slice(from), (x, i) => {
+        for (const by of [season, 1])
+          for (let k = by; isNaN(x) && k <= Math.min(L, from + i); k += by) x = v[from + i - k];
+        return x || 0;
+      });
+    };
 
   return {
     card,
@@ -42,10 +42,10 @@ export async function load({ card, bands, program, tensors, calendar }, warn = c
           return ((log ? Math.log(v > 0 ? v : NaN) : v) - mean[n]) / std[n];
         }));
         const v = { ...told, x };
-        for (const op of ops) v[op.out] = vec(op.size, OPS[op.op](op, ...op.in.map((name) => v[name]), n));
+        for (const op of ops) v[op.out] = vec(op.size, OPS[op.op](op, ...op.in.map((k) => v[k]), n));
         v[program.output].forEach((out, h) => {
-          const own = out * std[n] + mean[n];
-          y[h][c] = log ? Math.exp(own) : own;
+          out = out * std[n] + mean[n];
+          y[h][c] = log ? Math.exp(out) : out;
         });
       });
       return y;
@@ -53,9 +53,9 @@ export async function load({ card, bands, program, tensors, calendar }, warn = c
 
     /* [low, high] of a forecast: between them lie `level` % of values, as validation has it. */
     bands(y, level = 80, series = card.series) {
-      const radius = bands[level] ?? fail(`no bands of ${level} %`), s = numbers(series);
+      const by = bands[level] ?? fail(`no bands of ${level} %`), s = numbers(series);
       return [-1, 1].map((side) => y.map((row, h) => row.map((v, c) => {
-        const r = side * std[s[c]] * (radius[h][s[c]] ?? radius[h][0]);
+        const r = side * std[s[c]] * (by[h][s[c]] ?? by[h][0]);
         return log ? v * Math.exp(r) : v + r;
       })));
     },
@@ -65,25 +65,24 @@ export async function load({ card, bands, program, tensors, calendar }, warn = c
 /* Times and count of rows -> what a program reads of the calendar. */
 async function dating({ L, H, frequency, history, holidays }, { step, last, ...told }, ahead, warn) {
   if (!step[0]) return () => ({ types: [], steps: [] }); /* none is 0 */
-  const days = await tensor(told.days), types = await tensor(told.types), known = await tensor(told.known),
+  const [days, types, known] = await Promise.all([told.days, told.types, told.known].map(tensor)),
     [first, until, ...gaps] = holidays ?? [1970, 9999], [, S, F] = known.shape,
     next = (AFTER[frequency] ?? AFTER.fixed)(step, first, gaps);
   return (times, count) => {
     const more = times?.length - count, year = (ms) => new Date(ms).getUTCFullYear();
     if (![0, H].includes(more)) fail("give a time a row");
-    const t = times.slice(-history - more).map((text) => {
-      const iso = (text + "T00:00").slice(0, 16).replace(" ", "T"), ms = Date.parse(iso + "Z");
-      const fits = /^.{10}(.{6}(:\d\d)?)?$/.test(text) && new Date(ms).toJSON()?.startsWith(iso);
-      return fits ? ms : fail(text + " is no time: 2024-01-31T13:00");
+    const t = times.slice(-history - more).map((s) => {
+      const iso = (s + "T00:00").slice(0, 16).replace(" ", "T"), ms = Date.parse(iso + "Z"),
+        fits = /^.{10}(.{6}(:\d\d)?)?$/.test(s) && new Date(ms).toJSON()?.startsWith(iso);
+      return fits ? ms : fail(s + " is no time: 2024-01-31T13:00");
     });
     if (t.some((ms, i) => i && ms !== next(t[i - 1], ms))) fail("times are not a step apart");
     for (let h = more; h < H; h++) t.push(next(t.at(-1)));
-    const span = t.slice(-L - H);
-    const kinds = span.map((ms) => days[Math.floor(ms / DAY)] ?? fail("times: 1970 to " + last));
+    const span = t.slice(-L - H), kinds = span.map((ms) => days[Math.floor(ms / DAY)] ?? fail("times: 1970 to " + last));
     if (year(span[0]) < first || year(t.at(-1)) > until) warn(`holidays are known of ${first} to ${until}`);
     const steps = span.map((ms) => Math.floor(ms % DAY * S / DAY)), at = (h) => (kinds[L + h] * S + steps[L + h]) * F;
     return {
-      types: kinds.map((kind) => types[kind]), steps, known: ahead.flatMap((h) => [...known.slice(at(h), at(h) + F)]),
+      types: kinds.map((k) => types[k]), steps, known: ahead.flatMap((h) => [...known.slice(at(h), at(h) + F)]),
     };
   };
 }
@@ -99,7 +98,7 @@ AFTER.MS = () => (ms) => new Date(ms).setUTCMonth(new Date(ms).getUTCMonth() + 1
    the first year to the first one, then from each to the next. */
 AFTER["trading-day"] = (_, year, gaps) => {
   let day = Date.UTC(year, 0) / DAY;
-  const closed = gaps.map((gap) => (day += gap));
+  const closed = gaps.map((g) => day += g);
   return (ms, then) => {
     if (then > ms) return then;
     do ms += DAY;
@@ -110,8 +109,8 @@ AFTER["trading-day"] = (_, year, gaps) => {
 
 /* Numbers as the bundle packs them: a typed array that knows its shape. */
 async function tensor({ kind, shape, codes, dtype, scale, run }) {
-  const packed = new ARRAYS[dtype.slice(1)](await bytes(codes)), scales = new F32(await bytes(scale));
-  const value = { int: (code, i) => code * scales[(i / run) | 0], table: (code) => scales[code] }[kind];
+  const packed = new ARRAYS[dtype.slice(1)](await bytes(codes)), scales = new F32(await bytes(scale)),
+    value = { int: (c, i) => c * scales[i / run | 0], table: (c) => scales[c] }[kind];
   return Object.assign(value ? F32.from(packed, value) : packed, { shape });
 }
 
@@ -143,8 +142,7 @@ const sigmoid = (a) => 1 / (1 + Math.exp(-a));
 
 /* The whole table of an op `usual`, flat. */
 const week = ({ rows, patterns, high, wide }) => {
-  const K = rows.shape.at(-1), M = patterns ? patterns.shape[1] : K, R = rows.length / K;
-  const table = patterns ? vec(R * M, (i) =>
+  const K = rows.shape.at(-1), M = patterns ? patterns.shape[1] : K, R = rows.length / K, table = patterns ? vec(R * M, (i) =>
     sum(K, (k) => rows[(i - i % M) / M * K + k] * patterns[k * M + i % M])) : rows;
   return high ? OPS.cosines(table, M / high, high, wide) : table;
 };
@@ -237,15 +235,13 @@ OPS.gru = recurrent(3, (i, g, h, c, n) => [vec(n, (j) => {
 }), c]);
 
 OPS.lstm = recurrent(4, (i, g, h, c, n) => {
-  const gate = (k, j) => i[k * n + j] + g[k * n + j];
-  const next = vec(n, (j) => sigmoid(gate(1, j)) * c[j] + sigmoid(gate(0, j)) * Math.tanh(gate(2, j)));
+  const gate = (k, j) => i[k * n + j] + g[k * n + j], next = vec(n, (j) => sigmoid(gate(1, j)) * c[j] + sigmoid(gate(0, j)) * Math.tanh(gate(2, j)));
   return [vec(n, (j) => sigmoid(gate(3, j)) * Math.tanh(next[j])), next];
 });
 
 /* No op of programs but what `usual` does to coefficients: to their values. */
 OPS.cosines = (c, kept, high, wide) => {
-  const wave = (k, at, n) => Math.cos(Math.PI * k * (at + 0.5) / n) * Math.sqrt((k ? 2 : 1) / n);
-  const rows = vec(c.length / kept * wide, (i) =>
+  const wave = (k, at, n) => Math.cos(Math.PI * k * (at + 0.5) / n) * Math.sqrt((k ? 2 : 1) / n), rows = vec(c.length / kept * wide, (i) =>
     sum(kept, (k) => c[(i - i % wide) / wide * kept + k] * wave(k, i % wide, wide)));
   return rows.map((_, i) => {
     const a = (i - i % wide) / wide % high;

@@ -45,9 +45,10 @@ def shipped(wanted: dict[str, set[str]]) -> str:
 
 
 def _tight(text: str) -> str:
-    """Without spaces that mean nothing, and brackets of a single argument."""
+    """Without spaces that mean nothing, and brackets of a single argument. (What is compared is of one type.)"""
     parts = _TEXT.split(text)
     for place in range(0, len(parts), 2):
         code = re.sub(r"\s*([][=<>+*/?:,;{}()|&!%-])\s*", r"\1", parts[place])
+        code = re.sub(r"\b0(?=\.\d)", "", re.sub(r"([=!])==", r"\1=", code))
         parts[place] = re.sub(r"[;,](?=[]}])", "", re.sub(r"(?<!\w)\((\w+)\)=>", r"\1=>", code))
     return "".join(parts).strip()

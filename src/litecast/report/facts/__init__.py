@@ -58,10 +58,8 @@ class Facts:
 
     @property
     def main(self) -> str:
-        """The dataset that page 1 tells of: with skill, if any has, then that of most techniques, then of most rows."""
-        of = self.rows.groupby("dataset")
-        techniques, rows = of.technique.nunique(), of.size()
-        return max(self.datasets, key=lambda name: (name in self.skilled, techniques[name], rows[name]), default="")
+        """The dataset that page 1 tells of."""
+        return places.main(self.rows, self.skilled)
 
     @property
     def techniques(self) -> list[str]:

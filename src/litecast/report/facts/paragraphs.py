@@ -225,12 +225,14 @@ def _replayed(made: Facts) -> list[dict]:
 
 
 def devices(made: Facts) -> dict:
-    """The file to deploy on the dataset of page 1 in every runtime, the quickest first; int8 files beside their dense
-    networks, the quickest first, and how many of them are clearly quicker; what does not run, and what is not here."""
+    """The file to deploy on the dataset of page 1 in every runtime, the quickest first, and on microcontrollers; int8
+    files beside their dense networks, the quickest first, and how many of them are clearly quicker; what does not run,
+    and what is not here."""
     mine = made.devices[made.devices.dataset == made.main]
     small, why = places.int8(mine), mine[mine.why != ""]
-    return {"lines": tables.devices(made).to_dict("records"), "int8": small.to_dict("records"),
-            "quicker": int(small.pays.sum()), "failed": why[why.row_id != ""].to_dict("records"),
+    return {"lines": tables.devices(made).to_dict("records"), "boards": places.boards(mine).to_dict("records"),
+            "int8": small.to_dict("records"), "quicker": int(small.pays.sum()),
+            "failed": why[why.row_id != ""].to_dict("records"),
             "missing": why[why.row_id == ""].to_dict("records")}
 
 

@@ -17,6 +17,7 @@ from IPython.display import Markdown
 
 from litecast import catalogue, results
 from litecast.figures.style import called, share
+from litecast.results import places
 from litecast.results.statistics import MARGIN, MARGINS, PROVEN
 
 LANGUAGE = "en"  # the folder that is read; plurals and lists below are English
@@ -144,8 +145,7 @@ def listed(values: Iterable) -> str:
 
 
 def runtime(slug: str) -> str:
-    """The proper name that a runtime's file gives itself."""
-    return catalogue.members("runtimes").get(slug, {}).get("NAME", slug)
+    return places.called(slug)
 
 
 def said(route: str, literal: str) -> dict:
