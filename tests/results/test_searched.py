@@ -69,7 +69,9 @@ def test_costs_are_those_of_the_trails(tmp_path, monkeypatch):
     run = tmp_path / "s/runs/400_netadapt/dataset=roads,model=lstm,seed=0"
     run.mkdir(parents=True)
     pd.DataFrame({"macs": [5, 7], "seconds": [1.0, 2.0]}).to_csv(run / "bytes.search.csv", index=False)
+    pd.DataFrame({"macs": [1], "seconds": [1.0]}).to_csv(run / "random.search.csv", index=False)
     (run / "results.csv").write_text("")
-    [told] = searched.costs("s").to_dict("records")
+    told, chance = searched.costs("s").to_dict("records")
+    assert (told["control"], chance["control"], chance["search"]) == ("", "random", "random")
     assert (told["technique"], told["search"], told["evaluations"], told["macs"]) == ("netadapt", "bytes", 2, 12)
     assert told["dataset"] == "roads" and searched.costs("none").empty

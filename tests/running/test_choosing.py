@@ -10,8 +10,8 @@ import toy
 
 from litecast import choose, paths, runtimes
 
-BLOCK = {"name": "small", "datasets": ["sample-traffic"], "models": ["profile_mlp"], "widths": {"profile_mlp": [4]},
-         "techniques": {"rate": {"levels": [0.02]}}}  # fmt: skip
+BLOCK = {"name": "small", "datasets": ["sample-traffic"], "classical": False, "models": ["profile_mlp"],
+         "widths": {"profile_mlp": [4]}, "techniques": {"rate": {"levels": [0.02]}}}  # fmt: skip
 
 
 def call(folder, *options: str) -> subprocess.CompletedProcess:

@@ -20,7 +20,7 @@ TRAIL = "*.search.csv"  # what a search has tried, in the folder of its run
 HAND = "hand"  # made by no search
 COLUMNS = """dataset model technique variant level against row reference delta low high verdict p_holm blocks bytes
 test_wape reference_bytes reference_wape run""".split()
-COSTS = "dataset model seed technique search evaluations macs seconds run".split()
+COSTS = "dataset model seed technique search control evaluations macs seconds run".split()
 
 
 @cache
@@ -73,15 +73,21 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
+def _controls(technique: str) -> dict[str, str]:
+    return catalogue.members("compress", "LEVELS", "CONTROLS").get(technique, {}).get("CONTROLS", {})
+
+
 def costs(study: str) -> pd.DataFrame:
     """What the searches of a study's current runs have tried, by their trails: COSTS, a line per trail; search: the
-    variant or control, and the level where it has a trail of its own."""
+    variant or control, and the level where it has a trail of its own; control: which of them it is, or ''."""
     folder = paths.study_dir(study)
     runs = [run for run in current_runs(study) if run.parent.name[:1] == "4"] if (folder / "runs").is_dir() else []
     lines = []
     for path in (path for run in runs for path in sorted(run.glob(TRAIL))):
-        keys, tried = dict(pair.split("=") for pair in path.parent.name.split(",")), pd.read_csv(path)
-        lines.append({"technique": path.parts[-3].partition("_")[2], "search": path.name.removesuffix(TRAIL[1:]),
+        keys, tried = dict(pair.split("=", 1) for pair in path.parent.name.split(",")), pd.read_csv(path)
+        technique, name = path.parts[-3].partition("_")[2], path.name.removesuffix(TRAIL[1:])
+        kind = name.partition("-")[0]
+        lines.append({"technique": technique, "search": name, "control": kind if kind in _controls(technique) else "",
                       "evaluations": len(tried), "macs": tried.macs.sum(), "seconds": tried.seconds.sum(),
                       "run": path.parent.relative_to(folder).as_posix()} | keys)  # fmt: skip
     return pd.DataFrame(lines, columns=COSTS)

@@ -205,7 +205,8 @@ def search(made: Facts) -> dict:
         zip(made.costs.dataset, made.costs.model, strict=True), made.costs.macs, strict=True)])  # fmt: skip
     lines = []
     for technique, mine in made.searched[made.searched.dataset == made.main].groupby("technique"):
-        took = costs[(costs.technique == technique.rpartition("+")[2]) & (costs.dataset == made.main)]
+        last, here = technique.rpartition("+")[2], (costs.dataset == made.main) & (costs.control == "")
+        took = costs[(costs.technique == last) & here]
         against = [{"against": rival, "of": len(part)} | {v: int((part.verdict == v).sum()) for v in VERDICTS}
                    for rival, part in mine.groupby("against")]
         lines.append({"technique": technique, "evaluations": took.evaluations.median(), "against": against,
