@@ -22,6 +22,7 @@ from litecast.report.words import title
 SMALL, ONE = ["lstm", "dlinear"], ["lstm"]  # a deep and a compact family, where not all are needed
 ROUTED = ["resnet1d"]  # asked for every word of every technique, and for all routes
 OTHERS = [name for name in toy.COMPRESSED if name not in ROUTED]  # each technique once
+CUTTING = ("channel_pruning", "netadapt", "amc", "pocketflow")  # what asks channel_pruning which units matter
 CUT = ("magnitude_pruning", "channel_pruning")
 FEW = ("magnitude_pruning", "distillation", "transfer")  # of the three kinds that notebooks of techniques are
 
