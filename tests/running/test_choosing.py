@@ -9,6 +9,8 @@ import pytest
 import toy
 
 from litecast import choose, paths, runtimes
+from litecast.errors import LitecastError
+from litecast.results.decision import Budgets
 
 BLOCK = {"name": "small", "datasets": ["sample-traffic"], "classical": False, "models": ["profile_mlp"],
          "widths": {"profile_mlp": [4]}, "techniques": {"rate": {"levels": [0.02]}}}  # fmt: skip
@@ -39,19 +41,25 @@ def test_a_file_is_chosen_copied_and_told(folder):
         assert str(file) in said["deploy"] and f"{file.stat().st_size:,} bytes" in said["takes"]
 
 
-def test_a_second_call_trains_nothing_and_takes_other_budgets(folder):
-    done = call(folder, "--kb", "1000", "--out", str(folder / "out"))
-    assert done.returncode == 0 and "[  1/" not in done.stdout, done.stdout + done.stderr
-    if "no file" not in done.stdout:
-        [file] = folder.glob("out.*")
-        runtime = {".safetensors": "torch", ".skops": "sklearn"}[file.suffix]
-        assert list(runtimes.module(runtime).open(file).card.series) == ["s0", "s1"]
+def again(folder, monkeypatch, budgets: Budgets, out=None) -> int:
+    """A second call, in this process: there is nothing left to run."""
+    monkeypatch.setenv("LITECAST_REPORTS", str(folder / "reports"))
+    given = {"data": str(folder / "shop.csv"), "study": folder / "few.yaml", "jobs": 1, "out": out, "ms": None}
+    return choose._choose(argparse.Namespace(**given), budgets)
 
 
-def test_where_nothing_fits_it_says_what_would(folder):
-    done = call(folder, "--kb", "0.001", "--loss", "0%")
-    assert done.returncode == 2 and "nothing fits these budgets" in done.stderr, done.stdout + done.stderr
-    assert "would do, the other budgets unchanged" in done.stderr
+def test_a_second_call_trains_nothing_and_takes_other_budgets(folder, monkeypatch, capsys):
+    assert again(folder, monkeypatch, Budgets(kb=1000), folder / "out") == 0
+    said = capsys.readouterr().out
+    assert "[  1/" not in said and "deploy" in said
+    [file] = folder.glob("out.*")
+    runtime = {".safetensors": "torch", ".skops": "sklearn"}[file.suffix]
+    assert list(runtimes.module(runtime).open(file).card.series) == ["s0", "s1"]
+
+
+def test_where_nothing_fits_it_says_what_would(folder, monkeypatch):
+    with pytest.raises(LitecastError, match="nothing fits these budgets\n.*--kb .* would do, the other budgets unch"):
+        again(folder, monkeypatch, Budgets(kb=0.001, loss=0.0))
 
 
 def test_a_loss_is_percent_or_a_share_and_never_guessed():
