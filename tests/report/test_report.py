@@ -147,7 +147,7 @@ def test_study_without_times_says_so(reports):
     made = facts.read("made")
     assert "no selected file was timed" in told(made, "findings")
     assert "Nothing was timed" in told(made, "limits")
-    assert len(list(pages.error_fronts(made))) == 1  # size only
+    assert len(list(pages.compared(made))) == 1
 
 
 def test_bare_folder_makes_a_report(reports, tmp_path):
