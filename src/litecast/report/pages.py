@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from litecast.figures import chains as way
-from litecast.figures import data, forecasts, fronts, references, style, sweeps
+from litecast.figures import data, forecasts, fronts, references, sweeps
 from litecast.figures import devices as where
 from litecast.figures import information as pictures
 from litecast.figures import searched as pictured
@@ -49,7 +49,8 @@ def answer(made: Facts) -> Iterator[Shown | Markdown]:
     lines = tables.answer(made)
     if len(lines):
         draw = partial(fronts.trade, made.files, rings(lines), made.main, _linked)
-        yield figure(draw(), words.phrase("captions", "trade", dataset=made.main), narrow=draw(width=NARROW))
+        wide, narrow = words.drawn(draw()), words.drawn(draw(width=NARROW))
+        yield figure(wide, words.phrase("captions", "trade", dataset=made.main), narrow=narrow)
         yield table(made, "answer")
 
 
@@ -70,7 +71,7 @@ def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
 def _figure(draw: Callable, *given, linked: bool = False, **about) -> Shown:
     """What a function of `figures` draws, under the caption that goes by its name; linked: points lead to runs."""
     options = {"link": _linked} if linked else {}
-    return figure(draw(*given, **options), words.phrase("captions", draw.__name__, **about))
+    return figure(words.drawn(draw(*given, **options)), words.phrase("captions", draw.__name__, **about))
 
 
 def standing(made: Facts) -> Iterator[Shown | Markdown]:
@@ -207,8 +208,8 @@ def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
     lost = forgotten(made.rows)[lambda lines: lines.dataset == made.main]
     claims = made.verdicts()[lambda lines: lines.row.isin(lost.row_id)].sort_values("technique")
     if len(claims):
-        claims = claims.assign(label=claims.technique.map(style.called) + ", " + claims.model.map(style.called))
-        yield figure(references.forest(claims, statistics.MARGINS, _linked),
+        claims = claims.assign(label=claims.technique.map(words.called) + ", " + claims.model.map(words.called))
+        yield figure(words.drawn(references.forest(claims, statistics.MARGINS, _linked)),
                      words.phrase("captions", "representatives", dataset=made.main))
     if len(lost):
         yield _figure(beside.forgets, lost, dataset=made.main)
@@ -224,6 +225,14 @@ def bands(made: Facts) -> Iterator[Shown | Markdown]:
     if len(lines):
         yield told(made, "bands")
         yield _table("bands", lines, dataset=made.main)
+
+
+def glossary() -> Iterator[Shown | Markdown]:
+    """The terms of a report in another language beside those of the package: its last appendix."""
+    if known := words.glossary():
+        yield Markdown(f"## {words.phrase('page', 'glossary')}")
+        lines = pd.DataFrame(known.items(), columns=["term", "english"])
+        yield _table("glossary", lines)
 
 
 def error_fronts(made: Facts) -> Iterator[Shown]:
