@@ -105,8 +105,8 @@ class HTMLReport(TemplateExporter):
         """HTML text and resources. A notebook without a title goes by its file's name."""
         code = not self.exclude_input
         nb, _ = _numbered(nb, _as_html, streams=code)
-        told = {"code": code, "lang": words.LANGUAGE, "title": _title(nb), "words": words.phrases(words.LANGUAGE)["page"]}
-        resources = (resources or {}) | {"litecast": told}
+        told = {"lang": words.LANGUAGE, "words": words.phrases(words.LANGUAGE)["page"]}
+        resources = (resources or {}) | {"litecast": {"code": code, "title": _title(nb), **told}}
         text, resources = super().from_notebook_node(nb, resources, **options)
         return _with_contents(text), resources
 
@@ -174,8 +174,8 @@ def _source(text: str) -> str:
         source = pypandoc.convert_text(text, "typst", format=kind, extra_args=options, verify_format=False)
     except (RuntimeError, OSError) as error:
         raise RunError(f"report: pandoc could not turn the notebook into Typst source: {error}") from error
-    source = re.sub(r"^((?:[A-Z가-힣]|#strong)[^\n]*)\n\n(?=#figure\(\n|#block)", r"#block(sticky: true)[\1]\n\n", source,
-                    flags=re.MULTILINE)  # a sentence stays with the table it introduces
+    source = re.sub(r"^((?:[A-Z가-힣]|#strong)[^\n]*)\n\n(?=#figure\(\n|#block)", r"#block(sticky: true)[\1]\n\n",
+                    source, flags=re.MULTILINE)  # a sentence stays with the table it introduces
     return source.replace("align(center)[#table(", "align(left)[#table(")
 
 

@@ -1,5 +1,5 @@
-"""`python -m litecast.running.make params/quick.yaml [--data my.csv] [--lang ko] [--jobs 2] [--executor slurm]`: a study
-from its file to its report.
+"""`python -m litecast.running.make params/quick.yaml [--data my.csv] [--lang ko] [--jobs 2] [--executor slurm]`: a
+study from its file to its report.
 
 Checks the study, finds the data, plans, and lets Snakemake order the runs. Snakemake starts a tiny client per run
 (litecast.running.client); this process, which has imported the heavy libraries once, forks a child for each. Nothing
