@@ -25,9 +25,9 @@ def told(made, paragraph):
     return pages.told(made, paragraph).data
 
 
-def executed(study, path):
+def executed(study, path, **parameters):
     """The report notebook executed as a run of a study executes it."""
-    papermill.execute_notebook(paths.NOTEBOOKS / "700_report.ipynb", path, parameters={"study": study},
+    papermill.execute_notebook(paths.NOTEBOOKS / "700_report.ipynb", path, parameters={"study": study, **parameters},
                                engine_name="litecast", kernel_name="python3", progress_bar=False, log_output=False)
     return path
 

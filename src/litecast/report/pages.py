@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from litecast.figures import chains as way
-from litecast.figures import data, forecasts, fronts, references, style, sweeps
+from litecast.figures import data, forecasts, fronts, references, sweeps
 from litecast.figures import devices as where
 from litecast.figures import information as pictures
 from litecast.figures import searched as pictured
@@ -24,7 +24,7 @@ from litecast.results.information import told as told_more
 from litecast.results.techniques import forgotten
 
 NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
-WHOLE = ("recommendation", "smallest", "verdicts", "standing")  # tables that are printed to their last line
+WHOLE = ("recommendation", "smallest", "verdicts", "standing", "glossary")  # tables that are printed to their last line
 PRINTED = 20  # lines of any other: the page has them all
 FEWEST = 3  # networks of which a picture says more than their table
 
@@ -51,7 +51,8 @@ def answer(made: Facts) -> Iterator[Shown | Markdown]:
     lines = tables.answer(made)
     if len(lines):
         draw = partial(fronts.trade, made.files, rings(lines), made.main, _linked)
-        yield figure(draw(), words.phrase("captions", "trade", dataset=made.main), narrow=draw(width=NARROW))
+        wide, narrow = words.drawn(draw()), words.drawn(draw(width=NARROW))
+        yield figure(wide, words.phrase("captions", "trade", dataset=made.main), narrow=narrow)
         yield table(made, "answer")
 
 
@@ -76,7 +77,7 @@ def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
 def _figure(draw: Callable, *given, linked: bool = False, **about) -> Shown:
     """What a function of `figures` draws, under the caption that goes by its name; linked: points lead to runs."""
     options = {"link": _linked} if linked else {}
-    return figure(draw(*given, **options), words.phrase("captions", draw.__name__, **about))
+    return figure(words.drawn(draw(*given, **options)), words.phrase("captions", draw.__name__, **about))
 
 
 def standing(made: Facts) -> Iterator[Shown | Markdown]:
@@ -213,7 +214,7 @@ def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
     for dataset, mine in lost.groupby("dataset"):
         claims = made.verdicts()[lambda lines, mine=mine: lines.row.isin(mine.row_id)].sort_values("technique")
         if len(claims):
-            claims = claims.assign(label=claims.technique.map(style.called) + ", " + claims.model.map(style.called))
+            claims = claims.assign(label=claims.technique.map(words.called) + ", " + claims.model.map(words.called))
             yield _figure(references.forest, claims, statistics.MARGINS, linked=True, dataset=dataset)
     if len(lost := lost[lost.dataset == made.main]):
         yield _figure(beside.forgets, lost, dataset=made.main)
@@ -236,3 +237,11 @@ def compared(made: Facts) -> Iterator[Shown]:
     for dataset, mine in files.groupby("dataset"):
         yield _figure(beside.two_fronts, mine, "bytes", "latency_ms_p50", "train_macs", linked=True, dataset=dataset,
                       skilled=dataset in made.skilled, runtime=made.runtime)
+
+
+def glossary() -> Iterator[Shown | Markdown]:
+    """The terms of a report in another language beside those of the package: its last appendix."""
+    if known := words.glossary():
+        yield Markdown(f"## {words.phrase('page', 'glossary')}")
+        lines = pd.DataFrame(known.items(), columns=["term", "english"])
+        yield _table("glossary", lines)
