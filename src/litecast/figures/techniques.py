@@ -68,7 +68,7 @@ def two_fronts(files: pd.DataFrame, *sizes: str, link=None) -> Figure:
 def _panel(ax, files: pd.DataFrame, ours: pd.DataFrame, x: str, link) -> None:
     theirs, (name, unit) = front(files, None, x), AXES[x]
     others = files[is_technique(files) & (number(files, "selected") > 0) & (text(files, "control") == "")]
-    end = 1.3 * unit * max(others[x].max(), ours[x].max(), *theirs[x].tail(1))
+    end = 1.3 * unit * pd.concat([others[x], ours[x], theirs[x].tail(1)]).max()
     for line, colour, told in ((theirs, look("width")[0], "front to beat"), (ours, style.INK, "front of techniques")):
         last = [end] * bool(len(line))
         ax.plot([*line[x] * unit, *last], [*line.test_wape, *line.test_wape.tail(1)], drawstyle="steps-post",

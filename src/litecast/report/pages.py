@@ -69,7 +69,7 @@ def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
     links = [run_link(run) for run in frame.run] if "run" in frame else None
     caption = words.phrase("captions", name, **given)
     if name not in WHOLE and len(frame) > PRINTED:
-        cut = words.phrase("captions", "printed", lines=PRINTED, of=len(frame))
+        cut = words.phrase("page", "printed", lines=PRINTED, of=len(frame))
         return laid_out(words.written(name, frame), caption, links, (PRINTED, cut))
     return laid_out(words.written(name, frame), caption, links)
 
