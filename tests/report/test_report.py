@@ -25,9 +25,9 @@ def told(made, paragraph):
     return pages.told(made, paragraph).data
 
 
-def executed(study, path):
+def executed(study, path, **parameters):
     """The report notebook executed as a run of a study executes it."""
-    papermill.execute_notebook(paths.NOTEBOOKS / "700_report.ipynb", path, parameters={"study": study},
+    papermill.execute_notebook(paths.NOTEBOOKS / "700_report.ipynb", path, parameters={"study": study, **parameters},
                                engine_name="litecast", kernel_name="python3", progress_bar=False, log_output=False)
     return path
 
@@ -147,7 +147,7 @@ def test_study_without_times_says_so(reports):
     made = facts.read("made")
     assert "no selected file was timed" in told(made, "findings")
     assert "Nothing was timed" in told(made, "limits")
-    assert len(list(pages.error_fronts(made))) == 1  # size only
+    assert len(list(pages.compared(made))) == 1
 
 
 def test_bare_folder_makes_a_report(reports, tmp_path):
