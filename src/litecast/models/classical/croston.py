@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from litecast.data import panel
+
 ADI = 1.32  # mean interval between demands, in steps, above which a series is intermittent (Syntetos & Boylan 2005)
 ALPHAS = (0.05, 0.1, 0.15, 0.2, 0.3)  # candidates for the one smoothing weight of a series
 
@@ -27,6 +29,17 @@ def forecast(data, parts=("val", "test")) -> tuple[dict[str, dict[str, np.ndarra
     simple exponential smoothing with its own weight. Weights: least squared one-step error on train. A missing step
     changes nothing; before the first demand the forecast is 0.
     """
+    found, chosen = [], []
+    for _, one in panel.blocks(data, len(ALPHAS) * len(data.y)):  # all candidates of all steps
+        made, lines = _forecast(one, parts)
+        found.append(made)
+        chosen += lines
+    joined = {name: {part: np.concatenate([made[name][part] for made in found], axis=2) for part in parts}
+              for name in found[0]}  # fmt: skip
+    return joined, chosen
+
+
+def _forecast(data, parts) -> tuple[dict[str, dict[str, np.ndarray]], list[dict]]:
     raw, which = _raw(data), intermittent(data)
     rates = {"croston": rate(raw, ALPHAS), "smoothing": smooth(raw, ALPHAS)}
     sba = rates["croston"] * (1 - np.array(ALPHAS)[:, None, None] / 2)
