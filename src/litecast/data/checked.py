@@ -100,7 +100,7 @@ def _read(path: Path, digest: str) -> SeriesFrame | None:
         return None
     try:
         table = parquet.read_table(path, page_checksum_verification=True, read_dictionary=["series"])  # a text once
-        table = table.to_pandas(split_blocks=True, self_destruct=True).astype(about["types"], copy=False)
+        table = table.to_pandas(split_blocks=True, self_destruct=True).astype(about["types"])
         return SeriesFrame(Header(**about["header"]), table, about["kinds"]).check()
     except (LitecastError, OSError, ArrowException, ValueError, TypeError, KeyError):
         return None
