@@ -92,7 +92,8 @@ def _fixed(data, part: str) -> _Fixed:
         tops, naive = [], 0.0
         for _, one in _blocks(data, part):
             gap, truth, _ = _gap(one, part, seasonal_naive(one, part))
-            tops.append(truth >= np.nanquantile(truth, 0.9, axis=(0, 1)))
+            quantile = np.nanquantile if np.isnan(truth).any() else np.quantile  # ten times as quick, where it may
+            tops.append(truth >= quantile(truth, 0.9, axis=(0, 1)))
             naive += np.abs(gap).sum()
         held = _HELD[part] = weakref.ref(data), _Fixed(np.concatenate(tops, axis=2), naive)
     return held[1]
