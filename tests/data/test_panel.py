@@ -13,16 +13,16 @@ def whole():
 
 
 def test_a_few_series_stand_for_themselves(whole):
-    assert not panel.is_panel(whole) and panel.drawn(whole).tolist() == list(range(whole.C))
+    assert not panel.is_panel(whole) and panel.few(whole).tolist() == list(range(whole.C))
+    assert whole.judged is whole and panel.stand_in(whole) is whole
     assert [one is whole for _, one in panel.blocks(whole, 100)] == [True]
 
 
 def test_of_a_panel_the_same_series_are_drawn_every_time(whole, monkeypatch):
     monkeypatch.setattr(panel, "MANY", 2)
-    monkeypatch.setattr(panel, "DRAWN", 3)
-    drawn = panel.drawn(whole)
-    assert len(set(drawn)) == 3 and (np.diff(drawn) > 0).all() and (drawn == panel.drawn(whole)).all()
-    part = panel.part(whole, drawn)
+    monkeypatch.setattr(panel, "FEW", 3)
+    drawn, part = panel.few(whole), panel.stand_in(whole)
+    assert len(set(drawn)) == 3 and (np.diff(drawn) > 0).all() and (drawn == panel.few(whole)).all()
     assert part.names == [whole.names[number] for number in drawn] and part.C == 3
     np.testing.assert_array_equal(part.scale(part.y), whole.scale(whole.y)[:, drawn])
     np.testing.assert_array_equal(part.published, whole.published[drawn])

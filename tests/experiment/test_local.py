@@ -34,14 +34,14 @@ def test_every_series_is_a_row(made):
 def test_drawn_series_are_lines_beside_others_on_the_same(made, monkeypatch):
     run, whole = made
     monkeypatch.setattr(panel, "MANY", 3)
-    monkeypatch.setattr(panel, "DRAWN", 2)
+    monkeypatch.setattr(panel, "FEW", 2)
     each = Local(run, whole)
     assert each.data.C == 2 and each.add("arima", both(each.data), 1.5) == {} and not run.rows
     other = {part: seasonal_naive(whole, part) for part in ("val", "test")}
     table = each.finish({"seasonal_naive": other}).set_index("model")
     assert list(table.index) == ["arima", "seasonal_naive"]
     assert (table.of == whole.C).all() and (table.series == 2).all()
-    drawn = panel.part(whole, panel.drawn(whole))
+    drawn = panel.stand_in(whole)
     wape = errors.wape(drawn, drawn.origins("test"), seasonal_naive(drawn, "test"))
     assert table.test_wape["seasonal_naive"] == pytest.approx(wape) and np.isnan(table.train_s["seasonal_naive"])
     run.finish()

@@ -42,7 +42,7 @@ def test_errors_and_bands_do_not_depend_on_blocks(whole, in_blocks):
 
 
 def test_what_is_held_is_of_the_data_that_is_asked_for(whole):
-    few = panel.part(whole, np.arange(2))
+    few = whole.part(np.arange(2))
     for asked in (whole, few, whole):
         found = errors.errors(asked, "test", seasonal_naive(asked, "test"))
         assert found["test_skill"] == pytest.approx(0, abs=1e-12)
@@ -63,8 +63,8 @@ def test_losses_of_a_panel_are_sums_at_each_origin(whole, in_blocks, monkeypatch
 def test_forecasts_of_a_panel_are_kept_of_the_drawn(whole, monkeypatch):
     kept = errors.forecasts(whole, "test", naive(whole, "test"))
     monkeypatch.setattr(panel, "MANY", 2)
-    monkeypatch.setattr(panel, "DRAWN", 2)
-    few, names = errors.forecasts(whole, "test", naive(whole, "test")), [whole.names[n] for n in panel.drawn(whole)]
+    monkeypatch.setattr(panel, "FEW", 2)
+    few, names = errors.forecasts(whole, "test", naive(whole, "test")), [whole.names[n] for n in panel.few(whole)]
     assert list(few.series.unique()) == names
     same = kept[kept.series.isin(names)].reset_index(drop=True)
     np.testing.assert_array_equal(few[["y", "yhat"]], same[["y", "yhat"]])

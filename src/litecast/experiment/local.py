@@ -1,7 +1,7 @@
 """Forecasters that are fitted to each series by itself: to all of them or, of a panel, to some that are drawn.
 
-Rows of a study are measured on all series. What is fitted to drawn ones alone is no row, and no candidate of any
-choice: it stands in `local.csv` of the run, beside what others err on the very same series.
+Rows of a study are measured on all series that are judged. What is fitted to drawn ones alone is no row, and no
+candidate of any choice: it stands in `local.csv` of the run, beside what others err on the very same series.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,17 @@ COLUMNS = ["dataset", "model", "series", "of", "val_wape", "test_wape", "train_s
 
 
 class Local:
-    """data: what is fitted, the whole dataset or the drawn series of a panel; drawn: their numbers, None for all."""
+    """data: what is fitted, the whole dataset or a few series of a panel; drawn: their numbers among those that are
+    judged, None for all."""
 
     def __init__(self, run, data):
         self.run, self.whole, self.lines = run, data, []
-        self.drawn = panel.drawn(data) if panel.is_panel(data) else None
-        self.data = data if self.drawn is None else panel.part(data, self.drawn)
+        self.drawn = panel.few(data) if panel.is_panel(data) else None
+        self.data = panel.stand_in(data)
 
     def add(self, name: str, yhat: Mapping, seconds: float, params: int | None = None, keep: bool = False) -> dict:
         """What was forecast of `data`, {part: (N, H, K)}: as a row; of drawn series as a line. Returns what may stand
-        beside forecasts of all series: {name: yhat}, or nothing."""
+        beside forecasts of all that is judged: {name: yhat}, or nothing."""
         if self.drawn is None:
             row = {"model": name, "technique": "classical", "role": "dense", "params": params, "train_s": seconds}
             add(self.run, self.data, row, yhat, keep=keep)
@@ -34,8 +35,8 @@ class Local:
         return {}
 
     def finish(self, others: Mapping[str, Mapping]) -> pd.DataFrame:
-        """`local.csv`, with the errors of forecasts of all series (name -> {part: (N, H, C)}) on the drawn ones; empty
-        where every series was fitted."""
+        """`local.csv`, with the errors of other forecasts (name -> {part: (N, H, C)} of what is judged) on the drawn
+        series; empty where every series was fitted."""
         if self.drawn is not None:
             for name, yhat in others.items():
                 self._line(name, {part: yhat[part][..., self.drawn] for part in PARTS})

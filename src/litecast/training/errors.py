@@ -156,10 +156,11 @@ def _of(data, origins: np.ndarray, yhat: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def forecasts(data, part: str, yhat: np.ndarray) -> pd.DataFrame:
     """One row per series, origin and step (1 .. H): y and yhat in own unit, NaN where the target is missing. Of a panel
-    the series that are drawn."""
-    series, origins = panel.drawn(data), data.origins(part)
+    the few that stand for it."""
+    origins = data.origins(part)
     if panel.is_panel(data):
-        data, yhat = panel.part(data, series), yhat[..., series]
+        few = panel.few(data)
+        data, yhat = data.part(few), yhat[..., few]
     index = pd.MultiIndex.from_product([data.times[origins], range(1, data.H + 1), data.names])
     frame = pd.DataFrame(index=index.set_names(["origin", "step", "series"])).reset_index()
     frame["y"] = data.truth(origins).astype(np.float32).ravel()

@@ -57,16 +57,17 @@ def fit(data, weather: str = "", size: str = "") -> dict:
     return {"model": model, "spec": spec}
 
 
-def predict(model, spec: lagged.Spec, data, origins: np.ndarray) -> np.ndarray:
-    """Forecasts (N, H, C), scaled units."""
-    series, first = np.tile(np.arange(data.C), len(origins)), np.repeat(origins, data.C)
+def predict(model, spec: lagged.Spec, data, origins: np.ndarray, numbers: np.ndarray | None = None) -> np.ndarray:
+    """Forecasts (N, H, C), scaled units, of the series with these numbers; default: all."""
+    numbers = np.arange(data.C) if numbers is None else numbers
+    series, first = np.tile(numbers, len(origins)), np.repeat(origins, len(numbers))
     out = np.empty((len(series), data.H), np.float32)
     for a in range(0, len(series), BATCH):
         mine, at = series[a : a + BATCH], first[a : a + BATCH]
         of, steps = np.repeat(np.arange(len(mine)), data.H), np.tile(np.arange(1, data.H + 1), len(mine))
         X, base, unit = lagged.table(data, spec, mine, at, of, steps)
         out[a : a + BATCH] = (base + unit * model.predict(X)).reshape(len(mine), data.H)
-    return out.reshape(len(origins), data.C, data.H).transpose(0, 2, 1)
+    return out.reshape(len(origins), len(numbers), data.H).transpose(0, 2, 1)
 
 
 def size(model) -> int:
