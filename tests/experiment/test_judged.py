@@ -85,7 +85,7 @@ def test_a_row_is_of_the_drawn_series(whole, model, tmp_path, monkeypatch):
     assert made.yhat["test"].shape[2] == 2 and made.row["test_wape"] == pytest.approx(wape)
     [file] = run.dir.glob("*.safetensors")
     assert modelfile.load(file).card.series == whole.names  # the file knows all
-    assert set(results.bands("made").series.astype(str)) <= {"", *whole.judged.names}
+    assert set(results.bands("made", [made.row["row_id"]]).series.astype(str)) <= {"", *whole.judged.names}
     seen = look.Look(whole)(made.model)
     assert seen.val_wape == pytest.approx(made.row["val_wape"], rel=1e-5)
     measure.reopen(run, whole, made.row["row_id"])
