@@ -121,14 +121,15 @@ def file(storage: str) -> Callable:
 
 
 def row(path: Path) -> Callable[[], int]:
-    """One row of a study: forecasts of all windows of validation and test, errors, bands, and losses as stored."""
+    """One row of a study: forecasts of all windows of validation and test of the series that are judged, errors, bands,
+    and losses as stored."""
     from litecast import models, training
     from litecast.experiment.measure import PARTS
     from litecast.results import conformal, rows
     from litecast.training import errors
 
-    data, target = _data(path), path.parent / "losses.parquet"
-    model = models.build(MODEL, WIDTH, data, 0)
+    whole, target = _data(path), path.parent / "losses.parquet"
+    data, model = whole.judged, models.build(MODEL, WIDTH, whole, 0)
 
     def work() -> int:
         yhat = {part: training.predict(model, data, data.origins(part)) for part in PARTS}
@@ -146,7 +147,7 @@ def row(path: Path) -> Callable[[], int]:
 STAGES = {
     "CSV to checked frame": read(".csv"), "Parquet to checked frame": read(".parquet"),
     "keep the checked frame": keep, "load it, as every run does": load, f"train {STEPS} steps": train,
-    "model file, float32": file("float32"), "model file, int8": file("int8"), "a row of results": row,
+    "model file, float32": file("float32"), "model file, int8": file("int8"), "a row, of 1,000 series at most": row,
 }  # fmt: skip
 
 

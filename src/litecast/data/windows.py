@@ -96,6 +96,11 @@ class Dataset:
         views = np.lib.stride_tricks.sliding_window_view(self.y, self.H, axis=0)  # (T-H+1, C, H), no copy
         return views[np.asarray(origins)].transpose(0, 2, 1)
 
+    def seen(self, origins: np.ndarray) -> np.ndarray:
+        """How many targets of each window were observed, (N, C), without gathering them."""
+        count = np.pad(np.cumsum(np.isfinite(self.y), axis=0, dtype=np.int32), ((1, 0), (0, 0)))  # before each step
+        return count[origins + self.H] - count[origins]
+
     def truth(self, origins: np.ndarray) -> np.ndarray:
         """The same targets in the source's own unit."""
         return self.raw(self.scale(self.targets(origins)))

@@ -74,8 +74,7 @@ def batches(data, origins: np.ndarray, batch: int = 2048, on: torch.device = tor
 def pairs(data, part: str, limit: int | None, generator) -> tuple[torch.Tensor, torch.Tensor]:
     """(series, origin) of a part's windows that have at least one observed target; at most `limit`, drawn once."""
     origins = data.origins(part)
-    count = np.pad(np.cumsum(np.isfinite(data.y), axis=0, dtype=np.int32), ((1, 0), (0, 0)))  # before each step
-    where, series = np.nonzero(count[origins + data.H] > count[origins])
+    where, series = np.nonzero(data.seen(origins))
     pairs = torch.from_numpy(series), torch.from_numpy(origins[where])
     if limit and limit < len(series):
         chosen = torch.randperm(len(series), generator=generator)[:limit]

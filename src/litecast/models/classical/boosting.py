@@ -79,7 +79,8 @@ def _rows(data, spec: lagged.Spec, part: str, most: int) -> tuple[np.ndarray, np
     """Features, targets and weights of at most `most` rows of a part, drawn with a seed of their own."""
     origins = data.origins(part)
     total = len(origins) * data.C * data.H
-    drawn = np.sort(np.random.default_rng(0).permutation(total)[:most])
+    draw = np.random.default_rng(0)
+    drawn = np.sort(draw.choice(total, most, False) if panel.is_panel(data) else draw.permutation(total)[:most])
     window, steps = drawn // data.H, drawn % data.H + 1
     windows, of = np.unique(window, return_inverse=True)
     series, first = windows % data.C, origins[windows // data.C]

@@ -10,11 +10,11 @@ ALPHAS = (0.05, 0.1, 0.15, 0.2, 0.3)  # candidates for the one smoothing weight 
 
 def intervals(data) -> np.ndarray:
     """Mean interval (C,) between demands > 0 on train, in observed steps; inf with fewer than two demands."""
-    raw, out = _raw(data)[data.parts["train"]], []
-    for y in raw.T:
-        at = np.flatnonzero(y[np.isfinite(y)] > 0)
-        out.append(np.diff(at).mean() if len(at) > 1 else np.inf)
-    return np.array(out)
+    raw = _raw(data)[data.parts["train"]]
+    seen, demand = np.isfinite(raw), raw > 0  # False where missing
+    step, count = seen.cumsum(0, dtype=np.int32), demand.sum(0)
+    first, last = step.min(0, where=demand, initial=len(raw)), step.max(0, where=demand, initial=0)
+    return np.where(count > 1, (last - first) / np.maximum(count - 1, 1), np.inf)
 
 
 def intermittent(data) -> np.ndarray:

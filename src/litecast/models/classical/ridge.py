@@ -47,7 +47,7 @@ def _inputs(data, spec: lagged.Spec, series: np.ndarray, origins: np.ndarray) ->
 def _windows(data, spec: lagged.Spec, part: str, most: int) -> tuple[np.ndarray, ...]:
     """Inputs, targets in units of the window, shift and scale of at most `most` whole windows of a part."""
     origins = data.origins(part)
-    whole = np.flatnonzero(np.isfinite(data.targets(origins)).all(1).ravel())  # of (origin, series)
+    whole = np.flatnonzero(data.seen(origins) == data.H)  # of (origin, series)
     if not len(whole):
         whole = np.arange(len(origins) * data.C)  # no window is whole: the filled values stand in
     drawn = np.sort(np.random.default_rng(0).permutation(whole)[:most])
