@@ -347,11 +347,13 @@ def compact(made: Facts, dataset: str) -> dict:
 def limits(made: Facts) -> dict:
     """What these numbers cannot say."""
     claims = made.verdicts()
+    drawn = [{"dataset": dataset, "lines": mine.to_dict("records")} for dataset, mine in made.local.groupby("dataset")]
+    judged = [seen for seen in made.coverage.values() if seen.get("judged", seen["series"]) < seen["series"]]
     seeds = made.rows[made.rows.role == "compressed"].groupby("dataset").seed.nunique()
     return {"seeds": [{"dataset": dataset, "seeds": int(n)} for dataset, n in seeds.items()],
             "claims": len(claims), "undecided": counts.verdicts(claims)["undecided"],
             "mde": claims.mde.astype(float).median(), "blocks": claims.blocks.astype(float).median(),
-            "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made),
+            "judged": judged, "drawn": drawn, "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made),
             "cpus": sorted(set(made.rows.cpu) - {""})}
 
 
