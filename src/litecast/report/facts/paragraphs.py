@@ -8,8 +8,9 @@ import pandas as pd
 from litecast import results
 from litecast.compress import SCRATCH
 from litecast.report.facts import Facts, counts, tables
+from litecast.report.shown import run_link
 from litecast.results import chains as chains_
-from litecast.results import conformal, places, statistics
+from litecast.results import conformal, evidence, places, statistics
 from litecast.results import information as information_
 from litecast.results import techniques as techniques_
 from litecast.results.places import QUICKER
@@ -353,6 +354,29 @@ def limits(made: Facts) -> dict:
             "mde": claims.mde.astype(float).median(), "blocks": claims.blocks.astype(float).median(),
             "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made),
             "cpus": sorted(set(made.rows.cpu) - {""})}
+
+
+def claims(made: Facts) -> dict:
+    """The claims of the documents behind the study with their verdicts; groups: cases of one kind, how many of them
+    speak for the claim, against it, or neither, their least and most number, and the values of the middle one."""
+    answers = [{"number": one.claim.number, "source": one.claim.source, "verdict": one.verdict, "why": one.why,
+                "needs": one.why == "rows",
+                "groups": [_group(made, what, cases) for what, cases in evidence.kinds(one.cases).items()]}
+               for one in made.answers]
+    counted = {name: sum(one["verdict"] == name for one in answers) for name in evidence.VERDICTS}
+    return {"answers": answers, "counts": counted}
+
+
+def _group(made: Facts, what: str, cases: list) -> dict:
+    """The middle case by its difference in error, else by its number."""
+    by = sorted(cases, key=lambda case: (np.nan_to_num(case.delta), np.nan_to_num(case.number)))
+    middle, numbers = by[(len(by) - 1) // 2], [case.number for case in cases if np.isfinite(case.number)]
+    said = [case.says for case in cases]
+    file = made.file(middle.rows[0]) if middle.rows else {}
+    return vars(middle) | {
+        "of": len(cases), "for": said.count(evidence.FOR), "against": said.count(evidence.AGAINST),
+        "open": said.count(evidence.OPEN), "least": min(numbers, default=np.nan), "most": max(numbers, default=np.nan),
+        "file": file, "link": run_link(middle.run or file.get("run", ""))}  # fmt: skip
 
 
 def notes(made: Facts) -> dict:

@@ -18,7 +18,7 @@ from litecast.results import places, statistics
 from litecast.results import searches as searches_
 
 ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "techniques.csv", "information.csv",
-             "searches.csv")
+             "searches.csv", "claims.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
 FAR = 2  # times the median error: so far off a line would flatten all others
 

@@ -24,7 +24,7 @@ from litecast import catalogue, results
 from litecast.figures import spoken, style
 from litecast.report import languages
 from litecast.report.languages import FIRST, FOLDER
-from litecast.results import places
+from litecast.results import claims, places
 from litecast.results.statistics import MARGIN, MARGINS, PROVEN
 
 LANGUAGE = FIRST  # in which this process writes: `speak` chooses another
@@ -108,11 +108,12 @@ def environment(language: str) -> jinja2.Environment:
     made.filters |= {how.__name__: how for how in hows} | {
         "cell": lambda code: phrase("cells", code), "label": lambda row: phrase("labels", "row", **row),
         "size": lambda row: phrase("labels", "size", **row),
+        "phrase": lambda name, part: phrase(part, name), "case": lambda group: phrase("cases", group["what"], **group),
         "group": lambda value: phrase("labels", "group", value=value)}  # fmt: skip
     made.tests["known"] = lambda value: value is not None and bool(np.isfinite(value))
     made.globals |= {"BUDGETS": results.BUDGETS_KB, "NEAR": results.NEAR_BEST, "NEAR_WIDTH": results.NEAR_WIDTH,
                      "MARGIN": MARGIN, "MARGINS": MARGINS, "PROVEN": PROVEN, "MOST": MOST, "LONGER": results.LONGER,
-                     "REFERENCE": results.REFERENCE}
+                     "REFERENCE": results.REFERENCE, "LIMITS": claims.LIMITS}
     return made
 
 
