@@ -201,6 +201,20 @@ def test_failed_runs_stop_nothing_else_are_reported_and_retried(house):
     assert house.make()[0] == ["200_classical", "250_reference", "300_shrink", *LATE]
 
 
+def test_a_report_in_another_language_runs_nothing_else_and_both_are_kept(house):
+    assert set(house.make()[0]) == ALL
+    started, output = house.make("--lang", "ko")
+    assert started == ["700_report"] and "report.html; " in output and "report.ko.html" in output
+    pages = [house.reports / name for name in ("report.html", "report.ko.html")]
+    assert [json.loads(page.read_text())["metadata"]["papermill"]["parameters"].get("language") for page in pages] == [
+        None, "ko"]
+    assert house.make()[0] == house.make("--lang", "ko")[0] == [] and all(page.exists() for page in pages)
+    edit(house.package / "compress" / "shrink.py")
+    assert house.make()[0] == ["300_shrink", *LATE, "700_report"], "neither language falls behind"
+    started, output = house.make("--lang", "kr", expected=2)
+    assert started == [] and "cannot be written in 'kr': choose one of en, ko" in output
+
+
 def test_one_stage_by_itself_and_then_the_rest(house):
     switch = house.switch("fail-100_collect_traffic")
     started, output = house.make("--stage", "1", expected=1)
