@@ -31,8 +31,13 @@ FEWEST = 3  # networks of which a picture says more than their table
 
 def told(made: Facts, paragraph: str) -> Markdown:
     """A paragraph, by its name: answer, overview, findings, failures, information, transfer, search, chains,
-    techniques, bands, data_notes, limits, claims, notes."""
+    techniques, advice, bands, data_notes, limits, claims, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
+
+
+def opens(made: Facts, section: str) -> Markdown:
+    """The result of a section in one sentence: recommendations, baselines, techniques, chains, devices, compared."""
+    return Markdown(words.phrase("sections", section, **paragraphs.sections(made)[section]).strip())
 
 
 def table(made: Facts, name: str) -> Shown | Markdown:
@@ -206,10 +211,13 @@ def devices(made: Facts) -> Iterator[Shown | Markdown]:
 
 def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
     """Technique by technique: the smallest files within each margin, the loss of one file of each; on the dataset of
-    page 1 what these forget, and what their bands cover."""
+    page 1 which to use, what these forget, and what their bands cover."""
     yield told(made, "techniques")
     for dataset, lines in tables.smallest(made):
         yield _table("smallest", lines, dataset=dataset)
+    if len(lines := tables.advice(made)):
+        yield told(made, "advice")
+        yield _table("advice", lines, dataset=made.main)
     lost = forgotten(made.rows)
     for dataset, mine in lost.groupby("dataset"):
         claims = made.verdicts()[lambda lines, mine=mine: lines.row.isin(mine.row_id)].sort_values("technique")

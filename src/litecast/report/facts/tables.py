@@ -233,6 +233,13 @@ def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
         yield dataset, order.sort_values(["least", "group", "bytes"], ascending=[True, True, False], ignore_index=True)
 
 
+def advice(made: Facts) -> pd.DataFrame:
+    """Which technique to use on the dataset of page 1, by family and budget, the largest dense network first."""
+    lines = made.advice[made.advice.dataset == made.main]
+    order = ["dense_bytes", "family", "bytes"]
+    return lines.sort_values(order, ascending=[False, True, True], ignore_index=True)
+
+
 def bands(made: Facts) -> pd.DataFrame:
     """The file that stands for each technique on the dataset of page 1, below the dense network that it was made from:
     what their bands cover on test, and how wide they are. Nothing where no row says it, as of an older study."""
