@@ -29,8 +29,13 @@ FEWEST = 3  # networks of which a picture says more than their table
 
 def told(made: Facts, paragraph: str) -> Markdown:
     """A paragraph, by its name: answer, overview, findings, failures, information, transfer, search, chains,
-    techniques, bands, data_notes, limits, claims, notes."""
+    techniques, advice, bands, data_notes, limits, claims, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
+
+
+def opens(made: Facts, section: str) -> Markdown:
+    """The result of a section in one sentence: recommendations, baselines, techniques, chains, devices, compared."""
+    return Markdown(words.phrase("sections", section, **paragraphs.sections(made)[section]).strip())
 
 
 def table(made: Facts, name: str) -> Shown | Markdown:
@@ -92,9 +97,9 @@ def splits(made: Facts) -> Shown | Markdown:
 
 
 def baselines(made: Facts) -> Iterator[Shown]:
-    """All forecasters before compression, for each dataset: error against arithmetic, and a table, the naive first."""
+    """All forecasters before compression, for each dataset, the naive first; on that of page 1 also a picture."""
     for dataset, files in tables.baselines(made):
-        if files.model[(files.technique == "dense") & (files.macs > 0)].nunique() >= FEWEST:
+        if dataset == made.main and files.model[(files.technique == "dense") & (files.macs > 0)].nunique() >= FEWEST:
             yield _figure(fronts.bubbles, files[files.control == ""], linked=True, dataset=dataset)
         yield _table("baselines", files, dataset=dataset)
 
@@ -110,13 +115,14 @@ def compact(made: Facts) -> Iterator[Shown | Markdown]:
 
 
 def information(made: Facts) -> Iterator[Shown | Markdown]:
-    """What networks are told against what they are compressed to: a paragraph, and for each dataset a picture, what
-    each thing is worth, and what families lose without what they come with."""
+    """What networks are told against what they are compressed to: a paragraph, a picture of the dataset of page 1, and
+    for each dataset what each thing is worth, and what families lose without what they come with."""
     yield told(made, "information")
-    for dataset, pairs in told_more(made.information).groupby("dataset"):
-        lines = compressed(made.files[made.files.dataset == dataset], sorted({*pairs.model, *pairs.family}))
-        reference = made.reference(dataset).get("test_wape")
-        yield _figure(pictures.information_and_size, pairs, lines, reference, linked=True, dataset=dataset,
+    pairs = told_more(made.information)[lambda lines: lines.dataset == made.main]
+    if len(pairs):
+        lines = compressed(made.files[made.files.dataset == made.main], sorted({*pairs.model, *pairs.family}))
+        reference = made.reference(made.main).get("test_wape")
+        yield _figure(pictures.information_and_size, pairs, lines, reference, linked=True, dataset=made.main,
                       reference=reference)
     for name in ("information", "ablation"):
         yield from (_table(name, lines, dataset=dataset) for dataset, lines in getattr(tables, name)(made))
@@ -131,12 +137,14 @@ def published(made: Facts) -> Iterator[Shown | Markdown]:
 
 
 def profiles(made: Facts) -> Iterator[Shown]:
-    """Errors by step, hour, series and event day of all forecasters whose forecasts are stored, for each dataset."""
+    """Errors by step, hour, series and event day of all forecasters whose forecasts are stored, for each dataset; drawn
+    for that of page 1."""
     for dataset, found in tables.profiles(made):
         by = ("step", "hour") if "hour" in found else ("step", "series")
         unit = made.coverage.get(dataset, {}).get("unit", "")
-        yield _figure(forecasts.error_profile, tables.near_profiles(found), unit, by, dataset=dataset, by=by[1],
-                      most=tables.SHOWN_LINES)
+        if dataset == made.main:
+            yield _figure(forecasts.error_profile, tables.near_profiles(found), unit, by, dataset=dataset, by=by[1],
+                          most=tables.SHOWN_LINES)
         yield _table("profile", tables.profile(found), dataset=dataset)
 
 
@@ -199,12 +207,15 @@ def devices(made: Facts) -> Iterator[Shown | Markdown]:
 
 
 def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
-    """Technique by technique: the smallest files within each margin; on the dataset of page 1 the loss of one file of
-    each, what it forgets, and the front of all against the front to beat, by bytes and by training; what their
-    bands cover."""
+    """Technique by technique: the smallest files within each margin; on the dataset of page 1 which to use, the loss of
+    one file of each, what it forgets, and the front of all against the front to beat, by bytes and by training; what
+    their bands cover."""
     yield told(made, "techniques")
     for dataset, lines in tables.smallest(made):
         yield _table("smallest", lines, dataset=dataset)
+    if len(lines := tables.advice(made)):
+        yield told(made, "advice")
+        yield _table("advice", lines, dataset=made.main)
     lost = forgotten(made.rows)[lambda lines: lines.dataset == made.main]
     claims = made.verdicts()[lambda lines: lines.row.isin(lost.row_id)].sort_values("technique")
     if len(claims):
@@ -236,25 +247,13 @@ def glossary() -> Iterator[Shown | Markdown]:
 
 
 def error_fronts(made: Facts) -> Iterator[Shown]:
-    """Error against size, and against time where it was measured, for each dataset on which anything was compressed."""
+    """Error against size for each dataset on which anything was compressed; against time for that of page 1."""
     files, timed = made.files, tables.timed(made)
     for dataset in sorted(set(files.dataset[files.technique.isin(made.techniques)])):
         about = {"linked": True, "dataset": dataset, "skilled": dataset in made.skilled, "runtime": made.runtime}
         mine, times = files[files.dataset == dataset], timed[timed.dataset == dataset]
         if (mine.bytes > 0).any():
             yield _figure(fronts.error_against, mine, "bytes", dataset, x="bytes", **about)
-        if len(times):
+        if len(times) and dataset == made.main:
             both = pd.concat([times, mine[(mine.technique == "classical") & ~mine.index.isin(times.index)]])
             yield _figure(fronts.error_against, both, "latency_ms_p50", dataset, x="time", **about)
-
-
-def forest(made: Facts) -> Iterator[Shown | Markdown]:
-    """All differences to dense with their intervals, where there is skill to lose."""
-    lines = made.verdicts()[lambda f: f.technique != "width"]
-    lines = lines.assign(label=[words.phrase("labels", "row", **row) for row in lines.to_dict("records")])
-    if lines.empty:
-        yield Markdown(words.phrase("instead", "forest"))
-    for dataset, mine in lines.sort_values(["technique", "model", "label"]).groupby("dataset"):
-        for start in range(0, len(mine), references.MOST_ROWS):
-            part = mine.iloc[start : start + references.MOST_ROWS]
-            yield _figure(references.forest, part, statistics.MARGINS, linked=True, dataset=dataset)

@@ -15,7 +15,7 @@ from litecast import paths, results
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json
 from litecast.planning import plan
-from litecast.results import claims, information, places, searched, searches, statistics, techniques
+from litecast.results import advice, claims, information, places, searched, searches, statistics, techniques
 from litecast.results.evidence import Evidence
 
 KEYS = ["dataset", "model", "technique", "variant", "level"]
@@ -76,6 +76,11 @@ class Facts:
         return claims.answers(Evidence(
             self.rows, _table(self.folder / "comparisons.csv"), _table(self.folder / claims.TABLE), self.smallest,
             self.searched, self.devices, self.transfers, pd.read_csv(saved) if saved.exists() else pd.DataFrame()))
+
+    @cached_property
+    def advice(self) -> pd.DataFrame:
+        """Which technique to use: results.advice.table."""
+        return advice.table(self.rows)
 
     @property
     def groups(self) -> list[str]:

@@ -90,6 +90,23 @@ def findings(made: Facts) -> dict:
     }  # fmt: skip
 
 
+def sections(made: Facts) -> dict[str, dict]:
+    """What each section has come to, in few numbers: its first sentence."""
+    claims, chosen, ways = made.verdicts(), made.selected(), tables.chains(made)
+    ran = made.devices[made.devices.dataset == made.main] if len(made.devices) else made.devices
+    ran = places.deployed(ran) if len(ran) else ran
+    home = ran[ran.runtime == "torch"].latency_ms_p50 if len(ran) else []
+    return {
+        "recommendations": _recommended(made), "baselines": {"standing": _standing(counts.standing(made))},
+        "techniques": counts.verdicts(claims) | {"of": len(claims), "techniques": len(made.techniques)},
+        "chains": ways.loc[ways.ratio.idxmax()].to_dict() if len(ways) else {"order": ""},
+        "devices": {"runtime": ran.iloc[0].runtime, "ms": ran.iloc[0].latency_ms_p50, "dataset": made.main,
+                    "times": home.iloc[0] / ran.iloc[0].latency_ms_p50 if len(home) else np.nan}
+        if len(ran) else {"runtime": ""},
+        "compared": counts.wins(chosen) or {"of": 0},
+    }  # fmt: skip
+
+
 def _recommended(made: Facts) -> dict:
     """How many of all recommendations (a dataset and a budget each) are of which kind."""
     lines = tables.recommendation(made)
@@ -259,6 +276,14 @@ def _forgotten(made: Facts) -> dict:
     return {"group": technique, "model": line.model, "where": column, "gap": line[column], "all": line.test_wape}
 
 
+def advice(made: Facts) -> dict:
+    """Which technique to use on the dataset of page 1: those that are the best of some family and budget, how often;
+    of: lines in all; rows: what they rest on."""
+    lines = tables.advice(made)
+    return {"dataset": made.main, "of": len(lines), "rows": int(lines.rows.sum()), "families": lines.family.nunique(),
+            "best": [{"group": group, "of": int(n)} for group, n in lines.group.value_counts().items()]}
+
+
 def bands(made: Facts) -> dict:
     """What bands of each level cover on test: lowest and highest of dense networks and of compressed files; short,
     wide: how many cover SHORT less or more than they promise, sure: how many of the short ones SURE standard errors
@@ -346,13 +371,17 @@ def compact(made: Facts, dataset: str) -> dict:
 
 
 def limits(made: Facts) -> dict:
-    """What these numbers cannot say."""
+    """What these numbers cannot say; spans: first and last day of each dataset that has a calendar."""
     claims = made.verdicts()
     seeds = made.rows[made.rows.role == "compressed"].groupby("dataset").seed.nunique()
+    spans = [{"dataset": name, "start": str(seen["start"])[:10], "end": str(seen["end"])[:10]}
+             for name, seen in made.coverage.items() if name in made.datasets and {"start", "end"} <= set(seen)]
     return {"seeds": [{"dataset": dataset, "seeds": int(n)} for dataset, n in seeds.items()],
             "claims": len(claims), "undecided": counts.verdicts(claims)["undecided"],
             "mde": claims.mde.astype(float).median(), "blocks": claims.blocks.astype(float).median(),
-            "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made),
+            "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made), "spans": spans,
+            "boards": len(places.boards(made.devices)) if len(made.devices) else 0,
+            "shares": made.transfers.site.nunique() if "site" in made.transfers else 0,
             "cpus": sorted(set(made.rows.cpu) - {""})}
 
 

@@ -102,13 +102,13 @@ def baselines(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def widths(made: Facts) -> pd.DataFrame:
-    """Dense networks with every width that was tried in float32; tried: (width, validation WAPE)."""
+    """Dense networks of which several widths were tried in float32; tried: (width, validation WAPE)."""
     files = made.files[made.files.control == ""]
     wide = files[(files.technique == "width") & (files.role == "dense")].sort_values("params")
     tried = {key: list(zip(mine.level, mine.val_wape, strict=True)) for key, mine in wide.groupby(["dataset", "model"])}
     dense = files[files.technique == "dense"]
     dense = dense.assign(tried=[tried.get(key) for key in zip(dense.dataset, dense.model, strict=True)])
-    return dense[dense.tried.notna()].sort_values(["dataset", "test_wape"])
+    return dense[dense.tried.map(len, na_action="ignore") > 1].sort_values(["dataset", "test_wape"])
 
 
 def compact(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -226,6 +226,13 @@ def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
                  for (technique, _), one in mine.groupby(["technique", "row"])]
         order = pd.DataFrame(lines).assign(least=lambda lines: lines.groupby("group").bytes.transform("min"))
         yield dataset, order.sort_values(["least", "group", "bytes"], ascending=[True, True, False], ignore_index=True)
+
+
+def advice(made: Facts) -> pd.DataFrame:
+    """Which technique to use on the dataset of page 1, by family and budget, the largest dense network first."""
+    lines = made.advice[made.advice.dataset == made.main]
+    order = ["dense_bytes", "family", "bytes"]
+    return lines.sort_values(order, ascending=[False, True, True], ignore_index=True)
 
 
 def bands(made: Facts) -> pd.DataFrame:
