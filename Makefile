@@ -59,7 +59,7 @@ page: $(READY) ## the recommended files of a study as one web page that opens by
 	@$(BIN)/python -m litecast.service.choose $(STUDY)
 	@$(BIN)/python -m litecast.service.onepage $${LITECAST_REPORTS:-reports}/$(STUDY)/served
 
-bench: $(READY) ## pace of families, codecs, int8, codebooks, sparse products and collecting, and what orchestration costs [STUDY=quick, which must have been made]
+bench: $(READY) ## pace of families, codecs, int8, codebooks, sparse products, collecting and many series, and what orchestration costs [STUDY=quick, which must have been made]
 	@$(BIN)/python bench/families.py
 	@$(BIN)/python bench/codecs.py
 	@$(BIN)/python bench/int8.py
@@ -67,6 +67,7 @@ bench: $(READY) ## pace of families, codecs, int8, codebooks, sparse products an
 	@$(BIN)/python bench/sparse.py
 	@$(BIN)/python bench/collecting.py
 	@$(BIN)/python bench/collecting_od.py
+	@$(BIN)/python bench/scale.py
 	@$(BIN)/python bench/orchestration.py $(if $(filter command% environment%,$(origin STUDY)),$(STUDY),quick)
 
 device: $(READY) ## the C of a study's files of 4 kB on emulated microcontrollers: flash, RAM, instructions [STUDY=default, or FILE=a model file]

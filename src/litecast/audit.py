@@ -105,12 +105,12 @@ def _pairs(study: str, row: dict, rows: list[dict], forecasts) -> Iterator[dict[
         found |= asdict(cost.profile(opened.model, len(opened.card.series)))
     made = forecasts(*_key(row)) if row["again"] else None
     if made:
-        dense = _dense(row, rows)
+        dense, judged = _dense(row, rows), dataset.judged
         start = forecasts(*_key(dense)) if dense else {}
         for part in PARTS:
-            found |= errors.errors(dataset, part, made[part], start.get(part))
-        bands = conformal.radii(conformal.distances(dataset, "val", made["val"]), dataset.names)
-        found |= conformal.measured(dataset, bands, made["test"])
+            found |= errors.errors(judged, part, made[part], start.get(part))
+        bands = conformal.radii(conformal.distances(judged, "val", made["val"]), judged.names)
+        found |= conformal.measured(judged, bands, made["test"])
         found["precision"] = runtime.executed(opened).precision
         if not is_empty(row["test_cover_80"]):
             yield {BANDS: (_band_gap(study, row, bands), 0.0)}
@@ -144,7 +144,8 @@ def _deviation(runtime, opened, dataset, made: dict[str, np.ndarray]) -> float:
     for t in origins[drawn]:
         first = max(0, t - opened.card.history)
         found.append(runtime.forecast(opened, raw[first:t], dataset.times[first : t + dataset.H]))
-    found = dataset.scaled(np.stack(found)[..., inputs.positions(opened.card, dataset)])
+    judged = dataset.judged
+    found = judged.scaled(np.stack(found)[..., inputs.positions(opened.card, judged)])
     return float(np.abs(found - expected[drawn]).max() / np.abs(expected[drawn]).max())
 
 
@@ -206,10 +207,10 @@ def _key(row: dict) -> tuple:
 
 
 def _forecasts(study: str, artefact: str, name: str, dataset: str, look_back: float, horizon: float) -> dict:
-    """{part: (N, H, C)}, scaled units, by the file in its own runtime."""
+    """{part: (N, H, C)} of the series that are judged, scaled units, by the file in its own runtime."""
     runtime, prepared = runtimes.module(name), _dataset(study, dataset, look_back, horizon)
     opened = runtime.open(paths.study_dir(study) / artefact)
-    return {part: runtime.predict(opened, prepared, prepared.origins(part)) for part in PARTS}
+    return {part: runtime.predict(opened, prepared.judged, prepared.origins(part)) for part in PARTS}
 
 
 @functools.lru_cache(2)

@@ -47,6 +47,14 @@ def test_every_frequency_can_be_drawn(frequency):
         draw(figure)
 
 
+@pytest.mark.parametrize("C, lines", [(3, 4), (pictures.MOST_LINES + 1, 1)])
+def test_many_series_are_a_band_instead_of_lines(C, lines):  # noqa: N803
+    figure = pictures.autocorrelation(wide_of("D", C), 30)
+    draw(figure)
+    assert len(figure.axes[0].lines) == lines
+    assert ("middle 80 %" in [text.get_text() for text in figure.legends[0].get_texts()]) == (lines == 1)
+
+
 @pytest.mark.parametrize("name", sample.DATASETS)
 def test_splits_name_the_windows_of_each_part(name):
     data = prepare(sample.load(name))

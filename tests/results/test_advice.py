@@ -41,3 +41,7 @@ def test_of_each_budget_the_best_on_validation_with_what_it_rests_on():
 
 def test_nothing_to_say_without_a_technique():
     assert advice.table(collected(*ROWS[7:9])).empty and list(advice.table(collected())) == advice.COLUMNS
+
+
+def test_dense_networks_alone_have_no_technique():
+    assert advice.table(collected(ROWS[0], ROWS[7])).empty

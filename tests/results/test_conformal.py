@@ -61,7 +61,7 @@ def test_exchangeable_errors_are_covered_as_theory_says_exactly():
 
 def test_the_standard_error_is_that_of_whole_blocks_on_validation_and_test():
     """Values by hand, and against what shares really vary by where the errors of a block are alike."""
-    inside, seen = np.array([1, 1, 0, 1, 1], bool).reshape(5, 1, 1), np.ones((5, 1, 1), bool)
+    inside, seen = np.array([1, 1, 0, 1, 1]), np.ones(5, int)
     share, se = conformal.covered(inside, seen, 2)  # 2 of 2, 1 of 2, 1 of 1, of which .8 is expected
     assert share == 0.8 and se == pytest.approx(np.sqrt((0.4**2 + 0.6**2 + 0.2**2) * 3 / 2) / 5)
     assert np.isnan(conformal.covered(inside, seen, 5)[1])
@@ -70,7 +70,7 @@ def test_the_standard_error_is_that_of_whole_blocks_on_validation_and_test():
         level = np.repeat(draw.exponential(size=40), 6)[:, None, None]  # 40 blocks of 6 origins
         made = level * draw.exponential(size=(240, 2, 3))
         radius = conformal.quantiles(made[:120].reshape(720, 1))[80]
-        share, se = conformal.covered(made[120:] <= radius, np.ones((120, 2, 3), bool), 6)
+        share, se = conformal.covered((made[120:] <= radius).sum((1, 2)), np.full(120, 6), 6)
         shares.append(share)
         errors.append(se * np.sqrt(1 + 120 / 120))
     assert np.std(shares) == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.15)

@@ -75,7 +75,7 @@ def _rule(task: Task) -> training.Distil | None:
 
 
 def _story(task: Task, student, fit: training.Fit, rule) -> pd.DataFrame:
-    data, once = task.data, rule.once() if rule else 0
+    data, once = task.data.judged, rule.once() if rule else 0
     origins = teaching.drawn(data, "val")
     if isinstance(rule, lessons.Quantiles):
         quantiles = rule.predict(student, data, origins)

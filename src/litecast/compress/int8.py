@@ -29,6 +29,7 @@ from torch import nn
 
 from litecast import models, training
 from litecast.compress import Compressed, Export, Task, clone, masking, matrices, quantisers
+from litecast.data import panel
 from litecast.errors import RunError
 from litecast.modelfile import Card
 from litecast.models import base
@@ -45,7 +46,7 @@ STORAGES = {"int8": "onnxruntime"}
 CHAIN = False
 LOOK = 2
 
-CALIBRATION = 512  # windows of the train part, all series of each
+CALIBRATION = 512  # windows of the train part, all series of each, or of a panel a few
 BINS = 4096  # of the histogram of an activation: sixteen a step
 CODES = 256  # of an activation
 TOP = 64  # largest code of a weight
@@ -216,6 +217,7 @@ def origins(data, seed: int) -> np.ndarray:
 
 def calibrated(source: Path, data, seed: int) -> dict[str, Seen]:
     """Activation -> what it was over the calibration windows, in two passes: how far it goes, and how often where."""
+    data = panel.stand_in(data)
     opened, graph = runtime.open(source), onnx.load(str(source))
     held = {tensor.name for tensor in graph.graph.initializer}
     nodes = _quantised(graph, attention=True)
@@ -424,7 +426,8 @@ def _files(made: Path, card: Card) -> dict[str, Export]:
 
 
 def _calibrating(task: Task) -> Spent:
-    return Spent(macs=2 * len(origins(task.data, task.seed)) * task.data.C * cost.profile(task.start).macs)
+    data = panel.stand_in(task.data)
+    return Spent(macs=2 * len(origins(data, task.seed)) * data.C * cost.profile(task.start).macs)
 
 
 def _story(graph: onnx.ModelProto, places: list[Place], seen: Mapping[str, Seen], limits: Mapping) -> pd.DataFrame:

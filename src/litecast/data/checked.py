@@ -99,7 +99,8 @@ def _read(path: Path, digest: str) -> SeriesFrame | None:
     if about.get("digest") != digest:
         return None
     try:
-        table = parquet.read_table(path, page_checksum_verification=True).to_pandas().astype(about["types"])
+        table = parquet.read_table(path, page_checksum_verification=True, read_dictionary=["series"])  # a text once
+        table = table.to_pandas(split_blocks=True, self_destruct=True).astype(about["types"])
         return SeriesFrame(Header(**about["header"]), table, about["kinds"]).check()
     except (LitecastError, OSError, ArrowException, ValueError, TypeError, KeyError):
         return None

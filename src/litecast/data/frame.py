@@ -67,6 +67,11 @@ class Header:
     sha256: str = ""
     note: str = ""  # repairs and rules of this source, shown in the notebooks
 
+    @property
+    def market(self) -> bool:
+        """Do series move together, so that what forecasts one may look at the mean of all?"""
+        return self.kind == "stocks" or self.season == 1
+
     def check(self) -> None:
         """Raise DataError unless every field has a value the suite knows."""
         _defaults(self.frequency)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from .frame import Header, SeriesFrame
 
 PARTS = ("train", "val", "test")
 MISSING_TRAIN, MISSING_ALL = 0.10, 0.20  # a series with a larger missing share is dropped
+JUDGED = 1000  # series at most that forecasts of one dataset are judged on
 STILL = 1e-9  # of the size of the values: what changes by less from season to season does not move
 EVERY = 4  # under "weeks" one block in so many is validation
 _DAYS = {"15min": 96, "30min": 48, "h": 24, "D": 1}  # steps of one day
@@ -38,6 +40,7 @@ class Dataset:
     observed_names: list[str] = field(default_factory=list)  # W: known only once it has happened, as the weather
     cells: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # (T,) of the usual week, see daytypes
     exact: np.ndarray | None = None  # (C,) std before it was made short
+    numbers: np.ndarray | None = None  # (C,) of a part: which series of the whole these are, as networks count them
 
     @property
     def published(self) -> np.ndarray:
@@ -60,6 +63,25 @@ class Dataset:
     def H(self) -> int:  # noqa: N802
         return self.header.H
 
+    @property
+    def sample(self) -> np.ndarray:
+        """Numbers (K,), ascending, of the series that forecasts are judged on: all or, of more than JUDGED, as many
+        drawn ones. In a market all are: what forecasts one series looks at every other."""
+        return draw(self.C, self.C if self.header.market else JUDGED)
+
+    @cached_property
+    def judged(self) -> Dataset:
+        """The series of `sample` by themselves; the dataset itself where these are all."""
+        return self if len(self.sample) == self.C else self.part(self.sample)
+
+    def part(self, series: slice | np.ndarray) -> Dataset:
+        """Some series, with their scaler as it is."""
+        names = np.asarray(self.names, object)[series].tolist()
+        numbers = np.arange(self.C) if self.numbers is None else self.numbers
+        return replace(self, names=names, y=self.y[:, series], x=self.x[:, series], mean=self.mean[series],
+                       std=self.std[series], exact=None if self.exact is None else self.exact[series],
+                       filled={name: self.filled.get(name, 0) for name in names}, numbers=numbers[series])  # fmt: skip
+
     def origins(self, part: str) -> np.ndarray:
         """First target steps t (N,), int64, of all windows of a part, stride 1.
 
@@ -73,6 +95,11 @@ class Dataset:
         """Targets (N, H, C), float64, transformed units, NaN where missing: never filled."""
         views = np.lib.stride_tricks.sliding_window_view(self.y, self.H, axis=0)  # (T-H+1, C, H), no copy
         return views[np.asarray(origins)].transpose(0, 2, 1)
+
+    def seen(self, origins: np.ndarray) -> np.ndarray:
+        """How many targets of each window were observed, (N, C), without gathering them."""
+        count = np.pad(np.cumsum(np.isfinite(self.y), axis=0, dtype=np.int32), ((1, 0), (0, 0)))  # before each step
+        return count[origins + self.H] - count[origins]
 
     def truth(self, origins: np.ndarray) -> np.ndarray:
         """The same targets in the source's own unit."""
@@ -93,6 +120,11 @@ class Dataset:
     def scaled(self, raw: np.ndarray) -> np.ndarray:
         """The source's own unit -> scaled units, (..., C) float64; what has no logarithm becomes NaN."""
         return to_scaled(raw, self.mean, self.std, self.header.transform)
+
+
+def draw(count: int, most: int) -> np.ndarray:
+    """Numbers (K,), ascending, of at most so many of `count` series: the same ones every time."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
 def to_raw(v: np.ndarray, mean: np.ndarray, std: np.ndarray, transform: str) -> np.ndarray:
@@ -152,7 +184,7 @@ def only(data: Dataset, series: list[int], share: float = 1.0) -> Dataset:
     fitted = scaler(y, train)
     mean, std = short(*fitted)
     x, counts = _inputs(y, data.header, mean, std)
-    return replace(data, names=names, y=y, x=x, mean=mean, std=std, exact=fitted[1],
+    return replace(data, names=names, y=y, x=x, mean=mean, std=std, exact=fitted[1], numbers=None,
                    parts=data.parts | {"train": train}, filled=dict(zip(names, counts.tolist(), strict=True)))
 
 
@@ -382,7 +414,8 @@ def facts(frame: SeriesFrame, data: Dataset) -> dict:
     keys = ("unit", "frequency", "season", "L", "H", "split", "transform", "kind", "country", "source", "licence",
             "sha256", "note")  # fmt: skip
     return {
-        "dataset": header.name, "series": data.C, "series_raw": raw.shape[1], "steps": len(data.y),
+        "dataset": header.name, "series": data.C, "series_raw": raw.shape[1], "judged": data.judged.C,
+        "steps": len(data.y),
         "start": _stamp(data.times[0]), "end": _stamp(data.times[-1]), "missing": float(np.isnan(data.y).mean()),
         "missing_raw": float(raw.isna().to_numpy().mean()), "filled_total": sum(data.filled.values()),
         "filled": data.filled, "dropped": [{"series": name, "reason": reason} for name, reason in data.dropped],

@@ -171,7 +171,7 @@ class Compression(Work):
         worse than dense by more."""
         levels = [level for variant, level in self.made if variant == self.variants[0]]
         made = {"dense": self.dense} | {f"{level:g}": self.made[self.variants[0], level] for level in levels}
-        found = {name: errors.situations(self.data, "test", one.yhat["test"])
+        found = {name: errors.situations(self.data.judged, "test", one.yhat["test"])
                  | {"drift": one.row.get("test_drift") or 0.0} for name, one in made.items()}
         table = pd.DataFrame(found).T.rename_axis("level")
         worse = table / table.loc["dense"] - 1

@@ -28,6 +28,7 @@ def mean(parts: Sequence[Measured], part: str) -> np.ndarray:
 def ambiguity(data, parts: list[Measured], part: str) -> tuple[float, float, float]:
     """(Mean squared error of the members, mean squared distance of the members from their mean, squared error of the
     mean), scaled units; the last is the first less the second (Krogh & Vedelsby 1995)."""
+    data = data.judged
     target, middle = data.scale(data.targets(data.origins(part))), mean(parts, part)
     seen = np.isfinite(target)
     own = np.mean([np.square(one.yhat[part] - target)[seen].mean() for one in parts])
@@ -85,7 +86,7 @@ def opened(study: str, data, row: dict, *parts: str) -> Measured:
     """A candidate, its file opened again in its runtime, its forecasts of these parts made with it."""
     runtime = runtimes.module(row["runtime"])
     file = runtime.open(paths.study_dir(study) / row["artefact"])
-    return Measured(None, row, {part: runtime.predict(file, data, data.origins(part)) for part in parts})
+    return Measured(None, row, measure.forecasts(runtime, file, data, parts))
 
 
 def named(row: dict) -> str:
@@ -103,6 +104,7 @@ def greedy(data, pool: Sequence[Measured], most: int = 8) -> list[Measured]:
     No file joins twice: what is built stays a plain mean, whose weights are fitted to nothing, of as many files as it
     says. Of equal errors the first in the pool joins.
     """
+    data = data.judged
     truth = data.truth(data.origins("val"))
     joined, left, total, reached = [], list(pool), 0.0, []
     while left and len(joined) < most:
@@ -132,4 +134,4 @@ def teacher(study: str, data) -> Measured:
               for one in rows]
     macs = sum(one["macs"] or 0 for one in rows)  # trees multiply nothing
     files = teaching.Files(opened, macs, rows, about=data, folder=place.dir)
-    return Measured(files, made[-1], {part: files.forecast(data, data.origins(part)) for part in measure.PARTS})
+    return Measured(files, made[-1], {part: files.forecast(data.judged, data.origins(part)) for part in measure.PARTS})

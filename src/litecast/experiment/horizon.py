@@ -24,7 +24,7 @@ def beside(rows: pd.DataFrame, dataset: str) -> list[dict]:
 def covered(study: str, data, row: dict) -> pd.DataFrame:
     """Share of the observed test values that lie within the bands of a row's file, which is asked for all windows: a
     line per step (1 .. H), a column per level (0.8, 0.95)."""
-    runtime = runtimes.module(row["runtime"])
+    runtime, data = runtimes.module(row["runtime"]), data.judged
     opened = runtime.open(paths.study_dir(study) / row["artefact"])
     errors = conformal.distances(data, "test", runtime.predict(opened, data, data.origins("test")))
     radii, seen = results.bands(study, [row["row_id"]]).astype({"series": str}), ~np.isnan(errors)

@@ -29,15 +29,15 @@ class Look:
     `look.speedup(model, than)`. spent: forward passes of all looks so far, as MACs."""
 
     def __init__(self, data):
-        self._data, self.spent, self._macs = data, Spent(), {}
+        self._data, self._judged, self.spent, self._macs = data, data.judged, Spent(), {}
 
     def __call__(self, model) -> Seen:
         """What a search may see of a network."""
         origins, macs = self._data.origins("val"), cost.profile(model).macs
-        yhat = training.predict(model, self._data, origins)
-        self.spent += Spent(macs=macs * len(origins) * self._data.C)
+        yhat = training.predict(model, self._judged, origins)
+        self.spent += Spent(macs=macs * len(origins) * self._judged.C)
         size = self.bytes(model, storages.export(model, "float32"))
-        return Seen(errors.errors(self._data, "val", yhat)["val_wape"], size, macs)
+        return Seen(errors.errors(self._judged, "val", yhat)["val_wape"], size, macs)
 
     def bytes(self, model, file: Export) -> int:
         """Size of the model file that would be written."""
@@ -47,12 +47,12 @@ class Look:
     def error(self, model) -> float:
         """WAPE of the same few validation origins at every call, evenly spread: for sweeps over many networks."""
         origins = self._data.origins("val")
-        origins = origins[:: -(-len(origins) * self._data.C // LOOK_WINDOWS)]
+        origins = origins[:: -(-len(origins) * self._judged.C // LOOK_WINDOWS)]
         kind = str(models.describe(model))  # counting takes longer than forecasting: once for each kind of network
         if kind not in self._macs:
             self._macs[kind] = cost.profile(model).macs
-        self.spent += Spent(macs=self._macs[kind] * len(origins) * self._data.C)
-        return errors.wape(self._data, origins, training.predict(model, self._data, origins))
+        self.spent += Spent(macs=self._macs[kind] * len(origins) * self._judged.C)
+        return errors.wape(self._judged, origins, training.predict(model, self._judged, origins))
 
     def milliseconds(self, model, runtime: str = "onnxruntime") -> float:
         """Median time of one forecast of one window on one thread, in a runtime."""

@@ -24,7 +24,8 @@ READ = ("precision", "coverage_weights", "coverage_macs")  # columns read from w
 
 @dataclass
 class Measured:
-    """A stored network, its row and its forecasts {part: (N, H, C)}, scaled units; masks: parameter -> what was kept.
+    """A stored network, its row and its forecasts {part: (N, H, C)} of the series that are judged, scaled units; masks:
+    parameter -> what was kept.
 
     model: as loaded from its file; of another runtime's file the network that it was made from (None when reopened).
     """
@@ -36,9 +37,9 @@ class Measured:
 
 
 def add(run, data, row: dict, yhat: dict[str, np.ndarray], dense: Measured | None = None, keep: bool = False) -> dict:
-    """Add the row of these forecasts to a run: all errors, what its bands cover, the losses per origin, the radii of
-    the bands if it has a file, and the forecasts if `keep`."""
-    row = {"dataset": data.header.name, "L": data.L, "H": data.H} | row
+    """Add the row of these forecasts of `data.judged` to a run: all errors, what its bands cover, losses per origin,
+    radii of the bands if it has a file, and the forecasts if `keep`."""
+    row, data = {"dataset": data.header.name, "L": data.L, "H": data.H} | row, data.judged
     for part in PARTS:
         row |= errors.errors(data, part, yhat[part], dense.yhat[part] if dense else None)
     bands = conformal.radii(conformal.distances(data, "val", yhat["val"]), data.names)
@@ -65,7 +66,7 @@ def store(run, data, model, export: Export, row: dict, dense: Measured | None = 
         np.savez_compressed(_masks(path), **{name: mask.numpy() for name, mask in masks.items()})
     row |= {"artefact": path, "bytes": path.stat().st_size, **asdict(cost.profile(model)),
             **vars(runtime.executed(opened, export.claims))}
-    yhat = _forecasts(runtime, opened, data)
+    yhat = forecasts(runtime, opened, data)
     return Measured(model, add(run, data, row, yhat, dense), yhat, masks)
 
 
@@ -77,7 +78,7 @@ def reopen(run, data, row_id: str) -> Measured:
     if _masks(path).exists():
         with np.load(_masks(path)) as kept:
             masks = {name: torch.from_numpy(kept[name]) for name in kept}
-    return Measured(getattr(opened, "model", None), row, _forecasts(runtime, opened, data), masks)
+    return Measured(getattr(opened, "model", None), row, forecasts(runtime, opened, data), masks)
 
 
 def spent(*parts: Spent | Mapping) -> dict:
@@ -102,8 +103,9 @@ def weights(model) -> np.ndarray:
     return np.concatenate([p.detach().numpy().ravel() for p in model.parameters() if p.ndim >= 2])
 
 
-def _forecasts(runtime, opened, data) -> dict[str, np.ndarray]:
-    return {part: runtime.predict(opened, data, data.origins(part)) for part in PARTS}
+def forecasts(runtime, opened, data, parts: Iterable[str] = PARTS) -> dict[str, np.ndarray]:
+    """{part: (N, H, C)} of the series that are judged, by an opened file."""
+    return {part: runtime.predict(opened, data.judged, data.origins(part)) for part in parts}
 
 
 def _masks(path):

@@ -44,7 +44,7 @@ def reproduce(run, frame, name: str, H: int, seed: int, steps: int = 0) -> dict:
     recipe = {"L": frame.header.L} if name == "naive" else models.module(name).PUBLISHED
     data = windows.prepare(frame, L=recipe["L"], H=H)
     if name == "naive":
-        yhat = {part: naive(data, part) for part in measure.PARTS}
+        yhat = {part: naive(data.judged, part) for part in measure.PARTS}
         return measure.add(run, data, row | {"role": "naive"}, yhat)
     model = _network(name, recipe, data, seed)
     budget = training.Budget(steps or recipe["steps"], BATCH, recipe["lr"], None, "mse")

@@ -75,6 +75,5 @@ def _copy(run, data, row: dict, name: str, original) -> dict[str, Callable]:
         "artefact": path, **vars(runtime.executed(opened)),
     }  # fmt: skip
     if not run.has(results.row_id(copy)):
-        yhat = {part: runtime.predict(opened, data, data.origins(part)) for part in measure.PARTS}
-        measure.add(run, data, copy, yhat)
+        measure.add(run, data, copy, measure.forecasts(runtime, opened, data))
     return {results.row_id(copy): runtime.call(opened)}

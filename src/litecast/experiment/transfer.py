@@ -39,12 +39,12 @@ class Transfer(Work):
         if unknown := [kind for kind in s.controls if kind not in transfer.CONTROLS]:
             raise StudyError(f"transfer has no control '{unknown[0]}'{near(unknown[0], transfer.CONTROLS)}")
         self.dense = widths.dense(self.run, self.data, s.model, s.seed, self.budget)
-        self.number, self.site, self.others = transfer.held_out(self.data, s.seed)
+        self.number, self.site, self.others = transfer.held_out(self.data.judged, s.seed)
         self.body, self.yhat, self.networks = self._body(), {}, {}
         self._path = self.run.file("transfer.csv")
         known = pd.read_csv(self._path) if self._path.exists() else pd.DataFrame(columns=COLUMNS)
         self._lines = known[known.code == self.run.digest].to_dict("records")
-        print(f"held out: {self.site.names[0]}, series {self.number + 1} of {self.data.C}, drawn by seed {s.seed}")
+        print(f"held out: {self.site.names[0]}, drawn by seed {s.seed} of {self.data.judged.C} series")
 
     def _body(self):
         """The dense network's kind, trained on the other series; from its file, where an earlier call made it."""

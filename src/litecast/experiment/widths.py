@@ -95,10 +95,11 @@ class Widths(Work):
         yield cost.style.format({"params": "{:,.0f}", "train_macs": "{:.2e}", "val_wape": "{:.4f}"}, precision=1)
         yield Markdown("Forecasts against the truth at fixed dates: from the middle of the test part on, the same days "
                        "for every model, seed and width.")
-        yield forecasts.forecast_lines(self.data, {name: dense})
+        yield forecasts.forecast_lines(self.data.judged, {name: dense})
         yield Markdown("Where the error is: along the horizon and, of hourly data, by hour of the day and on event "
                        "days (public holidays), beside that of the network that was trained longer.")
-        yield forecasts.horizon_errors(self.data, {name: dense, f"{name}, longer": self.extra.yhat["test"]})
+        both = {name: dense, f"{name}, longer": self.extra.yhat["test"]}
+        yield forecasts.horizon_errors(self.data.judged, both)
 
     def saw(self) -> str:
         """What we saw, in a paragraph; the run is finished."""

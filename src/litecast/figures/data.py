@@ -19,6 +19,7 @@ from litecast.figures import style
 from litecast.figures.style import FAINT, INK, MISSING, PALETTE, blank, legend, own, plain_log, says, short
 
 BLUE, RED, GREEN, _, SKY, ORANGE, *_ = PALETTE
+MOST_LINES = 100  # columns whose lines can be told from a band
 _PARTS = {"train": ("training", SKY), "val": ("validation", ORANGE), "test": ("test", GREEN)}
 _USUAL = "working day"
 _DAY_KINDS = {_USUAL: BLUE, "weekend": ORANGE, "holiday": RED}
@@ -207,7 +208,8 @@ def autocorrelation(values: pd.DataFrame, lags: int, season: int = 1, title: str
                     unit: str = "steps") -> Figure:
     """Autocorrelation (statsmodels) of each column up to a lag: thin lines, their median thick, 95 % band of noise.
 
-    Dotted lines stand at whole seasons. Gaps are left out pairwise.
+    Dotted lines stand at whole seasons. Gaps are left out pairwise. Of more than MOST_LINES columns the band of the
+    middle 80 % stands for the lines.
     """
     from statsmodels.tsa.stattools import acf
 
@@ -216,7 +218,11 @@ def autocorrelation(values: pd.DataFrame, lags: int, season: int = 1, title: str
     figure, (ax,) = blank(2.4)
     noise = 1.96 / np.sqrt(values.notna().sum().median())
     ax.axhspan(-noise, noise, color="#dddddd", label="noise, 95 %", zorder=0)
-    ax.plot(lines, color=BLUE, alpha=0.25, linewidth=0.7)
+    if lines.shape[1] > MOST_LINES:
+        low, high = np.nanquantile(lines, (0.1, 0.9), axis=1)
+        ax.fill_between(range(len(lines)), low, high, color=BLUE, alpha=0.2, linewidth=0, label="middle 80 %")
+    else:
+        ax.plot(lines, color=BLUE, alpha=0.25, linewidth=0.7)
     ax.plot(np.median(lines, axis=1), color=BLUE, linewidth=1.8, label=f"median of {lines.shape[1]} series")
     for at in range(season, lags + 1, season) if season > 1 else ():
         ax.axvline(at, color=RED, linestyle=":", linewidth=1, label="season" if at == season else None)

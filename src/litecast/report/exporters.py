@@ -52,7 +52,7 @@ def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.Noteb
     return nb, files
 
 
-def _as_html(data, number, files, kind, caption, narrow="") -> dict[str, str]:
+def _as_html(data, number, files, kind, caption, narrow="", cut="") -> dict[str, str]:
     head = f"<figcaption><b>{words.phrase('page', kind)} {number}.</b> {markdown(caption, inline=True)}</figcaption>"
     if kind == "table":
         body = f'{head}<div class="scroll">{data["text/html"]}</div>'
@@ -65,9 +65,9 @@ def _as_html(data, number, files, kind, caption, narrow="") -> dict[str, str]:
     return {"text/html": f'<figure class="{kind}" id="{kind}-{number}">{body}</figure>'}
 
 
-def _as_markdown(data, number, files, kind, caption, narrow="") -> dict[str, str]:
+def _as_markdown(data, number, files, kind, caption, narrow="", cut="") -> dict[str, str]:
     if kind == "table":
-        text = f"\n{data['text/markdown']}\n\n: {caption}\n"
+        text = f"\n{data['text/markdown']}\n\n: {caption}{cut}\n"
         if text.count("\n") <= UNBROKEN:
             text = f"\n```{{=typst}}\n#block(breakable: false)[\n```\n{text}\n```{{=typst}}\n]\n```\n"
         return {"text/markdown": text}

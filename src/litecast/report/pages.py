@@ -24,6 +24,8 @@ from litecast.results.information import told as told_more
 from litecast.results.techniques import forgotten
 
 NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
+WHOLE = ("recommendation", "smallest", "verdicts", "standing", "glossary")  # tables that are printed to their last line
+PRINTED = 20  # lines of any other: the page has them all
 FEWEST = 3  # networks of which a picture says more than their table
 
 
@@ -70,7 +72,11 @@ def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
     if frame.empty and name in words.phrases(words.LANGUAGE)["instead"]:
         return Markdown(words.phrase("instead", name, **given))
     links = [run_link(run) for run in frame.run] if "run" in frame else None
-    return laid_out(words.written(name, frame), words.phrase("captions", name, **given), links)
+    caption = words.phrase("captions", name, **given)
+    if name not in WHOLE and len(frame) > PRINTED:
+        cut = words.phrase("page", "printed", lines=PRINTED, of=len(frame))
+        return laid_out(words.written(name, frame), caption, links, (PRINTED, cut))
+    return laid_out(words.written(name, frame), caption, links)
 
 
 def _figure(draw: Callable, *given, linked: bool = False, **about) -> Shown:
@@ -97,9 +103,9 @@ def splits(made: Facts) -> Shown | Markdown:
 
 
 def baselines(made: Facts) -> Iterator[Shown]:
-    """All forecasters before compression, for each dataset, the naive first; on that of page 1 also a picture."""
+    """All forecasters before compression, for each dataset: error against arithmetic, and a table, the naive first."""
     for dataset, files in tables.baselines(made):
-        if dataset == made.main and files.model[(files.technique == "dense") & (files.macs > 0)].nunique() >= FEWEST:
+        if files.model[(files.technique == "dense") & (files.macs > 0)].nunique() >= FEWEST:
             yield _figure(fronts.bubbles, files[files.control == ""], linked=True, dataset=dataset)
         yield _table("baselines", files, dataset=dataset)
 
@@ -115,14 +121,13 @@ def compact(made: Facts) -> Iterator[Shown | Markdown]:
 
 
 def information(made: Facts) -> Iterator[Shown | Markdown]:
-    """What networks are told against what they are compressed to: a paragraph, a picture of the dataset of page 1, and
-    for each dataset what each thing is worth, and what families lose without what they come with."""
+    """What networks are told against what they are compressed to: a paragraph, and for each dataset a picture, what
+    each thing is worth, and what families lose without what they come with."""
     yield told(made, "information")
-    pairs = told_more(made.information)[lambda lines: lines.dataset == made.main]
-    if len(pairs):
-        lines = compressed(made.files[made.files.dataset == made.main], sorted({*pairs.model, *pairs.family}))
-        reference = made.reference(made.main).get("test_wape")
-        yield _figure(pictures.information_and_size, pairs, lines, reference, linked=True, dataset=made.main,
+    for dataset, pairs in told_more(made.information).groupby("dataset"):
+        lines = compressed(made.files[made.files.dataset == dataset], sorted({*pairs.model, *pairs.family}))
+        reference = made.reference(dataset).get("test_wape")
+        yield _figure(pictures.information_and_size, pairs, lines, reference, linked=True, dataset=dataset,
                       reference=reference)
     for name in ("information", "ablation"):
         yield from (_table(name, lines, dataset=dataset) for dataset, lines in getattr(tables, name)(made))
@@ -137,14 +142,12 @@ def published(made: Facts) -> Iterator[Shown | Markdown]:
 
 
 def profiles(made: Facts) -> Iterator[Shown]:
-    """Errors by step, hour, series and event day of all forecasters whose forecasts are stored, for each dataset; drawn
-    for that of page 1."""
+    """Errors by step, hour, series and event day of all forecasters whose forecasts are stored, for each dataset."""
     for dataset, found in tables.profiles(made):
         by = ("step", "hour") if "hour" in found else ("step", "series")
         unit = made.coverage.get(dataset, {}).get("unit", "")
-        if dataset == made.main:
-            yield _figure(forecasts.error_profile, tables.near_profiles(found), unit, by, dataset=dataset, by=by[1],
-                          most=tables.SHOWN_LINES)
+        yield _figure(forecasts.error_profile, tables.near_profiles(found), unit, by, dataset=dataset, by=by[1],
+                      most=tables.SHOWN_LINES)
         yield _table("profile", tables.profile(found), dataset=dataset)
 
 
@@ -207,26 +210,22 @@ def devices(made: Facts) -> Iterator[Shown | Markdown]:
 
 
 def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
-    """Technique by technique: the smallest files within each margin; on the dataset of page 1 which to use, the loss of
-    one file of each, what it forgets, and the front of all against the front to beat, by bytes and by training; what
-    their bands cover."""
+    """Technique by technique: the smallest files within each margin, the loss of one file of each; on the dataset of
+    page 1 which to use, what these forget, and what their bands cover."""
     yield told(made, "techniques")
     for dataset, lines in tables.smallest(made):
         yield _table("smallest", lines, dataset=dataset)
     if len(lines := tables.advice(made)):
         yield told(made, "advice")
         yield _table("advice", lines, dataset=made.main)
-    lost = forgotten(made.rows)[lambda lines: lines.dataset == made.main]
-    claims = made.verdicts()[lambda lines: lines.row.isin(lost.row_id)].sort_values("technique")
-    if len(claims):
-        claims = claims.assign(label=claims.technique.map(words.called) + ", " + claims.model.map(words.called))
-        yield figure(words.drawn(references.forest(claims, statistics.MARGINS, _linked)),
-                     words.phrase("captions", "representatives", dataset=made.main))
-    if len(lost):
+    lost = forgotten(made.rows)
+    for dataset, mine in lost.groupby("dataset"):
+        claims = made.verdicts()[lambda lines, mine=mine: lines.row.isin(mine.row_id)].sort_values("technique")
+        if len(claims):
+            claims = claims.assign(label=claims.technique.map(words.called) + ", " + claims.model.map(words.called))
+            yield _figure(references.forest, claims, statistics.MARGINS, linked=True, dataset=dataset)
+    if len(lost := lost[lost.dataset == made.main]):
         yield _figure(beside.forgets, lost, dataset=made.main)
-        for x in ("bytes", "train_macs"):
-            yield _figure(beside.two_fronts, made.files[made.files.dataset == made.main], x, linked=True, x=x,
-                          dataset=made.main)
     yield from bands(made)
 
 
@@ -238,22 +237,19 @@ def bands(made: Facts) -> Iterator[Shown | Markdown]:
         yield _table("bands", lines, dataset=made.main)
 
 
+def compared(made: Facts) -> Iterator[Shown]:
+    """The front of all techniques against the front to beat, for each dataset on which anything was compressed: by
+    bytes, by time where it was measured, by all training."""
+    files = made.files.assign(latency_ms_p50=made.files.ms)  # in the runtime of all times
+    files = files[files.dataset.isin(files.dataset[files.technique.isin(made.techniques)])]
+    for dataset, mine in files.groupby("dataset"):
+        yield _figure(beside.two_fronts, mine, "bytes", "latency_ms_p50", "train_macs", linked=True, dataset=dataset,
+                      skilled=dataset in made.skilled, runtime=made.runtime)
+
+
 def glossary() -> Iterator[Shown | Markdown]:
     """The terms of a report in another language beside those of the package: its last appendix."""
     if known := words.glossary():
         yield Markdown(f"## {words.phrase('page', 'glossary')}")
         lines = pd.DataFrame(known.items(), columns=["term", "english"])
         yield _table("glossary", lines)
-
-
-def error_fronts(made: Facts) -> Iterator[Shown]:
-    """Error against size for each dataset on which anything was compressed; against time for that of page 1."""
-    files, timed = made.files, tables.timed(made)
-    for dataset in sorted(set(files.dataset[files.technique.isin(made.techniques)])):
-        about = {"linked": True, "dataset": dataset, "skilled": dataset in made.skilled, "runtime": made.runtime}
-        mine, times = files[files.dataset == dataset], timed[timed.dataset == dataset]
-        if (mine.bytes > 0).any():
-            yield _figure(fronts.error_against, mine, "bytes", dataset, x="bytes", **about)
-        if len(times) and dataset == made.main:
-            both = pd.concat([times, mine[(mine.technique == "classical") & ~mine.index.isin(times.index)]])
-            yield _figure(fronts.error_against, both, "latency_ms_p50", dataset, x="time", **about)

@@ -8,4 +8,4 @@ from litecast.results.choice import TOLERANCE, candidates, chosen, family, fores
 from litecast.results.choice import headline, in_one_runtime, is_compact, is_dense, is_free, is_valid, kinds, means
 from litecast.results.choice import is_technique, members, near, on_ordinary_days, own, reference, regrets
 from litecast.results.choice import representatives, select, smallest, techniques_front, within
-from litecast.results.study import bands, collect, current_runs, forecasts, losses, transfers
+from litecast.results.study import bands, collect, current_runs, forecasts, local, losses, transfers

@@ -11,6 +11,7 @@ overlap, the weights were chosen on validation, and time goes on. So `measured` 
 import numpy as np
 import pandas as pd
 
+from litecast.data import panel
 from litecast.data.windows import WEEKS
 
 LEVELS = (80, 95)  # per cent; integers, so that ranks are exact
@@ -84,17 +85,25 @@ def measured(data, made: pd.DataFrame, yhat: np.ndarray) -> dict[str, float]:
     within their band, ends included; test_width_<level>, mean width of the bands by mean |y|, own unit;
     test_cover_<level>_se, by how much the share may differ from the level by chance (standard error): weeks are unlike
     each other, those of validation, which made the radii, too. NaN where a step has no band."""
-    errors = distances(data, "test", yhat)
-    seen, found = ~np.isnan(errors), {name: np.nan for level in LEVELS for name in columns(level)}
-    block, both = max(data.H, WEEKS[data.header.frequency]), 1 + len(errors) / len(data.origins("val"))
-    size = np.sum(np.abs(data.truth(data.origins("test"))), where=seen)
-    for level in LEVELS:
-        radius = spread(made, level, data.H, data.names)
-        if np.isfinite(radius).all():
-            low, high = band(data, yhat, radius)
-            share, se = covered(errors <= radius, seen, block)
-            width = np.sum(high - low, where=seen) / size
-            found |= dict(zip(columns(level), map(float, (share, width, se * np.sqrt(both))), strict=True))
+    found = {name: np.nan for level in LEVELS for name in columns(level)}
+    origins = {part: len(data.origins(part)) for part in ("val", "test")}
+    block, both = max(data.H, WEEKS[data.header.frequency]), 1 + origins["test"] / origins["val"]
+    radii = {level: spread(made, level, data.H, data.names) for level in LEVELS}
+    radii = {level: radius for level, radius in radii.items() if np.isfinite(radius).all()}
+    hits, counts, width, size = {level: 0 for level in radii}, 0, dict.fromkeys(radii, 0.0), 0.0
+    for series, one in panel.blocks(data, origins["test"] * data.H):
+        errors, mine = distances(one, "test", yhat[..., series]), yhat[..., series]
+        seen = ~np.isnan(errors)
+        counts = counts + seen.sum(axis=(1, 2))
+        size += np.sum(np.abs(one.truth(one.origins("test"))), where=seen)
+        for level, radius in radii.items():
+            low, high = band(one, mine, radius[:, series])
+            hits[level] = hits[level] + (errors <= radius[:, series]).sum(axis=(1, 2))
+            width[level] += np.sum(high - low, where=seen)
+    for level in radii:
+        share, se = covered(hits[level], counts, block)
+        values = share, width[level] / size, se * np.sqrt(both)
+        found |= dict(zip(columns(level), map(float, values), strict=True))
     return found
 
 
@@ -104,13 +113,13 @@ def columns(level: int) -> tuple[str, str, str]:
 
 
 def covered(inside: np.ndarray, seen: np.ndarray, block: int) -> tuple[float, float]:
-    """(Share of the seen values that lie inside, its standard error), of masks (N, H, C) of successive origins.
+    """(Share of the seen values that lie inside, its standard error), of their numbers (N,) at successive origins.
 
     What varies are blocks of so many origins, H at least, as of clusters that are drawn whole (Cochran 1977, 9A); below
     two blocks the error is NaN.
     """
     first = np.arange(0, len(seen), block)
-    hits, counts = (np.add.reduceat(mask.sum(axis=(1, 2)), first) for mask in (inside, seen))
+    hits, counts = (np.add.reduceat(number, first) for number in (inside, seen))
     share, k = hits.sum() / counts.sum(), len(first)
     variance = np.square(hits - share * counts).sum() * k / (k - 1) if k > 1 else np.nan
     return share, np.sqrt(variance) / counts.sum()

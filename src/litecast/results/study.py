@@ -47,10 +47,19 @@ def collect(study: str) -> pd.DataFrame:
 
 def transfers(study: str) -> pd.DataFrame:
     """All lines of the runs of a series that was held out, with their run; none without such runs."""
+    return _lines(study, "transfer.csv")
+
+
+def local(study: str) -> pd.DataFrame:
+    """What was fitted to drawn series of panels, with the run; none where every series was fitted."""
+    return _lines(study, "local.csv")
+
+
+def _lines(study: str, table: str) -> pd.DataFrame:
     folder = paths.study_dir(study)
     runs = current_runs(study) if (folder / "runs").is_dir() else []
-    found = [pd.read_csv(run / "transfer.csv").assign(run=run.relative_to(folder).as_posix())
-             for run in runs if (run / "transfer.csv").exists()]
+    found = [pd.read_csv(run / table).assign(run=run.relative_to(folder).as_posix())
+             for run in runs if (run / table).exists()]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dataset", "run"])
 
 

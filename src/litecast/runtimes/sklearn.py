@@ -57,9 +57,9 @@ class Opened(modelfile.FromRows):
         seen = lagged.Inputs(x, card.known(span), card.cells(span), card.L, card.H)
         return to_raw(self.made(seen, np.array([len(x)]))[0].astype(np.float64), card.mean, card.std, card.transform)
 
-    def made(self, seen, origins: np.ndarray) -> np.ndarray:
-        """Forecasts (N, H, C), the card's scaled units and series."""
-        return stored.KINDS[self.content["kind"]].predict(self.content["model"], self.spec, seen, origins)
+    def made(self, seen, origins: np.ndarray, numbers: np.ndarray | None = None) -> np.ndarray:
+        """Forecasts (N, H, C), the card's scaled units, of its series with these numbers; default: all."""
+        return stored.KINDS[self.content["kind"]].predict(self.content["model"], self.spec, seen, origins, numbers)
 
 
 def open(path) -> Opened:
@@ -79,7 +79,7 @@ def predict(opened: Opened, data, origins: np.ndarray) -> np.ndarray:
     x = np.zeros((len(own.x), len(card.series)), np.float32)  # in the card's order: trees know series by their number
     x[:, at] = own.x
     seen = lagged.Inputs(x, own.z, own.cells, card.L, card.H, own.observed)
-    return data.scaled(own.raw(opened.made(seen, origins)[..., at])).astype(np.float32)
+    return data.scaled(own.raw(opened.made(seen, origins, at))).astype(np.float32)
 
 
 def forecast(opened: Opened, values, times=None) -> np.ndarray:

@@ -46,7 +46,7 @@ def _views(values: np.ndarray, length: int, step: int, on: torch.device) -> torc
 @torch.inference_mode()
 def predict(model, data, origins: np.ndarray, batch: int = 2048, numbers: np.ndarray | None = None) -> np.ndarray:
     """Forecasts (N, H, C), scaled units, for N origins of all C series; `batch` counts windows of one series, numbers
-    are those of the series in the model."""
+    are those of the series in the model; default: as the dataset counts them."""
     on = device()
     model = model.to(on).eval()
     with products(on):
@@ -58,8 +58,9 @@ def predict(model, data, origins: np.ndarray, batch: int = 2048, numbers: np.nda
 def batches(data, origins: np.ndarray, batch: int = 2048, on: torch.device = torch.device("cpu"),  # noqa: B008
             reads=ALL, numbers: np.ndarray | None = None):
     """Inputs x (B, L, C), z (B, L+H, F), series (C,), cells (B, L+H) of consecutive origins, about `batch` windows of
-    one series each; None for what `reads` does not name. numbers: of the series in the model, (C,); default 0 … C-1."""
+    one series each; None for what `reads` does not name. numbers: of the series in the model, (C,), as in `predict`."""
     windows, channels = Windows(data, on), torch.arange(data.C, device=on)
+    numbers = data.numbers if numbers is None else numbers
     series = channels if numbers is None else torch.from_numpy(numbers).to(on)
     for part in np.array_split(origins, max(1, -(-len(origins) * data.C // batch))):
         if len(part):
@@ -73,8 +74,7 @@ def batches(data, origins: np.ndarray, batch: int = 2048, on: torch.device = tor
 def pairs(data, part: str, limit: int | None, generator) -> tuple[torch.Tensor, torch.Tensor]:
     """(series, origin) of a part's windows that have at least one observed target; at most `limit`, drawn once."""
     origins = data.origins(part)
-    seen = np.isfinite(data.targets(origins)).any(1)  # (N, C)
-    where, series = np.nonzero(seen)
+    where, series = np.nonzero(data.seen(origins))
     pairs = torch.from_numpy(series), torch.from_numpy(origins[where])
     if limit and limit < len(series):
         chosen = torch.randperm(len(series), generator=generator)[:limit]

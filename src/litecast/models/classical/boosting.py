@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from litecast.data import panel
 from litecast.models.classical import lagged
 
 SETTINGS = {"loss": "absolute_error", "learning_rate": 0.1, "max_iter": 150, "max_leaf_nodes": 31,
@@ -31,9 +32,10 @@ SIZES = {
 def sizes(data) -> list[str]:
     """The SIZES worth fitting: beyond the plain one those that draw at most half of the rows that train holds.
 
-    Where there are fewer, more rows and more trees gained nothing.
+    Where there are fewer, more rows and more trees gained nothing. Of a panel the plain one alone: a large one takes
+    longer to forecast all its windows than a study has for all else.
     """
-    rows = len(data.origins("train")) * data.C * data.H
+    rows = len(data.origins("train")) * data.C * data.H * (not panel.is_panel(data))
     return [name for name, size in SIZES.items() if not name or 2 * size.rows <= rows]
 
 
@@ -55,16 +57,17 @@ def fit(data, weather: str = "", size: str = "") -> dict:
     return {"model": model, "spec": spec}
 
 
-def predict(model, spec: lagged.Spec, data, origins: np.ndarray) -> np.ndarray:
-    """Forecasts (N, H, C), scaled units."""
-    series, first = np.tile(np.arange(data.C), len(origins)), np.repeat(origins, data.C)
+def predict(model, spec: lagged.Spec, data, origins: np.ndarray, numbers: np.ndarray | None = None) -> np.ndarray:
+    """Forecasts (N, H, C), scaled units, of the series with these numbers; default: all."""
+    numbers = np.arange(data.C) if numbers is None else numbers
+    series, first = np.tile(numbers, len(origins)), np.repeat(origins, len(numbers))
     out = np.empty((len(series), data.H), np.float32)
     for a in range(0, len(series), BATCH):
         mine, at = series[a : a + BATCH], first[a : a + BATCH]
         of, steps = np.repeat(np.arange(len(mine)), data.H), np.tile(np.arange(1, data.H + 1), len(mine))
         X, base, unit = lagged.table(data, spec, mine, at, of, steps)
         out[a : a + BATCH] = (base + unit * model.predict(X)).reshape(len(mine), data.H)
-    return out.reshape(len(origins), data.C, data.H).transpose(0, 2, 1)
+    return out.reshape(len(origins), len(numbers), data.H).transpose(0, 2, 1)
 
 
 def size(model) -> int:
@@ -76,7 +79,8 @@ def _rows(data, spec: lagged.Spec, part: str, most: int) -> tuple[np.ndarray, np
     """Features, targets and weights of at most `most` rows of a part, drawn with a seed of their own."""
     origins = data.origins(part)
     total = len(origins) * data.C * data.H
-    drawn = np.sort(np.random.default_rng(0).permutation(total)[:most])
+    draw = np.random.default_rng(0)
+    drawn = np.sort(draw.choice(total, most, False) if panel.is_panel(data) else draw.permutation(total)[:most])
     window, steps = drawn // data.H, drawn % data.H + 1
     windows, of = np.unique(window, return_inverse=True)
     series, first = windows % data.C, origins[windows // data.C]

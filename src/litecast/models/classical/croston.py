@@ -2,17 +2,19 @@
 
 import numpy as np
 
+from litecast.data import panel
+
 ADI = 1.32  # mean interval between demands, in steps, above which a series is intermittent (Syntetos & Boylan 2005)
 ALPHAS = (0.05, 0.1, 0.15, 0.2, 0.3)  # candidates for the one smoothing weight of a series
 
 
 def intervals(data) -> np.ndarray:
     """Mean interval (C,) between demands > 0 on train, in observed steps; inf with fewer than two demands."""
-    raw, out = _raw(data)[data.parts["train"]], []
-    for y in raw.T:
-        at = np.flatnonzero(y[np.isfinite(y)] > 0)
-        out.append(np.diff(at).mean() if len(at) > 1 else np.inf)
-    return np.array(out)
+    raw = _raw(data)[data.parts["train"]]
+    seen, demand = np.isfinite(raw), raw > 0  # False where missing
+    step, count = seen.cumsum(0, dtype=np.int32), demand.sum(0)
+    first, last = step.min(0, where=demand, initial=len(raw)), step.max(0, where=demand, initial=0)
+    return np.where(count > 1, (last - first) / np.maximum(count - 1, 1), np.inf)
 
 
 def intermittent(data) -> np.ndarray:
@@ -27,6 +29,17 @@ def forecast(data, parts=("val", "test")) -> tuple[dict[str, dict[str, np.ndarra
     simple exponential smoothing with its own weight. Weights: least squared one-step error on train. A missing step
     changes nothing; before the first demand the forecast is 0.
     """
+    found, chosen = [], []
+    for _, one in panel.blocks(data, len(ALPHAS) * len(data.y)):  # all candidates of all steps
+        made, lines = _forecast(one, parts)
+        found.append(made)
+        chosen += lines
+    joined = {name: {part: np.concatenate([made[name][part] for made in found], axis=2) for part in parts}
+              for name in found[0]}  # fmt: skip
+    return joined, chosen
+
+
+def _forecast(data, parts) -> tuple[dict[str, dict[str, np.ndarray]], list[dict]]:
     raw, which = _raw(data), intermittent(data)
     rates = {"croston": rate(raw, ALPHAS), "smoothing": smooth(raw, ALPHAS)}
     sba = rates["croston"] * (1 - np.array(ALPHAS)[:, None, None] / 2)

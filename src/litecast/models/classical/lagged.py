@@ -42,8 +42,7 @@ class Spec:
     def wide(cls, data, weather: str = "") -> "Spec":
         """That of boosting: lags beyond the window, and the usual week."""
         plain = cls.of(data)
-        market = data.header.kind == "stocks" or plain.season == 1
-        return cls(**vars(plain) | {"weather": weather, "market": market,
+        return cls(**vars(plain) | {"weather": weather, "market": data.header.market,
                                     "usual": usual.table(data).astype(np.float16)})
 
     @property

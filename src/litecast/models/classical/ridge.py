@@ -29,12 +29,13 @@ def fit(data) -> dict:
     return {"model": model, "spec": spec, "alpha": alpha, "val_mae": {a: mae for a, (mae, _) in tried.items()}}
 
 
-def predict(model, spec: lagged.Spec, data, origins: np.ndarray) -> np.ndarray:
-    """Forecasts (N, H, C), scaled units."""
-    out = np.empty((len(origins), data.H, data.C), np.float32)
-    for c in range(data.C):
+def predict(model, spec: lagged.Spec, data, origins: np.ndarray, numbers: np.ndarray | None = None) -> np.ndarray:
+    """Forecasts (N, H, C), scaled units, of the series with these numbers; default: all."""
+    numbers = np.arange(data.C) if numbers is None else numbers
+    out = np.empty((len(origins), data.H, len(numbers)), np.float32)
+    for place, c in enumerate(numbers):
         X, shift, scale = _inputs(data, spec, np.full(len(origins), c), origins)
-        out[:, :, c] = (X @ model.coef_.T + model.intercept_) * scale + shift
+        out[:, :, place] = (X @ model.coef_.T + model.intercept_) * scale + shift
     return out
 
 
@@ -46,7 +47,7 @@ def _inputs(data, spec: lagged.Spec, series: np.ndarray, origins: np.ndarray) ->
 def _windows(data, spec: lagged.Spec, part: str, most: int) -> tuple[np.ndarray, ...]:
     """Inputs, targets in units of the window, shift and scale of at most `most` whole windows of a part."""
     origins = data.origins(part)
-    whole = np.flatnonzero(np.isfinite(data.targets(origins)).all(1).ravel())  # of (origin, series)
+    whole = np.flatnonzero(data.seen(origins) == data.H)  # of (origin, series)
     if not len(whole):
         whole = np.arange(len(origins) * data.C)  # no window is whole: the filled values stand in
     drawn = np.sort(np.random.default_rng(0).permutation(whole)[:most])

@@ -50,7 +50,7 @@ def load(path: Path) -> dict:
 
 
 def forecast(content: dict, data, parts=("val", "test")) -> dict[str, np.ndarray]:
-    """Forecasts {part: (N, H, C)}, scaled units, with what a file held.
+    """Forecasts {part: (N, H, K)}, scaled units, with what a file held, of the series that are judged.
 
     Raises ModelFileError if its card is not that of the data, or it has another look-back or horizon.
     """
@@ -60,7 +60,7 @@ def forecast(content: dict, data, parts=("val", "test")) -> dict[str, np.ndarray
         raise ModelFileError(f"the file was made for {len(card['series'])} series of {card['dataset']} with L {spec.L} "
                              f"and H {spec.H}, not for this data (other: {', '.join(other)}): train it again")
     module = KINDS[content["kind"]]
-    return {part: module.predict(content["model"], spec, data, data.origins(part)) for part in parts}
+    return {part: module.predict(content["model"], spec, data, data.origins(part), data.sample) for part in parts}
 
 
 def columns(path: Path, content: dict) -> dict:

@@ -48,6 +48,7 @@ class Facts:
     searched: pd.DataFrame  # results.searched.compare: searches against chance and against what was made by hand
     costs: pd.DataFrame  # results.searched.costs: what searches have tried
     replays: pd.DataFrame  # results.searches.replays: searches on a table of all networks of a space
+    local: pd.DataFrame  # lines of local.csv: what was fitted to drawn series of a panel
 
     @property
     def datasets(self) -> list[str]:
@@ -126,7 +127,8 @@ def read(study: str) -> Facts:
                  results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
                  results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published,
                  results.transfers(study), places.measured(study), _searched(folder / "searches.csv"),
-                 searched.costs(study), searches.replays(study))
+                 searched.costs(study), searches.replays(study),
+                 results.local(study))
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -373,14 +373,16 @@ def compact(made: Facts, dataset: str) -> dict:
 def limits(made: Facts) -> dict:
     """What these numbers cannot say; spans: first and last day of each dataset that has a calendar."""
     claims = made.verdicts()
+    drawn = [{"dataset": dataset, "lines": mine.to_dict("records")} for dataset, mine in made.local.groupby("dataset")]
+    judged = [seen for seen in made.coverage.values() if seen.get("judged", seen["series"]) < seen["series"]]
     seeds = made.rows[made.rows.role == "compressed"].groupby("dataset").seed.nunique()
     spans = [{"dataset": name, "start": str(seen["start"])[:10], "end": str(seen["end"])[:10]}
              for name, seen in made.coverage.items() if name in made.datasets and {"start", "end"} <= set(seen)]
     return {"seeds": [{"dataset": dataset, "seeds": int(n)} for dataset, n in seeds.items()],
             "claims": len(claims), "undecided": counts.verdicts(claims)["undecided"],
             "mde": claims.mde.astype(float).median(), "blocks": claims.blocks.astype(float).median(),
-            "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made), "spans": spans,
-            "boards": len(places.boards(made.devices)) if len(made.devices) else 0,
+            "judged": judged, "drawn": drawn, "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made),
+            "spans": spans, "boards": len(places.boards(made.devices)) if len(made.devices) else 0,
             "shares": made.transfers.site.nunique() if "site" in made.transfers else 0,
             "cpus": sorted(set(made.rows.cpu) - {""})}
 

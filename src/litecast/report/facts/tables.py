@@ -62,7 +62,12 @@ def regrets(made: Facts) -> pd.DataFrame:
     chosen = [made.file(row_id) for row_id in files.chosen]
     other = [made.file(low) if low != row_id else {} for row_id, low in zip(files.chosen, files.lowest, strict=True)]
     days = {kind: [file.get(f"test_wape_{kind}", np.nan) for file in chosen] for kind in ("ordinary", "holidays")}
-    return files.assign(**days, other=other, run=[file.get("run", "") for file in chosen])
+    return _first(made, files.assign(**days, other=other, run=[file.get("run", "") for file in chosen]))
+
+
+def _first(made: Facts, lines: pd.DataFrame) -> pd.DataFrame:
+    """The dataset of page 1 before all others: of a long table only the first lines are printed."""
+    return lines.sort_values("dataset", key=lambda names: names != made.main, kind="stable")
 
 
 def foresight(made: Facts) -> pd.DataFrame:
@@ -102,13 +107,13 @@ def baselines(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def widths(made: Facts) -> pd.DataFrame:
-    """Dense networks of which several widths were tried in float32; tried: (width, validation WAPE)."""
+    """Dense networks with every width that was tried in float32; tried: (width, validation WAPE)."""
     files = made.files[made.files.control == ""]
     wide = files[(files.technique == "width") & (files.role == "dense")].sort_values("params")
     tried = {key: list(zip(mine.level, mine.val_wape, strict=True)) for key, mine in wide.groupby(["dataset", "model"])}
     dense = files[files.technique == "dense"]
     dense = dense.assign(tried=[tried.get(key) for key in zip(dense.dataset, dense.model, strict=True)])
-    return dense[dense.tried.map(len, na_action="ignore") > 1].sort_values(["dataset", "test_wape"])
+    return _first(made, dense[dense.tried.notna()].sort_values(["dataset", "test_wape"]))
 
 
 def compact(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
