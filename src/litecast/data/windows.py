@@ -81,7 +81,9 @@ class Dataset:
         few that are large: of as many drawn by chance they differ three times as much from those of all."""
         count = min(most, self.C)
         stratum = np.argsort(np.argsort(self.mean, kind="stable")) * math.isqrt(count) // self.C
-        order = np.lexsort([np.where(stratum % 2, -self.std, self.std), stratum])
+        with np.errstate(divide="ignore"):
+            moves = np.abs(self.std / self.mean)
+        order = np.lexsort([np.where(stratum % 2, -moves, moves), stratum])
         return np.sort(order[((np.arange(count) + 0.5) * self.C / count).astype(int)])
 
     def part(self, series: slice | np.ndarray) -> Dataset:
