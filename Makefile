@@ -3,6 +3,11 @@ STUDY ?= default
 DATA  ?=
 JOBS  ?=
 EXECUTOR ?=
+SPOKEN :=
+ifeq ($(origin LANG),command line)# every shell has a LANG: the report's is only what is given to make
+SPOKEN := $(value LANG)
+unexport LANG
+endif
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -19,9 +24,9 @@ PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-report: $(READY) ## run a study and report on it: reports/<study>/report.html and report.pdf [STUDY=default DATA=my.csv JOBS=2 EXECUTOR=slurm]
+report: $(READY) ## run a study and report on it: reports/<study>/report.html and report.pdf [STUDY=default DATA=my.csv LANG=ko JOBS=2 EXECUTOR=slurm]
 	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml $(if $(value DATA),--data $(call quoted,$(value DATA))) $(if $(JOBS),--jobs $(JOBS)) \
-	  $(if $(value EXECUTOR),--executor $(call quoted,$(value EXECUTOR)))
+	  $(if $(value SPOKEN),--lang $(call quoted,$(value SPOKEN))) $(if $(value EXECUTOR),--executor $(call quoted,$(value EXECUTOR)))
 
 quick: ## the quick study: synthetic data, a few minutes
 	@$(MAKE) --no-print-directory report STUDY=quick

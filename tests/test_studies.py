@@ -18,6 +18,7 @@ from litecast.catalogue import literals
 from litecast.data import dataset_names, store
 from litecast.planning import plan
 from litecast.report.words import title
+from litecast.results.evidence import VERDICTS
 
 SMALL, ONE = ["lstm", "dlinear"], ["lstm"]  # a deep and a compact family, where not all are needed
 ROUTED = ["resnet1d"]  # asked for every word of every technique, and for all routes
@@ -283,6 +284,18 @@ def test_published_tables_stand_apart(union):
     assert set(tables.L[tables.model == "sparsetsf"]) == {720}
     compared = pd.read_csv(union.folder / "comparisons.csv")
     assert not set(compared.row) & set(tables.row_id)
+
+
+def test_every_claim_has_an_answer_that_rests_on_rows(union):
+    cases = pd.read_csv(union.folder / "cases.csv", keep_default_na=False)
+    known, runs = set(union.rows.row_id), {run["dir"] for run in union.plan["runs"]}
+    for case in cases.itertuples():
+        ids = [name for names in (case.rows, case.reference) for name in names.split(" + ") if name]
+        assert set(ids) <= known and (ids or case.run in runs or case.what == "smallest"), case
+    assert set(cases.verdict) <= set(VERDICTS) and set(cases.claim) >= {9, 10, 12}, "what takes no skill"
+    assert (union.folder / "report.html").read_text(encoding="utf-8").count("<em>Tested:</em>") == 28
+    tests = pd.read_csv(union.folder / "claims.csv")
+    assert set(tests.row) | set(tests.reference) <= known and tests.verdict.notna().all()
 
 
 def test_controls_are_there(union):

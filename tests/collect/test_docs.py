@@ -63,7 +63,7 @@ def test_every_dataset_has_a_card(name):
     row = re.search(rf"^\| `{name}` \|.*\|$", DATA, re.M)
     assert row, "a row in a table of cards"
     if not name.startswith("sample-"):
-        assert re.search(rf"^\*\*[^*]*\b{name}\b[^*]*\*\* —|\*\*{name}\*\* —", DATA, re.M), "and a paragraph"
+        assert re.search(rf"^- \*\*[^*]*\b{name}\b[^*]*\*\* —", DATA, re.M), "and a line"
 
 
 def test_no_row_or_card_is_of_something_that_is_not_there():

@@ -59,6 +59,15 @@ def test_table_gives_the_same_cells_as_markdown_and_html():
     assert mark["litecast"]["caption"] == "Two rows"
 
 
+def test_of_a_long_table_the_page_has_all_lines_and_print_the_first():
+    shown = table(pd.DataFrame({"name": list("abcde")}), "Names", printed=(2, ", the first two"))
+    data, marked = shown._repr_mimebundle_()
+    assert [line for line in data["text/markdown"].splitlines()[2:]] == ["| a |", "| b |"]
+    assert all(f"<td style=\"text-align:left\">{name}</td>" in data["text/html"] for name in "abcde")
+    assert ": Names, the first two" in exporters._as_markdown(data, 1, {}, **marked["litecast"])["text/markdown"]
+    assert "the first two" not in exporters._as_html(data, 1, {}, **marked["litecast"])["text/html"]
+
+
 def test_table_refuses_links_that_do_not_match_its_lines():
     with pytest.raises(ValueError, match="shorter"):
         table(pd.DataFrame({"a": [1, 2]}), "c", ["x"])

@@ -25,9 +25,9 @@ def told(made, paragraph):
     return pages.told(made, paragraph).data
 
 
-def executed(study, path):
+def executed(study, path, **parameters):
     """The report notebook executed as a run of a study executes it."""
-    papermill.execute_notebook(paths.NOTEBOOKS / "700_report.ipynb", path, parameters={"study": study},
+    papermill.execute_notebook(paths.NOTEBOOKS / "700_report.ipynb", path, parameters={"study": study, **parameters},
                                engine_name="litecast", kernel_name="python3", progress_bar=False, log_output=False)
     return path
 
@@ -42,9 +42,8 @@ def test_complete_study(reports, tmp_path):
     text = re.sub(r"\s+", " ", text_of(pdf))
     figures = len(re.findall(r"<b>Figure \d+\.</b>", page))
     assert figures == page.count("<svg ") - 1 == page.count("<figcaption><b>Figure")  # one is there for telephones, too
-    # Trade, split, profile, levels of two techniques, one file of each and what it forgets, two fronts twice, error
-    # against size and time, forest.
-    assert figures == 12
+    # Trade, split, profile, levels of two techniques, one file of each and what it forgets, the fronts.
+    assert figures == 8
     assert f"Figure {figures}." in text and f"Figure {figures + 1}." not in text
     for title in ("Findings", "Data and protocol", "Baselines", "Magnitude pruning", "Channel pruning", "All compared",
                   "Recommendations", "Does validation predict test?", "Limits", "Failed and missing runs",
@@ -147,7 +146,7 @@ def test_study_without_times_says_so(reports):
     made = facts.read("made")
     assert "no selected file was timed" in told(made, "findings")
     assert "Nothing was timed" in told(made, "limits")
-    assert len(list(pages.error_fronts(made))) == 1  # size only
+    assert len(list(pages.compared(made))) == 1
 
 
 def test_bare_folder_makes_a_report(reports, tmp_path):
@@ -683,7 +682,7 @@ def test_captions_go_by_the_names_of_tables_and_figures():
     known = words.phrases(words.LANGUAGE)
     source = (paths.PACKAGE / "report" / "pages.py").read_text(encoding="utf-8")
     drawn = set(re.findall(r"_figure\(\w+\.(\w+),", source))
-    assert len(drawn) == 13 and drawn | {"trade", "representatives"} == {*known["captions"]} - {*known["tables"]}
+    assert len(drawn) == 12 and drawn | {"trade"} == {*known["captions"]} - {*known["tables"]}
     assert set(known["tables"]) <= set(known["captions"]) and set(known["instead"]) <= set(known["captions"])
     for name, columns in known["tables"].items():
         for column in columns.split():

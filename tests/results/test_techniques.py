@@ -109,6 +109,8 @@ def test_figures_of_all_techniques():
         (ax,) = pictures.two_fronts(files, x, link=lambda row: row["run"]).axes
         ours = next(line for line in ax.lines if line.get_label() == "front of techniques")
         assert ours.get_ydata()[:-1].tolist() == pytest.approx([0.2, 0.13, 0.104, 0.1012, 0.1005])
+    both = pictures.two_fronts(files.assign(latency_ms_p50=np.nan), "bytes", "latency_ms_p50", "train_macs")
+    assert [ax.get_xlabel()[:4] for ax in both.axes] == ["file", "trai"], "nothing was timed"
     assert "no technique" in pictures.two_fronts(files[files.technique == "dense"]).axes[0].texts[0].get_text()
     alone = pictures.two_fronts(files[results.is_technique(files)]).axes[0]
     assert [len(line.get_xdata()) for line in alone.lines] == [0, 6], "a study may have no front to beat"

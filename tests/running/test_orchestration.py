@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("__init__.py", "paths.py", "errors.py", "files.py", "catalogue.py", "planning", "running")
+COPIED = ("__init__.py", "paths.py", "errors.py", "files.py", "catalogue.py", "planning", "running",
+          "report/languages.py")
 
 STUDY = """
 name: tiny
@@ -53,9 +54,13 @@ MODULES = {
         def render_run(notebook):
             notebook.with_suffix(".html").write_text("<p>run</p>")
 
-        def export(notebook, folder):
-            (folder / "report.html").write_text(notebook.read_text())
+        from litecast.report import languages
+
+        def export(notebook, folder, language):
+            (folder / f"{languages.stem(language)}.html").write_text(notebook.read_text())
     """,
+    "report/words/en/tables.yaml": "",
+    "report/words/ko/tables.yaml": "",
 }
 
 # Every notebook leaves one line per start in a side file and obeys a switch that lies beside it.
@@ -88,7 +93,7 @@ NOTEBOOKS = {
     "600_compare": ('study: str = "tiny"\n', "from litecast.planning.plan import read, state\n"
                    "made = read(study)\nfor run in made.runs: print(run.stage, *state(made, run))"),
     "610_techniques": ('study: str = "tiny"\n', "1 + 1"),
-    "700_report": ('study: str = "tiny"\n', "from litecast.planning.plan import read, state\n"
+    "700_report": ('study: str = "tiny"\nlanguage: str = "en"\n', "from litecast.planning.plan import read, state\n"
                   "made = read(study)\nfor run in made.runs: print(run.stage, *state(made, run))"),
 }
 ALL = set(NOTEBOOKS) - {"320_melt"}
@@ -102,7 +107,7 @@ class House:
     def __init__(self, root: Path):
         self.root, self.reports = root, root / "reports" / "tiny"
         package = root / "src" / "litecast"
-        for folder in ("data", "models", "compress", "report"):
+        for folder in ("data", "models", "compress", "report/words/en", "report/words/ko"):
             (package / folder).mkdir(parents=True)
         for name in COPIED:
             source = ROOT / "src" / "litecast" / name
@@ -194,6 +199,20 @@ def test_failed_runs_stop_nothing_else_are_reported_and_retried(house):
     for switch in switches:
         switch.unlink()
     assert house.make()[0] == ["200_classical", "250_reference", "300_shrink", *LATE]
+
+
+def test_a_report_in_another_language_runs_nothing_else_and_both_are_kept(house):
+    assert set(house.make()[0]) == ALL
+    started, output = house.make("--lang", "ko")
+    assert started == ["700_report"] and "report.html; " in output and "report.ko.html" in output
+    pages = [house.reports / name for name in ("report.html", "report.ko.html")]
+    assert [json.loads(page.read_text())["metadata"]["papermill"]["parameters"].get("language") for page in pages] == [
+        None, "ko"]
+    assert house.make()[0] == house.make("--lang", "ko")[0] == [] and all(page.exists() for page in pages)
+    edit(house.package / "compress" / "shrink.py")
+    assert house.make()[0] == ["300_shrink", *LATE, "700_report"], "neither language falls behind"
+    started, output = house.make("--lang", "kr", expected=2)
+    assert started == [] and "cannot be written in 'kr': choose one of en, ko" in output
 
 
 def test_one_stage_by_itself_and_then_the_rest(house):

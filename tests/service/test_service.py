@@ -395,7 +395,7 @@ def broken(seed: int) -> bytes:
 
 
 def test_no_csv_makes_it_fail(folder):
-    count = int(os.environ.get("LITECAST_BAD_CSVS", 40))  # the report of docs/service.md: 1000
+    count = int(os.environ.get("LITECAST_BAD_CSVS", 40))  # 1000 by hand
     with TestClient(create(folder, Limits(seconds=60.0)), raise_server_exceptions=False) as client:
         found = [client.post("/forecast", content=broken(seed), headers=CSV) for seed in range(count)]
     assert {answer.status_code for answer in found} <= {200, 422}

@@ -51,6 +51,7 @@ LOOKS = ROLES | {name: TWENTY[words["LOOK"] % len(TWENTY)]
 DASHES = {"naive": (0, (1, 2)), "seasonal_naive": (0, (5, 2)), "arima": (0, (6, 2, 1, 2)),
           "boosting": (0, (6, 1, 1, 1, 1, 1)), "reference": (0, (10, 2))}  # drawn as lines
 TOLD = catalogue.literals(paths.PACKAGE / "models" / "information.py")["SHORT"]  # word of a model's name -> in short
+PROPER = {name.lower(): name for name in ("AMC", "MNasNet", "NetAdapt", "PocketFlow", "Net2Net")}  # as papers have them
 DASHED = (0, (3, 3))
 HALO = [withStroke(linewidth=2, foreground="white")]  # path effect of words that a line may cross
 BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}  # … many lines
@@ -86,6 +87,7 @@ def called(name: str) -> str:
     """A technique, chain or model in words: 'channel_pruning+int8' -> 'channel pruning + int8', and 'nbeats@own' ->
     'nbeats (own week)'."""
     told = re.sub(r"@([a-z]+)", lambda found: f" ({TOLD[found[1]]})" if found[1] in TOLD else found[0], name)
+    told = re.sub(r"[a-z0-9]+", lambda found: PROPER.get(found[0], found[0]), told)
     return told.replace("_", " ").replace("+", " + ")
 
 
@@ -231,7 +233,7 @@ def plain_log(axis, told="{:g}".format) -> None:
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     low, high = axis.get_view_interval()
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
+    for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
         ticks = [m * 10.0**d for d in decades for m in steps if low * 0.999 <= m * 10.0**d <= high * 1.001]
         if len(ticks) >= 3:
             break

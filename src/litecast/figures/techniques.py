@@ -40,20 +40,35 @@ def forgets(lines: pd.DataFrame, words: dict[str, str] = FORGOTTEN) -> Figure:
     return figure
 
 
-def two_fronts(files: pd.DataFrame, x: str = "bytes", link=None) -> Figure:
-    """Test WAPE against size: the front of all techniques and chains, each of its files in its technique's colour,
-    against the front to beat; pale: the selected files of techniques, whatever the network.
+def two_fronts(files: pd.DataFrame, *sizes: str, link=None) -> Figure:
+    """Test WAPE against each of some sizes: the front of all techniques and chains, each of its files in its
+    technique's colour, against the front to beat; pale: the selected files of techniques, whatever the network.
 
-    files: of one dataset, means over seeds; both fronts are chosen on validation (`results.choice`). x: 'bytes', or
-    'train_macs', all training of the route.
+    files: of one dataset, means over seeds; both fronts are chosen on validation (`results.choice`). sizes: of AXES,
+    without any bytes; one that no technique's file has is left out.
     """
-    ours, theirs = techniques_front(files, x), front(files, None, x)
-    if ours.empty:
+    ours = {x: techniques_front(files, x) for x in sizes or ("bytes",)}
+    ours = {x: line for x, line in ours.items() if len(line)}
+    if not ours:
         return style.says("no technique's file to look at yet")
-    figure, (ax,) = style.blank(3.4)
-    name, unit = AXES[x]
+    figure, axes = style.blank(3.4 if len(ours) == 1 else 3.1, 1, len(ours), sharey=True)
+    figure.get_layout_engine().set(wspace=0.05)  # the last number under a panel is not the first under the next
+    for ax, (x, line) in zip(axes, ours.items(), strict=True):
+        _panel(ax, files, line, x, link)
+    best = pd.concat([*ours.values(), *(front(files, None, x) for x in ours)]).test_wape
+    worst = max(line.test_wape.max() for line in ours.values())
+    low, high = best.min(), worst
+    axes[0].set(ylabel="test WAPE", ylim=(low - 0.1 * (high - low), high + 0.25 * (high - low)))  # what errs more is
+    percent_axis(axes[0].yaxis)  # told elsewhere
+    told = dict(pair[::-1] for ax in axes for pair in zip(*ax.get_legend_handles_labels(), strict=True))
+    style.legend(figure, list(told.values()), 4)
+    return figure
+
+
+def _panel(ax, files: pd.DataFrame, ours: pd.DataFrame, x: str, link) -> None:
+    theirs, (name, unit) = front(files, None, x), AXES[x]
     others = files[is_technique(files) & (number(files, "selected") > 0) & (text(files, "control") == "")]
-    end = 1.3 * unit * max(others[x].max(), ours[x].max(), *theirs[x].tail(1))
+    end = 1.3 * unit * pd.concat([others[x], ours[x], theirs[x].tail(1)]).max()
     for line, colour, told in ((theirs, look("width")[0], "front to beat"), (ours, style.INK, "front of techniques")):
         last = [end] * bool(len(line))
         ax.plot([*line[x] * unit, *last], [*line.test_wape, *line.test_wape.tail(1)], drawstyle="steps-post",
@@ -64,10 +79,5 @@ def two_fronts(files: pd.DataFrame, x: str = "bytes", link=None) -> Figure:
             dots = ax.scatter(mine[x] * unit, mine.test_wape, color=colour, marker=marker, s=size, alpha=alpha,
                               linewidths=0, zorder=3 + (alpha == 1), label=called(technique) if alpha == 1 else None)
             dots.set_urls([link(row) if link else None for row in mine.to_dict("records")])
-    low, high = min([ours.test_wape.min(), *theirs.test_wape]), ours.test_wape.max()
-    ax.set(xscale="log", xlabel=name, ylabel="test WAPE", xlim=(None, end))
-    ax.set_ylim(low - 0.1 * (high - low), high + 0.25 * (high - low))  # what errs more than the front is told elsewhere
+    ax.set(xscale="log", xlabel=name, xlim=(None, end))
     plain_log(ax.xaxis)
-    percent_axis(ax.yaxis)
-    style.legend(figure, ax, 3)
-    return figure

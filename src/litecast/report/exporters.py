@@ -2,6 +2,7 @@
 
 Figures and tables that `shown` made carry their caption as output metadata, so both exporters number the same things in
 the same order: HTML as one file that fetches nothing, PDF by way of Markdown, pandoc and Typst, which come as wheels.
+Both write in the language that `words` speaks.
 Errors of either are raised as RunError with the program's own message.
 """
 
@@ -25,6 +26,7 @@ from litecast.errors import RunError
 from litecast.figures.style import font_dir
 from litecast.files import replacing
 from litecast.paths import ROOT
+from litecast.report import languages, words
 from litecast.report.shown import MARK, formula, markdown
 
 TEMPLATES = ROOT / "reports" / "templates"
@@ -37,6 +39,8 @@ def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.Noteb
     `streams` no printed lines, progress bars and intent: a report shows tables, figures and sentences."""
     nb, counts, files = deepcopy(nb), Counter(), {}
     for cell in nb.cells:
+        if cell.cell_type == "markdown" and not streams:
+            cell.source = words.cell(cell.source)
         if TITLE in cell.metadata.get("tags", ()) and not streams:
             cell.source = cell.source.partition("\n")[0]
         if cell.cell_type == "code":
@@ -48,8 +52,8 @@ def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.Noteb
     return nb, files
 
 
-def _as_html(data, number, files, kind, caption, narrow="") -> dict[str, str]:
-    head = f"<figcaption><b>{kind.capitalize()} {number}.</b> {markdown(caption, inline=True)}</figcaption>"
+def _as_html(data, number, files, kind, caption, narrow="", cut="") -> dict[str, str]:
+    head = f"<figcaption><b>{words.phrase('page', kind)} {number}.</b> {markdown(caption, inline=True)}</figcaption>"
     if kind == "table":
         body = f'{head}<div class="scroll">{data["text/html"]}</div>'
     else:
@@ -61,9 +65,9 @@ def _as_html(data, number, files, kind, caption, narrow="") -> dict[str, str]:
     return {"text/html": f'<figure class="{kind}" id="{kind}-{number}">{body}</figure>'}
 
 
-def _as_markdown(data, number, files, kind, caption, narrow="") -> dict[str, str]:
+def _as_markdown(data, number, files, kind, caption, narrow="", cut="") -> dict[str, str]:
     if kind == "table":
-        text = f"\n{data['text/markdown']}\n\n: {caption}\n"
+        text = f"\n{data['text/markdown']}\n\n: {caption}{cut}\n"
         if text.count("\n") <= UNBROKEN:
             text = f"\n```{{=typst}}\n#block(breakable: false)[\n```\n{text}\n```{{=typst}}\n]\n```\n"
         return {"text/markdown": text}
@@ -101,7 +105,8 @@ class HTMLReport(TemplateExporter):
         """HTML text and resources. A notebook without a title goes by its file's name."""
         code = not self.exclude_input
         nb, _ = _numbered(nb, _as_html, streams=code)
-        resources = (resources or {}) | {"litecast": {"code": code, "lang": "en", "title": _title(nb)}}
+        told = {"lang": words.LANGUAGE, "words": words.phrases(words.LANGUAGE)["page"]}
+        resources = (resources or {}) | {"litecast": {"code": code, "title": _title(nb), **told}}
         text, resources = super().from_notebook_node(nb, resources, **options)
         return _with_contents(text), resources
 
@@ -160,15 +165,17 @@ def _source(text: str) -> str:
     """Typst source of the report's Markdown. Raises RunError with pandoc's message."""
     # page 1 is what stands before the first section; from there on figures go where there is room for them
     text = text.replace("\n## ", "\n```{=typst}\n#pagebreak(weak: true)\n#listed\n#show: floating\n```\n\n## ", 1)
+    told = {"lang": words.LANGUAGE, "contents": words.phrase("page", "contents")}
     options = ["--standalone", f"--template={TEMPLATES / 'report.typ'}", "--shift-heading-level-by=-1",
+               *(f"--variable={name}={text}" for name, text in told.items()),
                "--columns=100000", "--wrap=none"]  # a wide column count: tables without guessed widths
     kind = "markdown-smart-citations-raw_html-example_lists-fancy_lists+lists_without_preceding_blankline"
     try:
         source = pypandoc.convert_text(text, "typst", format=kind, extra_args=options, verify_format=False)
     except (RuntimeError, OSError) as error:
         raise RunError(f"report: pandoc could not turn the notebook into Typst source: {error}") from error
-    source = re.sub(r"^((?:[A-Z]|#strong)[^\n]*)\n\n(?=#figure\(\n|#block)", r"#block(sticky: true)[\1]\n\n", source,
-                    flags=re.MULTILINE)  # a sentence stays with the table it introduces
+    source = re.sub(r"^((?:[A-Z가-힣]|#strong)[^\n]*)\n\n(?=#figure\(\n|#block)", r"#block(sticky: true)[\1]\n\n",
+                    source, flags=re.MULTILINE)  # a sentence stays with the table it introduces
     return source.replace("align(center)[#table(", "align(left)[#table(")
 
 
@@ -193,19 +200,21 @@ def render_run(notebook: Path | str) -> Path:
     return page
 
 
-def export(notebook: Path | str, study_dir: Path | str) -> tuple[Path, Path]:
-    """Writes report.html and report.pdf of an executed notebook into a study's folder: both, or neither.
+def export(notebook: Path | str, study_dir: Path | str, language: str = languages.FIRST) -> tuple[Path, Path]:
+    """Writes report.html and report.pdf of an executed notebook into a study's folder: both, or neither; in another
+    language report.<language>.html and .pdf of a notebook that was executed in it.
 
-    Raises RunError if the notebook cannot be read, or with the message of pandoc or Typst.
+    Raises RunError if the notebook cannot be read, for an unknown language, or with the message of pandoc or Typst.
     """
     nb = _read(Path(notebook))
-    page, _ = HTMLReport().from_notebook_node(nb)
-    pdf, _ = PDFReport().from_notebook_node(nb)
-    paths = Path(study_dir, "report.html"), Path(study_dir, "report.pdf")
+    with words.speaking(language):
+        page, _ = HTMLReport().from_notebook_node(nb)
+        pdf, _ = PDFReport().from_notebook_node(nb)
+    paths = [Path(study_dir, f"{languages.stem(language)}.{kind}") for kind in ("html", "pdf")]
     with replacing(paths[0]) as new_page, replacing(paths[1]) as new_pdf:
         new_page.write_text(page, encoding="utf-8")
         new_pdf.write_bytes(pdf)
-    return paths
+    return tuple(paths)
 
 
 def _read(path: Path):

@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from litecast.figures import chains as way
-from litecast.figures import data, forecasts, fronts, references, style, sweeps
+from litecast.figures import data, forecasts, fronts, references, sweeps
 from litecast.figures import devices as where
 from litecast.figures import information as pictures
 from litecast.figures import searched as pictured
@@ -24,13 +24,20 @@ from litecast.results.information import told as told_more
 from litecast.results.techniques import forgotten
 
 NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
+WHOLE = ("recommendation", "smallest", "verdicts", "standing", "glossary")  # tables that are printed to their last line
+PRINTED = 20  # lines of any other: the page has them all
 FEWEST = 3  # networks of which a picture says more than their table
 
 
 def told(made: Facts, paragraph: str) -> Markdown:
     """A paragraph, by its name: answer, overview, findings, failures, information, transfer, search, chains,
-    techniques, bands, data_notes, limits, notes."""
+    techniques, advice, bands, data_notes, limits, claims, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
+
+
+def opens(made: Facts, section: str) -> Markdown:
+    """The result of a section in one sentence: recommendations, baselines, techniques, chains, devices, compared."""
+    return Markdown(words.phrase("sections", section, **paragraphs.sections(made)[section]).strip())
 
 
 def table(made: Facts, name: str) -> Shown | Markdown:
@@ -49,7 +56,8 @@ def answer(made: Facts) -> Iterator[Shown | Markdown]:
     lines = tables.answer(made)
     if len(lines):
         draw = partial(fronts.trade, made.files, rings(lines), made.main, _linked)
-        yield figure(draw(), words.phrase("captions", "trade", dataset=made.main), narrow=draw(width=NARROW))
+        wide, narrow = words.drawn(draw()), words.drawn(draw(width=NARROW))
+        yield figure(wide, words.phrase("captions", "trade", dataset=made.main), narrow=narrow)
         yield table(made, "answer")
 
 
@@ -64,13 +72,17 @@ def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
     if frame.empty and name in words.phrases(words.LANGUAGE)["instead"]:
         return Markdown(words.phrase("instead", name, **given))
     links = [run_link(run) for run in frame.run] if "run" in frame else None
-    return laid_out(words.written(name, frame), words.phrase("captions", name, **given), links)
+    caption = words.phrase("captions", name, **given)
+    if name not in WHOLE and len(frame) > PRINTED:
+        cut = words.phrase("page", "printed", lines=PRINTED, of=len(frame))
+        return laid_out(words.written(name, frame), caption, links, (PRINTED, cut))
+    return laid_out(words.written(name, frame), caption, links)
 
 
 def _figure(draw: Callable, *given, linked: bool = False, **about) -> Shown:
     """What a function of `figures` draws, under the caption that goes by its name; linked: points lead to runs."""
     options = {"link": _linked} if linked else {}
-    return figure(draw(*given, **options), words.phrase("captions", draw.__name__, **about))
+    return figure(words.drawn(draw(*given, **options)), words.phrase("captions", draw.__name__, **about))
 
 
 def standing(made: Facts) -> Iterator[Shown | Markdown]:
@@ -198,23 +210,22 @@ def devices(made: Facts) -> Iterator[Shown | Markdown]:
 
 
 def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
-    """Technique by technique: the smallest files within each margin; on the dataset of page 1 the loss of one file of
-    each, what it forgets, and the front of all against the front to beat, by bytes and by training; what their
-    bands cover."""
+    """Technique by technique: the smallest files within each margin, the loss of one file of each; on the dataset of
+    page 1 which to use, what these forget, and what their bands cover."""
     yield told(made, "techniques")
     for dataset, lines in tables.smallest(made):
         yield _table("smallest", lines, dataset=dataset)
-    lost = forgotten(made.rows)[lambda lines: lines.dataset == made.main]
-    claims = made.verdicts()[lambda lines: lines.row.isin(lost.row_id)].sort_values("technique")
-    if len(claims):
-        claims = claims.assign(label=claims.technique.map(style.called) + ", " + claims.model.map(style.called))
-        yield figure(references.forest(claims, statistics.MARGINS, _linked),
-                     words.phrase("captions", "representatives", dataset=made.main))
-    if len(lost):
+    if len(lines := tables.advice(made)):
+        yield told(made, "advice")
+        yield _table("advice", lines, dataset=made.main)
+    lost = forgotten(made.rows)
+    for dataset, mine in lost.groupby("dataset"):
+        claims = made.verdicts()[lambda lines, mine=mine: lines.row.isin(mine.row_id)].sort_values("technique")
+        if len(claims):
+            claims = claims.assign(label=claims.technique.map(words.called) + ", " + claims.model.map(words.called))
+            yield _figure(references.forest, claims, statistics.MARGINS, linked=True, dataset=dataset)
+    if len(lost := lost[lost.dataset == made.main]):
         yield _figure(beside.forgets, lost, dataset=made.main)
-        for x in ("bytes", "train_macs"):
-            yield _figure(beside.two_fronts, made.files[made.files.dataset == made.main], x, linked=True, x=x,
-                          dataset=made.main)
     yield from bands(made)
 
 
@@ -226,26 +237,19 @@ def bands(made: Facts) -> Iterator[Shown | Markdown]:
         yield _table("bands", lines, dataset=made.main)
 
 
-def error_fronts(made: Facts) -> Iterator[Shown]:
-    """Error against size, and against time where it was measured, for each dataset on which anything was compressed."""
-    files, timed = made.files, tables.timed(made)
-    for dataset in sorted(set(files.dataset[files.technique.isin(made.techniques)])):
-        about = {"linked": True, "dataset": dataset, "skilled": dataset in made.skilled, "runtime": made.runtime}
-        mine, times = files[files.dataset == dataset], timed[timed.dataset == dataset]
-        if (mine.bytes > 0).any():
-            yield _figure(fronts.error_against, mine, "bytes", dataset, x="bytes", **about)
-        if len(times):
-            both = pd.concat([times, mine[(mine.technique == "classical") & ~mine.index.isin(times.index)]])
-            yield _figure(fronts.error_against, both, "latency_ms_p50", dataset, x="time", **about)
+def compared(made: Facts) -> Iterator[Shown]:
+    """The front of all techniques against the front to beat, for each dataset on which anything was compressed: by
+    bytes, by time where it was measured, by all training."""
+    files = made.files.assign(latency_ms_p50=made.files.ms)  # in the runtime of all times
+    files = files[files.dataset.isin(files.dataset[files.technique.isin(made.techniques)])]
+    for dataset, mine in files.groupby("dataset"):
+        yield _figure(beside.two_fronts, mine, "bytes", "latency_ms_p50", "train_macs", linked=True, dataset=dataset,
+                      skilled=dataset in made.skilled, runtime=made.runtime)
 
 
-def forest(made: Facts) -> Iterator[Shown | Markdown]:
-    """All differences to dense with their intervals, where there is skill to lose."""
-    lines = made.verdicts()[lambda f: f.technique != "width"]
-    lines = lines.assign(label=[words.phrase("labels", "row", **row) for row in lines.to_dict("records")])
-    if lines.empty:
-        yield Markdown(words.phrase("instead", "forest"))
-    for dataset, mine in lines.sort_values(["technique", "model", "label"]).groupby("dataset"):
-        for start in range(0, len(mine), references.MOST_ROWS):
-            part = mine.iloc[start : start + references.MOST_ROWS]
-            yield _figure(references.forest, part, statistics.MARGINS, linked=True, dataset=dataset)
+def glossary() -> Iterator[Shown | Markdown]:
+    """The terms of a report in another language beside those of the package: its last appendix."""
+    if known := words.glossary():
+        yield Markdown(f"## {words.phrase('page', 'glossary')}")
+        lines = pd.DataFrame(known.items(), columns=["term", "english"])
+        yield _table("glossary", lines)

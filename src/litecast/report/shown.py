@@ -38,10 +38,12 @@ def figure(fig: Figure, caption: str, narrow: Figure | None = None) -> Shown:
     return Shown("figure", caption, {"image/svg+xml": svg(fig), "text/plain": caption}, **more)
 
 
-def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None) -> Shown:
+def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None,
+          printed: tuple[int, str] = (-1, "")) -> Shown:
     """A table of text as Markdown (for the PDF: pandoc drops pandas' HTML) and HTML, under a numbered caption.
 
-    links: one address or None per line, put on its first cell. Raises ValueError for links that do not match the lines,
+    links: one address or None per line, put on its first cell. printed: the lines that the PDF has, if not all, and
+    what its caption says of that. Raises ValueError for links that do not match the lines,
     and for more columns than a page has room for.
     """
     if frame.shape[1] > COLUMNS:
@@ -52,9 +54,11 @@ def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = No
     for line, link in zip(cells, links or [None] * len(cells), strict=True):
         first, *others = map(_escape, line)
         lines.append([f"[{first}]({link})" if link else first, *others])
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return Shown("table", caption, {"text/html": markdown(text), "text/markdown": text,
-                                    "text/plain": frame.to_string(index=False)})
+    text = ["| " + " | ".join(line) + " |" for line in lines]
+    count, cut = printed
+    short = "\n".join(text[: 2 + count] if cut else text)
+    return Shown("table", caption, {"text/html": markdown("\n".join(text)), "text/markdown": short,
+                                    "text/plain": frame.to_string(index=False)}, **({"cut": cut} if cut else {}))
 
 
 def _escape(text: str) -> str:

@@ -16,7 +16,8 @@ run""".split()
 # Column -> what it tells of, in words: test errors that hide in a mean over all steps.
 FORGOTTEN = {"test_wape": "all", "test_wape_ordinary": "ordinary days", "test_wape_holidays": "holidays",
              "test_wape_highest": "highest tenth", "test_wape_worst": "worst series", "test_wape_first": "first step",
-             "test_wape_last": "last step", "test_wape_totals": "totals", "test_bias": "bias", "test_drift": "drift"}
+             "test_wape_last": "last step", "test_wape_totals": "totals", "test_cover_95": "band of 95 %",
+             "test_bias": "bias", "test_drift": "drift"}
 
 
 def pairs(rows: pd.DataFrame) -> Iterator[Pair]:
@@ -53,7 +54,8 @@ def smallest(rows: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
 
 def forgotten(rows: pd.DataFrame) -> pd.DataFrame:
     """What compression forgets: of each technique's representative the test error of each situation above that of its
-    reference, as a share of it; bias and drift in shares of all demand, the bias by how much larger it is.
+    reference, as a share of it; by how much less of the values its bands hold; bias and drift in shares of all demand,
+    the bias by how much larger it is.
 
     The columns of a line of `means`, and FORGOTTEN as differences; over the same seeds.
     """
@@ -63,6 +65,7 @@ def forgotten(rows: pd.DataFrame) -> pd.DataFrame:
         mine = rows[same & (rows.control == "") & (rows.dense_id != "")]
         now, before = (some[[*FORGOTTEN]].mean() for some in (mine, by_id.loc[mine.dense_id]))
         gap = now / before - 1
+        gap["test_cover_95"] = before["test_cover_95"] - now["test_cover_95"]
         gap["test_bias"], gap["test_drift"] = abs(now["test_bias"]) - abs(before["test_bias"]), now["test_drift"]
         lines.append(line | gap.to_dict())
     return pd.DataFrame(lines, columns=choice.COLUMNS)

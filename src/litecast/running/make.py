@@ -1,5 +1,5 @@
-"""`python -m litecast.running.make params/quick.yaml [--data my.csv] [--jobs 2] [--executor slurm]`: a study from its
-file to its report.
+"""`python -m litecast.running.make params/quick.yaml [--data my.csv] [--lang ko] [--jobs 2] [--executor slurm]`: a
+study from its file to its report.
 
 Checks the study, finds the data, plans, and lets Snakemake order the runs. Snakemake starts a tiny client per run
 (litecast.running.client); this process, which has imported the heavy libraries once, forks a child for each. Nothing
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from litecast import paths
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json, refusal, write_json
 from litecast.planning import plan
+from litecast.report import languages
 from litecast.running import cluster, forks, one, own
 
 START = time.perf_counter()
@@ -38,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m litecast.running.make", description="Run a study and report on it.")
     parser.add_argument("study", help="study file, e.g. params/quick.yaml")
     parser.add_argument("--data", metavar="CSV", help="your own series instead of the study's datasets")
+    parser.add_argument("--lang", default=languages.FIRST, help="language of a report beside the English one, e.g. ko")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
     parser.add_argument("--executor", default="", metavar="slurm", help="send the runs to a cluster: a folder of "
                         "params/executors, or the path of a Snakemake profile of your own")
@@ -50,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _called(args: argparse.Namespace) -> int:
     profile = cluster.profile(args.executor) if args.executor else None
-    made = prepare(args.study, args.data)
+    made = prepare(args.study, args.data, args.lang)
     if args.plan:
         print(f"reports/{made.study}/plan.json: {len(made.runs)} runs, {len(_due(made, late=False))} to be made")
         return 0
@@ -75,13 +78,15 @@ def answered(call: Callable[[], int]) -> int:
         return 130
 
 
-def prepare(path: str | Path, data: str | None = None) -> plan.Plan:
+def prepare(path: str | Path, data: str | None = None, language: str = languages.FIRST) -> plan.Plan:
     """Check a study file, resolve its data, write data.lock and plan.json, remove done.json files that are out of date.
 
-    Raises StudyError or DataError before anything is written, RunError if the study is being run by another process.
+    Raises StudyError or DataError before anything is written, RunError for an unknown language or if the study is being
+    run by another process.
     """
     from litecast.data import resolve
 
+    languages.checked(language)
     files, notes = None, []
     if data:
         name, notes = own.called(data)
@@ -92,7 +97,7 @@ def prepare(path: str | Path, data: str | None = None) -> plan.Plan:
     if data:
         study, more = own.sized(study, read.windows[name])
         notes += more
-    made = plan.expand(study, lock, notes + read.notes())
+    made = _in_languages(plan.expand(study, lock, notes + read.notes()), language)
     made.folder.mkdir(parents=True, exist_ok=True)
     made.held = _exclusive(made.folder)
     write_json(made.folder / "data.lock", lock)
@@ -101,6 +106,21 @@ def prepare(path: str | Path, data: str | None = None) -> plan.Plan:
     _forget(made, _due(made, late=False))
     for note in made.notes:
         print(f"note: {note}")
+    return made
+
+
+def _in_languages(made: plan.Plan, asked: str) -> plan.Plan:
+    """The plan with a report in each further language: the one that is asked for, and those that the study has. They
+    are the same notebook on the same artefacts, so nothing else is made for them."""
+    there = [name for name in languages.known() if (made.folder / f"{languages.stem(name)}.html").exists()]
+    more = sorted({asked, *there} - {languages.FIRST})
+    reports = [run for run in made.runs if run.stage.endswith("_report")]
+    others = [replace(run, id=f"{run.stage}/language={name}", dir=f"runs/{run.stage}/language={name}",
+                      keys=run.keys | {"language": name}, params=run.params | {"language": name})
+              for run in reports for name in more]
+    made = replace(made, runs=[*made.runs, *others])
+    for run in others:
+        made.refresh(run)
     return made
 
 
@@ -177,9 +197,11 @@ def part(made: plan.Plan, jobs: int, stage: str) -> int:
 
 def _summary(made: plan.Plan, runs: list[plan.Planned]) -> int:
     """Say what is missing of these runs and why; 0 if nothing is."""
-    states, page = [(run, *plan.state(made, run)) for run in runs], made.folder / "report.html"
+    states = [(run, *plan.state(made, run)) for run in runs]
+    pages = [made.folder / f"{languages.stem(name)}.html" for name in languages.known()]
     missing = sorted((line for line in states if line[1] != "done"), key=lambda line: line[1] != "failed")
-    print(f"{len(states) - len(missing)} of {len(states)} runs are done" + (f"; {page}" if page.exists() else ""))
+    print(f"{len(states) - len(missing)} of {len(states)} runs are done"
+          + "".join(f"; {page}" for page in pages if page.exists()))
     for run, what, why in missing:
         reason = why.splitlines()[0] if why else "it was never started, see snakemake.log"
         print(f"  {'failed' if what == 'failed' else 'not run'}: {run.id}: {reason}")

@@ -128,13 +128,13 @@ def papermill():
 
 
 def _render(made: plan.Plan, run: plan.Planned, folder: Path) -> dict:
-    """The run's page; after the report notebook also report.html and report.pdf of the study. Returns seconds."""
+    """The run's page; after the report notebook also the report of the study. Returns seconds."""
     start = time.perf_counter()
-    from litecast.report import exporters
+    from litecast.report import exporters, languages
 
     exporters.render_run(folder / "notebook.ipynb")
     if run.stage.endswith("_report"):
-        exporters.export(folder / "notebook.ipynb", made.folder)
+        exporters.export(folder / "notebook.ipynb", made.folder, run.params.get("language", languages.FIRST))
     return {"render_s": round(time.perf_counter() - start, 3)}
 
 

@@ -5,6 +5,7 @@ names in `words`, `tables` the frames whose columns are known there.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from litecast import paths, results
 from litecast.errors import LitecastError, RunError
 from litecast.files import read_json
 from litecast.planning import plan
-from litecast.results import information, places, searched, searches, statistics, techniques
+from litecast.results import advice, claims, information, places, searched, searches, statistics, techniques
+from litecast.results.evidence import Evidence
 
 KEYS = ["dataset", "model", "technique", "variant", "level"]
 PLAIN = ("classical", "dense", "width")  # what is no technique: the forecasters that compression starts from
@@ -67,6 +69,19 @@ class Facts:
         """Techniques and chains of them that have a compressed row, by name, chains last."""
         names = set(self.rows.technique[self.rows.role == "compressed"]) - set(PLAIN)
         return sorted(names, key=lambda name: ("+" in name, name))
+
+    @cached_property
+    def answers(self) -> list[claims.Answer]:
+        """What the claims that the study began with have come to."""
+        saved = self.folder / claims.COUNTED
+        return claims.answers(Evidence(
+            self.rows, _table(self.folder / "comparisons.csv"), _table(self.folder / claims.TABLE), self.smallest,
+            self.searched, self.devices, self.transfers, pd.read_csv(saved) if saved.exists() else pd.DataFrame()))
+
+    @cached_property
+    def advice(self) -> pd.DataFrame:
+        """Which technique to use: results.advice.table."""
+        return advice.table(self.rows)
 
     @property
     def groups(self) -> list[str]:

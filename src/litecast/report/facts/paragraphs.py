@@ -8,8 +8,9 @@ import pandas as pd
 from litecast import results
 from litecast.compress import SCRATCH
 from litecast.report.facts import Facts, counts, tables
+from litecast.report.shown import run_link
 from litecast.results import chains as chains_
-from litecast.results import conformal, places, statistics
+from litecast.results import conformal, evidence, places, statistics
 from litecast.results import information as information_
 from litecast.results import techniques as techniques_
 from litecast.results.places import QUICKER
@@ -86,6 +87,23 @@ def findings(made: Facts) -> dict:
         "controls": sorted(controls, key=lambda c: -c["won"] / c["cases"]), "speed": _speed(made),
         "regrets": _regrets(made), "holidays": _holidays(made), "ensembles": _ensembles(made),
         "information": information(made)["datasets"],
+    }  # fmt: skip
+
+
+def sections(made: Facts) -> dict[str, dict]:
+    """What each section has come to, in few numbers: its first sentence."""
+    claims, chosen, ways = made.verdicts(), made.selected(), tables.chains(made)
+    ran = made.devices[made.devices.dataset == made.main] if len(made.devices) else made.devices
+    ran = places.deployed(ran) if len(ran) else ran
+    home = ran[ran.runtime == "torch"].latency_ms_p50 if len(ran) else []
+    return {
+        "recommendations": _recommended(made), "baselines": {"standing": _standing(counts.standing(made))},
+        "techniques": counts.verdicts(claims) | {"of": len(claims), "techniques": len(made.techniques)},
+        "chains": ways.loc[ways.ratio.idxmax()].to_dict() if len(ways) else {"order": ""},
+        "devices": {"runtime": ran.iloc[0].runtime, "ms": ran.iloc[0].latency_ms_p50, "dataset": made.main,
+                    "times": home.iloc[0] / ran.iloc[0].latency_ms_p50 if len(home) else np.nan}
+        if len(ran) else {"runtime": ""},
+        "compared": counts.wins(chosen) or {"of": 0},
     }  # fmt: skip
 
 
@@ -258,6 +276,14 @@ def _forgotten(made: Facts) -> dict:
     return {"group": technique, "model": line.model, "where": column, "gap": line[column], "all": line.test_wape}
 
 
+def advice(made: Facts) -> dict:
+    """Which technique to use on the dataset of page 1: those that are the best of some family and budget, how often;
+    of: lines in all; rows: what they rest on."""
+    lines = tables.advice(made)
+    return {"dataset": made.main, "of": len(lines), "rows": int(lines.rows.sum()), "families": lines.family.nunique(),
+            "best": [{"group": group, "of": int(n)} for group, n in lines.group.value_counts().items()]}
+
+
 def bands(made: Facts) -> dict:
     """What bands of each level cover on test: lowest and highest of dense networks and of compressed files; short,
     wide: how many cover SHORT less or more than they promise, sure: how many of the short ones SURE standard errors
@@ -345,16 +371,43 @@ def compact(made: Facts, dataset: str) -> dict:
 
 
 def limits(made: Facts) -> dict:
-    """What these numbers cannot say."""
+    """What these numbers cannot say; spans: first and last day of each dataset that has a calendar."""
     claims = made.verdicts()
     drawn = [{"dataset": dataset, "lines": mine.to_dict("records")} for dataset, mine in made.local.groupby("dataset")]
     judged = [seen for seen in made.coverage.values() if seen.get("judged", seen["series"]) < seen["series"]]
     seeds = made.rows[made.rows.role == "compressed"].groupby("dataset").seed.nunique()
+    spans = [{"dataset": name, "start": str(seen["start"])[:10], "end": str(seen["end"])[:10]}
+             for name, seen in made.coverage.items() if name in made.datasets and {"start", "end"} <= set(seen)]
     return {"seeds": [{"dataset": dataset, "seeds": int(n)} for dataset, n in seeds.items()],
             "claims": len(claims), "undecided": counts.verdicts(claims)["undecided"],
             "mde": claims.mde.astype(float).median(), "blocks": claims.blocks.astype(float).median(),
             "judged": judged, "drawn": drawn, "timed": bool((made.files.ms > 0).any()), "synthetic": _synthetic(made),
+            "spans": spans, "boards": len(places.boards(made.devices)) if len(made.devices) else 0,
+            "shares": made.transfers.site.nunique() if "site" in made.transfers else 0,
             "cpus": sorted(set(made.rows.cpu) - {""})}
+
+
+def claims(made: Facts) -> dict:
+    """The claims of the documents behind the study with their verdicts; groups: cases of one kind, how many of them
+    speak for the claim, against it, or neither, their least and most number, and the values of the middle one."""
+    answers = [{"number": one.claim.number, "source": one.claim.source, "verdict": one.verdict, "why": one.why,
+                "needs": one.why == "rows",
+                "groups": [_group(made, what, cases) for what, cases in evidence.kinds(one.cases).items()]}
+               for one in made.answers]
+    counted = {name: sum(one["verdict"] == name for one in answers) for name in evidence.VERDICTS}
+    return {"answers": answers, "counts": counted}
+
+
+def _group(made: Facts, what: str, cases: list) -> dict:
+    """The middle case by its difference in error, else by its number."""
+    by = sorted(cases, key=lambda case: (np.nan_to_num(case.delta), np.nan_to_num(case.number)))
+    middle, numbers = by[(len(by) - 1) // 2], [case.number for case in cases if np.isfinite(case.number)]
+    said = [case.says for case in cases]
+    file = made.file(middle.rows[0]) if middle.rows else {}
+    return vars(middle) | {
+        "of": len(cases), "for": said.count(evidence.FOR), "against": said.count(evidence.AGAINST),
+        "open": said.count(evidence.OPEN), "least": min(numbers, default=np.nan), "most": max(numbers, default=np.nan),
+        "file": file, "link": run_link(middle.run or file.get("run", ""))}  # fmt: skip
 
 
 def notes(made: Facts) -> dict:

@@ -18,7 +18,7 @@ from litecast.results import places, statistics
 from litecast.results import searches as searches_
 
 ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "techniques.csv", "information.csv",
-             "searches.csv")
+             "searches.csv", "claims.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
 FAR = 2  # times the median error: so far off a line would flatten all others
 
@@ -62,7 +62,12 @@ def regrets(made: Facts) -> pd.DataFrame:
     chosen = [made.file(row_id) for row_id in files.chosen]
     other = [made.file(low) if low != row_id else {} for row_id, low in zip(files.chosen, files.lowest, strict=True)]
     days = {kind: [file.get(f"test_wape_{kind}", np.nan) for file in chosen] for kind in ("ordinary", "holidays")}
-    return files.assign(**days, other=other, run=[file.get("run", "") for file in chosen])
+    return _first(made, files.assign(**days, other=other, run=[file.get("run", "") for file in chosen]))
+
+
+def _first(made: Facts, lines: pd.DataFrame) -> pd.DataFrame:
+    """The dataset of page 1 before all others: of a long table only the first lines are printed."""
+    return lines.sort_values("dataset", key=lambda names: names != made.main, kind="stable")
 
 
 def foresight(made: Facts) -> pd.DataFrame:
@@ -108,7 +113,7 @@ def widths(made: Facts) -> pd.DataFrame:
     tried = {key: list(zip(mine.level, mine.val_wape, strict=True)) for key, mine in wide.groupby(["dataset", "model"])}
     dense = files[files.technique == "dense"]
     dense = dense.assign(tried=[tried.get(key) for key in zip(dense.dataset, dense.model, strict=True)])
-    return dense[dense.tried.notna()].sort_values(["dataset", "test_wape"])
+    return _first(made, dense[dense.tried.notna()].sort_values(["dataset", "test_wape"]))
 
 
 def compact(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -226,6 +231,13 @@ def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
                  for (technique, _), one in mine.groupby(["technique", "row"])]
         order = pd.DataFrame(lines).assign(least=lambda lines: lines.groupby("group").bytes.transform("min"))
         yield dataset, order.sort_values(["least", "group", "bytes"], ascending=[True, True, False], ignore_index=True)
+
+
+def advice(made: Facts) -> pd.DataFrame:
+    """Which technique to use on the dataset of page 1, by family and budget, the largest dense network first."""
+    lines = made.advice[made.advice.dataset == made.main]
+    order = ["dense_bytes", "family", "bytes"]
+    return lines.sort_values(order, ascending=[False, True, True], ignore_index=True)
 
 
 def bands(made: Facts) -> pd.DataFrame:
