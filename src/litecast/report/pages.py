@@ -25,7 +25,7 @@ from litecast.results.techniques import forgotten
 
 NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
 WHOLE = ("recommendation", "smallest", "verdicts", "standing", "glossary")  # tables that are printed to their last line
-PRINTED = 20  # lines of any other: the page has them all
+PRINTED = 15  # lines of any other: the page has them all
 FEWEST = 3  # networks of which a picture says more than their table
 
 
