@@ -149,3 +149,10 @@ def test_every_kind_of_case_has_words():
 def test_an_empty_study_has_an_answer_to_everything():
     found = claims.answers(Evidence(results.typed(pd.DataFrame())))
     assert {one.verdict for one in found} == {UNTESTABLE} and claims.listed(found).empty
+
+
+def test_networks_cut_for_time_alone_have_nothing_to_be_held_against():
+    cut = [line("lstm", "netadapt", 0.1, 500, "0.5", f"{unit}-float32", latency_ms_p50=ms)
+           for unit, ms in (("ms", 1.0), ("macs", 2.0))]  # fmt: skip
+    assert answer(14, collected(dense(), cut[0])).verdict == UNTESTABLE
+    assert answer(14, collected(dense(), *cut)).verdict == HOLDS

@@ -164,7 +164,7 @@ def latency_in_the_reward(e: Evidence) -> Iterator[Case]:
     quick, fewest = (e.of("netadapt", variants=unit) for unit in ("ms", "macs"))
     for _, file in quick.iterrows():
         same = fewest[(fewest.dataset == file.dataset) & (fewest.model == file.model) & (fewest.level == file.level)
-                      & (fewest.variant.str.partition("-")[2] == file.variant.partition("-")[2])]  # fmt: skip
+                      & (fewest.variant.map(_storage) == _storage(file.variant))]  # fmt: skip
         for _, other in same.iterrows():
             gain = other.latency_ms_p50 / file.latency_ms_p50
             yield e.measured("rewarded", file, gain, gain > SHORTER, reference=e.ids(other))
