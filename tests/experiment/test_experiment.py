@@ -313,6 +313,7 @@ class Pool(list):
         truth[0] = np.nan
         self.data = SimpleNamespace(origins={"val": np.arange(5)}.__getitem__, truth=lambda origins: truth[origins],
                                     raw=lambda scaled: 10 * scaled)
+        self.data.judged = self.data
 
     def joined(self, most=8):
         return [float(one.row["row_id"]) for one in ensemble.greedy(self.data, self, most)]

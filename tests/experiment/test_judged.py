@@ -1,4 +1,6 @@
-"""Forecasts of a large dataset are judged on drawn series, each as the one that it is."""
+"""Forecasts of a large dataset are judged on some of its series, each as the one that it is."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +45,17 @@ def test_drawn_series_keep_name_scaler_and_number(whole):
     assert windows.only(judged, [1]).numbers is None  # a dataset of its own
     origins = whole.origins("val")
     np.testing.assert_array_equal(judged.truth(origins), whole.truth(origins)[..., whole.sample])
+
+
+def test_few_series_are_of_all_sizes_and_kinds(whole):
+    """Of series of two kinds, with means of 1 … 1,000, a tenth has nearly their mean and as many of each kind."""
+    size, still = np.geomspace(1, 1000, 500), np.arange(500) % 2
+    many = replace(whole, y=np.zeros((3, 500)), mean=size, std=size * (1 + still))
+    few = many.spread(50)
+    assert len(set(few)) == 50 and (np.diff(few) > 0).all()
+    assert size[few].mean() == pytest.approx(size.mean(), rel=0.1)
+    assert still[few].mean() == pytest.approx(0.5, abs=0.05)
+    assert many.spread(500).tolist() == list(range(500)) == many.spread(999).tolist()
 
 
 def test_in_a_market_all_series_are_judged(monkeypatch):

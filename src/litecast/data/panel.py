@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .windows import Dataset, draw
+from .windows import Dataset
 
 MANY = 500  # series; more of them are a panel
 FEW = 200  # of those that are judged: for what takes seconds each, or is kept of each
@@ -24,7 +24,7 @@ def few(data: Dataset) -> np.ndarray:
 
     They count the series of `data.judged`.
     """
-    return draw(data.judged.C, FEW if is_panel(data) else data.C)
+    return data.judged.spread(FEW if is_panel(data) else data.C)
 
 
 def stand_in(data: Dataset) -> Dataset:
