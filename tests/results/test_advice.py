@@ -43,5 +43,11 @@ def test_nothing_to_say_without_a_technique():
     assert advice.table(collected(*ROWS[7:9])).empty and list(advice.table(collected())) == advice.COLUMNS
 
 
+def test_nothing_is_advised_that_a_forecast_without_a_file_beats():
+    free = line("naive", "classical", 0.1105, 0, role="naive", artefact="")
+    found = advice.table(collected(*ROWS, free))
+    assert found.group.tolist() == ["cut", "width/int8"] and found.budgets.tolist() == [[4, 16], [64]]
+
+
 def test_dense_networks_alone_have_no_technique():
     assert advice.table(collected(ROWS[0], ROWS[7])).empty

@@ -13,7 +13,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     """COLUMNS, a line for each dataset, family and file that is the best of some budget (`choice.BUDGETS_KB`).
 
     Among all files of techniques, and of bits alone ('width/int4'), that take no more, the lowest validation WAPE. Of a
-    family that no technique has tried, or of which no network has skill, there is no line. loses: share of the test
+    family that no technique has tried, or of which no network has skill, there is no line, and nothing is advised that
+    is no better on validation than a forecast without a file. loses: share of the test
     WAPE of its own dense network that it has above it. What it rests on: rows of the same network and group within that
     budget (seeds, levels and variants apart), from the least of them to the most; others: groups that had a file there.
     """
@@ -21,7 +22,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     files = _against_dense(choice.means(choice.own(rows)))
     each = _against_dense(choice.own(rows[choice.is_valid(rows)]))
-    lines = []
+    free = choice.candidates(rows[choice.is_free(rows)]).groupby("dataset").val_wape.min()
+    files, lines = files[~(files.val_wape >= files.dataset.map(free))], []
     for (dataset, _), mine in files.groupby(["dataset", "family"]):
         if not choice.is_technique(mine).any():
             continue

@@ -16,7 +16,7 @@ run""".split()
 # Column -> what it tells of, in words: test errors that hide in a mean over all steps.
 FORGOTTEN = {"test_wape": "all", "test_wape_ordinary": "ordinary days", "test_wape_holidays": "holidays",
              "test_wape_highest": "highest tenth", "test_wape_worst": "worst series", "test_wape_first": "first step",
-             "test_wape_last": "last step", "test_wape_totals": "totals", "test_cover_95": "band of 95 %",
+             "test_wape_last": "last step", "test_wape_totals": "totals", "test_cover_95": "coverage",
              "test_bias": "bias", "test_drift": "drift"}
 
 

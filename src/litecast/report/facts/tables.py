@@ -236,8 +236,8 @@ def smallest(made: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
 def advice(made: Facts) -> pd.DataFrame:
     """Which technique to use on the dataset of page 1, by family and budget, the largest dense network first."""
     lines = made.advice[made.advice.dataset == made.main]
-    order = ["dense_bytes", "family", "bytes"]
-    return lines.sort_values(order, ascending=[False, True, True], ignore_index=True)
+    lines = lines.assign(largest=lines.groupby("family").dense_bytes.transform("max"))
+    return lines.sort_values(["largest", "family", "bytes"], ascending=[False, True, True], ignore_index=True)
 
 
 def bands(made: Facts) -> pd.DataFrame:
