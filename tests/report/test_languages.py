@@ -21,6 +21,7 @@ from litecast.figures import data as of_data
 from litecast.figures import devices, fronts, spoken, style
 from litecast.report import facts, languages, pages, words
 from litecast.report.exporters import export
+from litecast.report.facts import paragraphs
 from litecast.results import techniques
 from litecast.running import make
 
@@ -255,6 +256,17 @@ def test_what_is_said_of_claims_holds_the_same_numbers_whatever_they_are(languag
             with words.speaking(language):
                 other = words.phrase(part, name, **case)
             assert numbers(other) == numbers(first), f"{part}.{name}:\n{first}\n{other}"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_what_is_told_of_panels_alone_holds_the_same_numbers(full, language):
+    line = {"series": 200, "of": 900, "model": "arima", "test_wape": 0.123}
+    made = paragraphs.limits(full) | {"judged": [{"dataset": "roads", "judged": 1000, "series": 5000}],
+                                      "drawn": [{"dataset": "roads", "lines": [line]}], "boards": 1, "shares": 2}
+    first = words.told("limits", made).data
+    with words.speaking(language):
+        other = words.told("limits", made).data
+    assert numbers(first) == numbers(other) and {"200", "900", "12.30", "1000", "5000"} <= set(numbers(other))
 
 
 def test_korean_writes_its_own_numbers_lists_and_dates():
