@@ -103,9 +103,10 @@ def splits(made: Facts) -> Shown | Markdown:
 
 
 def baselines(made: Facts) -> Iterator[Shown]:
-    """All forecasters before compression, for each dataset: error against arithmetic, and a table, the naive first."""
+    """All forecasters before compression, for each dataset, the naive first; on that of page 1 also a picture."""
     for dataset, files in tables.baselines(made):
-        if files.model[(files.technique == "dense") & (files.macs > 0)].nunique() >= FEWEST:
+        drawn = files.model[(files.technique == "dense") & (files.macs > 0)]
+        if dataset == made.main and drawn.nunique() >= FEWEST:
             yield _figure(fronts.bubbles, files[files.control == ""], linked=True, dataset=dataset)
         yield _table("baselines", files, dataset=dataset)
 
