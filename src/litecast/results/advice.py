@@ -17,6 +17,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     WAPE of its own dense network that it has above it. What it rests on: rows of the same network and group within that
     budget (seeds, levels and variants apart), from the least of them to the most; others: groups that had a file there.
     """
+    if not choice.is_technique(rows).any():
+        return pd.DataFrame(columns=COLUMNS)
     files = _against_dense(choice.means(choice.own(rows)))
     each = _against_dense(choice.own(rows[choice.is_valid(rows)]))
     lines = []

@@ -118,6 +118,8 @@ class Evidence:
         files = files[np.array(good, bool)]
         dense = files[(files.technique == "dense") & (files.control == "")].drop_duplicates(["dataset", "model"])
         both = dense.set_index(["dataset", "model"])[["macs", "level"]].add_prefix("dense_")
+        if files.empty:  # of which pandas cannot join a column of text
+            return files.assign(dense_macs=np.nan, dense_level="")
         return files.join(both, on=["dataset", "model"]).reset_index(drop=True)
 
     @cached_property
