@@ -141,6 +141,19 @@ def test_incomplete_studies_still_make_a_report(reports, tmp_path, options):
     assert not re.search(r"\bnan\b|Traceback|NaT", text)
 
 
+def test_limits_name_what_was_not_judged(reports):
+    make_study(models=("lstm",), seeds=(0,))
+    made = facts.read("made")
+    name = made.datasets[0]
+    made.coverage[name] = {"dataset": name, "series": 9000, "judged": 1000}
+    for language in ("en", "ko"):
+        with words.speaking(language):
+            said = words.told("limits", paragraphs.limits(made)).data
+        assert "1000" in said and "9000" in said
+    made.coverage[name]["judged"] = 9000
+    assert "9000" not in told(made, "limits")
+
+
 def test_study_without_times_says_so(reports):
     make_study(models=("lstm",), seeds=(0,), timed=False)
     made = facts.read("made")

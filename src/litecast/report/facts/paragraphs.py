@@ -374,7 +374,7 @@ def limits(made: Facts) -> dict:
     """What these numbers cannot say; spans: first and last day of each dataset that has a calendar."""
     claims = made.verdicts()
     drawn = [{"dataset": dataset, "lines": mine.to_dict("records")} for dataset, mine in made.local.groupby("dataset")]
-    judged = [seen for seen in made.coverage.values() if seen.get("judged", seen["series"]) < seen["series"]]
+    judged = [seen for seen in made.coverage.values() if "judged" in seen and seen["judged"] < seen["series"]]
     seeds = made.rows[made.rows.role == "compressed"].groupby("dataset").seed.nunique()
     spans = [{"dataset": name, "start": str(seen["start"])[:10], "end": str(seen["end"])[:10]}
              for name, seen in made.coverage.items() if name in made.datasets and {"start", "end"} <= set(seen)]
