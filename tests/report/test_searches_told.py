@@ -45,7 +45,7 @@ def test_a_search_is_told_against_each_of_its_rivals(study):
     cost = {"dataset": DATA, "model": MODEL, "technique": "netadapt", "control": "", "macs": 1e9, "seconds": 12.0}
     made.costs = pd.DataFrame([cost | {"evaluations": 40}, cost | {"evaluations": 5, "control": "random"}])
     paragraph, figure, table = pages.searched(made)
-    assert "**netadapt**: a search tries 40 points (median)" in said(paragraph)
+    assert "**NetAdapt**: a search tries 40 points (median)" in said(paragraph)
     assert "Against the control *random* it is better in 1, worse in 0 and undecided in 0 of 1 case." in said(paragraph)
     assert "Against the best by hand it is better in 0, worse in 0 and undecided in 1 of 1 case." in said(paragraph)
     assert figure.mark["kind"] == "figure" and figure.data["image/svg+xml"].count("notebook.html") >= 2
