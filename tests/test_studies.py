@@ -139,7 +139,7 @@ def features(runs: list[dict]) -> set[tuple]:
         model = model and toy.tried(model)
         stood_for = number[0] == "3" and model not in toy.COMPRESSED  # by those that are
         found |= {("loss", params.get("loss"))} | (set() if stood_for else {("model", stage, model)})
-        kind = "technique" if number[0] == "3" and technique not in FEW[1:] else stage  # all read it in one place
+        kind = "technique" if number[0] in "34" and technique not in FEW[1:] else stage  # all read it in one place
         found |= {("seed", kind, "another")} if run["keys"].get("seed") else set()
         own = {technique: {"teachers": params.get("teachers", [])}}
         found |= {("route", *pair) for pair in toy.pairs([*params.get("route", []), own])}
