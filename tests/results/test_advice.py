@@ -51,3 +51,8 @@ def test_nothing_is_advised_that_a_forecast_without_a_file_beats():
 
 def test_dense_networks_alone_have_no_technique():
     assert advice.table(collected(ROWS[0], ROWS[7])).empty
+
+
+def test_where_no_network_has_skill_nothing_is_advised():
+    rows = collected(*ROWS[-2:], line("naive", "classical", 0.2, 0, "", "", role="naive"))
+    assert advice.table(rows).empty

@@ -23,7 +23,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     files = _against_dense(choice.means(choice.own(rows)))
     each = _against_dense(choice.own(rows[choice.is_valid(rows)]))
     free = choice.candidates(rows[choice.is_free(rows)]).groupby("dataset").val_wape.min()
-    files, lines = files[~(files.val_wape >= files.dataset.map(free))], []
+    files, lines = files[~(files.val_wape >= files.dataset.map(free).astype(float))], []
     for (dataset, _), mine in files.groupby(["dataset", "family"]):
         if not choice.is_technique(mine).any():
             continue
