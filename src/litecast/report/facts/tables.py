@@ -154,12 +154,6 @@ def selected(made: Facts, technique: str) -> pd.DataFrame:
     return files.assign(verdict=verdict.where(files.good, "no_skill"))
 
 
-def timed(made: Facts) -> pd.DataFrame:
-    """Files with a time in the runtime of all times, each function once, with the run that timed it."""
-    files = made.files[(made.files.ms > 0) & (made.files.control == "")]
-    return files.assign(latency_ms_p50=files.ms, run=files.timed_in)
-
-
 def verdicts(made: Facts) -> pd.DataFrame:
     """Techniques side by side: verdicts per margin (within, undecided, worse), wins over the front, size and speed."""
     lines = []
