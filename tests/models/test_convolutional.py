@@ -14,6 +14,9 @@ P = 28  # positions behind the stem (168 / 6); 14 behind the down-sampling
 # Of the body at width 8: weights that run on 28 positions, on 14, biases, channels it ends with.
 BODIES = {
     "resnet_plain": (2 * 3 * 8 * 8, 3 * 8 * 16 + 3 * 16 * 16 + 8 * 16 + 2 * 3 * 16 * 16, 2 * 8 + 3 * 16 + 2 * 16, 16),
+    "plain_net": (2 * 3 * 8 * 8, 3 * 8 * 16 + 3 * 16 * 16 + 2 * 3 * 16 * 16, 2 * 8 + 2 * 16 + 2 * 16, 16),
+    "resnet_deep": (3 * 2 * 3 * 8 * 8, 3 * 8 * 16 + 3 * 16 * 16 + 8 * 16 + 5 * 2 * 3 * 16 * 16, 6 * 8 + 13 * 16, 16),
+    "plain_deep": (3 * 2 * 3 * 8 * 8, 3 * 8 * 16 + 3 * 16 * 16 + 5 * 2 * 3 * 16 * 16, 6 * 8 + 12 * 16, 16),
     "resnet_bottleneck": (8 * 2 + 3 * 2 * 2 + 2 * 8 + 8 * 4,  # the strided block is narrowed before its stride
                           3 * 4 * 4 + 4 * 16 + 8 * 16 + 16 * 4 + 3 * 4 * 4 + 4 * 16,
                           (2 + 2 + 8) + (4 + 4 + 16 + 16) + (4 + 4 + 16), 16),
@@ -32,7 +35,7 @@ BODIES = {
 }  # fmt: skip
 # At 16 channels (densenet: 16 come in, 4 are added): factor of weights, and of the same layers in images.
 FACTORS = {
-    "resnet_plain": (1, 1),
+    "resnet_plain": (1, 1), "plain_net": (1, 1), "resnet_deep": (1, 1), "plain_deep": (1, 1),
     "resnet_bottleneck": (6 * 256 / (2 * 64 + 3 * 16), 18 * 256 / (2 * 64 + 9 * 16)),
     "densenet": (20 / 4, 20 / 4),
     "squeezenet_late": (4, 9 * 256 / (64 + 32 + 9 * 32)),

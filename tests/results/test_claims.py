@@ -100,6 +100,17 @@ def test_fewer_parameters_that_err_more_speak_against_dense_connections():
     assert answer(8, collected(dense("densenet", 0.10, 2000), dense("resnet_plain", 0.10, 1000))).verdict == FAILS
 
 
+def test_skips_are_held_against_the_plain_network_of_their_depth():
+    def nets(with_skips, plain, deep_skips, deep_plain):
+        return collected(dense("resnet_plain", with_skips), dense("plain_net", plain), dense("resnet_deep", deep_skips),
+                         dense("plain_deep", deep_plain))  # fmt: skip
+
+    assert answer(7, nets(0.10, 0.12, 0.09, 0.12)).verdict == HOLDS
+    assert answer(7, nets(0.12, 0.10, 0.13, 0.10)).verdict == FAILS
+    mixed = answer(7, nets(0.10, 0.12, 0.11, 0.13))
+    assert [(case.what, case.says) for case in mixed.cases] == [("skips", FOR), ("skips", FOR), ("deeper", AGAINST)]
+
+
 def test_a_number_is_held_against_its_bound():
     assert answer(1, collected(dense(train_s=5.0))).verdict == FAILS
     assert answer(1, collected(dense(train_s=1e4, size=2_000_000))).verdict == HOLDS

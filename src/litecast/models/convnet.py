@@ -60,12 +60,15 @@ class Network(base.Forecaster):
         return [reduced, self.head.units("left", "head.hidden")]
 
 
-def stages(block: Callable[..., nn.Module], config: Config, last: str) -> tuple[nn.Sequential, int, int]:
+def stages(block: Callable[..., nn.Module], config: Config, last: str,
+           strides: tuple[int, ...] = STRIDES) -> tuple[nn.Sequential, int, int]:  # fmt: skip
     """The usual body: a block, one that halves the positions and doubles the channels, and one more; the channels
     before and behind it. last: name of a block's last layer. Skips tie the channels of a stage together.
     """
-    narrow, wide = config.size("stem", config.width), config.size(f"body.1.{last}", 2 * config.width)
-    steps = enumerate(zip((narrow, narrow, wide), (narrow, wide, wide), STRIDES, strict=True))
+    half = strides.index(2)
+    narrow, wide = config.size("stem", config.width), config.size(f"body.{half}.{last}", 2 * config.width)
+    channels = [narrow] * (half + 1) + [wide] * (len(strides) - half)
+    steps = enumerate(zip(channels[:-1], channels[1:], strides, strict=True))
     return nn.Sequential(*(block(*step, size=config.within(f"body.{i}")) for i, step in steps)), narrow, wide
 
 

@@ -100,8 +100,10 @@ def service(e: Evidence) -> Iterator[Case]:
 
 
 def residual(e: Evidence) -> Iterator[Case]:
-    """The same network with skips and without, if a study has both."""
-    yield from _beside(e, "skips", "resnet_plain", "resnet_cut", 0.0)
+    """The same network with skips and without, at two depths; and with them, is the deeper one better?"""
+    for ours, theirs in (("resnet_plain", "plain_net"), ("resnet_deep", "plain_deep")):
+        yield from _beside(e, "skips", ours, theirs, 0.0)
+    yield from _beside(e, "deeper", "resnet_deep", "resnet_plain", 0.0)
 
 
 def dense_connections(e: Evidence) -> Iterator[Case]:
