@@ -19,10 +19,10 @@ PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11 python3 python; do \
             if $$p -c "$(SUPPORTED)" >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help report quick choose data test lab audit serve page bench device lock lint clean
+.PHONY: help report quick choose data test test-notebooks lab audit serve page bench device lock lint clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 report: $(READY) ## run a study and report on it: reports/<study>/report.html and report.pdf [STUDY=default DATA=my.csv LANG=ko JOBS=2 EXECUTOR=slurm]
 	@$(BIN)/python -m litecast.running.make params/$(STUDY).yaml $(if $(value DATA),--data $(call quoted,$(value DATA))) $(if $(JOBS),--jobs $(JOBS)) \
@@ -45,6 +45,9 @@ test: $(READY) ## all tests, on all cores
 lab: $(READY) ## the notebooks in JupyterLab
 	@$(BIN)/python -m ipykernel install --sys-prefix --name litecast --display-name litecast
 	@$(BIN)/python -m jupyter lab notebooks
+
+test-notebooks: $(READY) ## every notebook by itself in an ordinary kernel, after a quick study: a quarter of an hour
+	@$(BIN)/python -m pytest -m notebooks -n0 --durations=0 tests/test_notebooks.py
 
 audit: $(READY) ## load every file of a study again, compare bytes and errors with its rows [STUDY=default]
 	@$(BIN)/python -m litecast.audit $(STUDY)

@@ -1,7 +1,10 @@
 """Every notebook is built the same way, is stored clean, and runs by itself in an ordinary kernel."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 
 import nbformat
 import papermill
@@ -145,12 +148,33 @@ def run(path):
     return notebook
 
 
-@pytest.mark.parametrize("stage", ["110_collect_stocks", "200_classical"])
+def told(path) -> str:
+    """What a notebook that runs by itself says that it saw; it leaves rows behind."""
+    said = section(run(path), "What we saw")[0].outputs[-1].data["text/markdown"]
+    assert list(paths.study_dir("quick").glob(f"runs/{path.stem}/*/results.csv"))
+    return said
+
+
+@pytest.mark.parametrize("stage", ["110_collect_stocks", "220_compact", "320_int8"])
 def test_runs_by_itself(stage):
-    notebook = run(paths.NOTEBOOKS / f"{stage}.ipynb")
-    said = section(notebook, "What we saw")[0].outputs[-1].data["text/markdown"]
-    assert re.search(r"\d", said)
-    assert list(paths.study_dir("quick").glob(f"runs/{stage}/*/results.csv"))
+    assert re.search(r"\d", told(paths.NOTEBOOKS / f"{stage}.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """The folder of a finished quick study."""
+    reports = tmp_path_factory.mktemp("reports")
+    words = [sys.executable, "-m", "litecast.running.make", str(paths.PARAMS / "quick.yaml")]
+    subprocess.run(words, env=os.environ | {"LITECAST_REPORTS": str(reports)}, check=True)
+    return reports
+
+
+@pytest.mark.notebooks
+@EACH
+def test_each_runs_by_itself_in_a_study(path, quick, monkeypatch):
+    """`make test-notebooks`: with the defaults of its parameters cell, beside what `make quick` made."""
+    monkeypatch.setenv("LITECAST_REPORTS", str(quick))
+    run(path)
 
 
 def test_what_needs_a_study_says_what_to_do_first():
