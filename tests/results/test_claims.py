@@ -162,8 +162,12 @@ def test_an_empty_study_has_an_answer_to_everything():
     assert {one.verdict for one in found} == {UNTESTABLE} and claims.listed(found).empty
 
 
-def test_networks_cut_for_time_alone_have_nothing_to_be_held_against():
-    cut = [line("lstm", "netadapt", 0.1, 500, "0.5", f"{unit}-float32", latency_ms_p50=ms)
-           for unit, ms in (("ms", 1.0), ("macs", 2.0))]  # fmt: skip
-    assert answer(14, collected(dense(), cut[0])).verdict == UNTESTABLE
-    assert answer(14, collected(dense(), *cut)).verdict == HOLDS
+def test_networks_cut_for_time_are_quicker_and_no_worse_than_those_cut_for_products():
+    def cut(wape, ms):
+        return [line("lstm", "netadapt", w, 500, "0.5", f"{unit}-float32", latency_ms_p50=t)
+                for unit, w, t in (("ms", wape, ms), ("macs", 0.1, 2.0))]  # fmt: skip
+
+    assert answer(14, collected(dense(), cut(0.1, 1.0)[0])).verdict == UNTESTABLE, "nothing to be held against"
+    assert answer(14, collected(dense(), *cut(0.1, 1.0))).verdict == HOLDS
+    assert answer(14, collected(dense(), *cut(0.11, 1.0))).verdict == FAILS, "quicker, but a tenth worse"
+    assert answer(14, collected(dense(), *cut(0.1, 2.0))).verdict == FAILS, "as slow"

@@ -162,14 +162,16 @@ def step_by_step(e: Evidence) -> Iterator[Case]:
 
 
 def latency_in_the_reward(e: Evidence) -> Iterator[Case]:
-    """Networks cut for milliseconds against those cut for products, at the same level: are they quicker?"""
+    """Networks cut for milliseconds against those cut for products, at the same level: quicker, and no worse?"""
     quick, fewest = (e.of("netadapt", variants=unit) for unit in ("ms", "macs"))
     for _, file in quick.iterrows():
         same = fewest[(fewest.dataset == file.dataset) & (fewest.model == file.model) & (fewest.level == file.level)
                       & (fewest.variant.map(_storage) == _storage(file.variant))]  # fmt: skip
         for _, other in same.iterrows():
             gain = other.latency_ms_p50 / file.latency_ms_p50
-            yield e.measured("rewarded", file, gain, gain > SHORTER, reference=e.ids(other))
+            if np.isfinite(gain):
+                case = e.held("rewarded", file, other, MARGIN, number=gain)
+                yield case if gain > SHORTER else Case(**vars(case) | {"says": AGAINST})
 
 
 def zeroed(e: Evidence) -> Iterator[Case]:
