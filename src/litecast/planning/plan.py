@@ -4,6 +4,7 @@ Everything is read from files: neither torch nor pandas is imported, so planning
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -73,7 +74,8 @@ class Plan:
 
     def refresh(self, run: Planned) -> str:
         """A late run's digest for what exists now: digests of the runs that are done, errors of those that are not."""
-        states = {need: state(self, self.run(need)) for need in run.needs}
+        known: dict[str, tuple[str, str]] = {}
+        states = {need: state(self, self.run(need), known) for need in run.needs}
         found = [self.run(need).digest if what == "done" else f"{what}: {why}" for need, (what, why) in states.items()]
         whole_study = [self.title, self.notes] if "dataset" not in run.keys else []
         run.digest = hashed([_own_digest(self, run), found, whole_study])
@@ -139,8 +141,18 @@ def read(study: str) -> Plan:
     return Plan(**body | {"runs": [Planned(**run) for run in body["runs"]]})
 
 
-def state(made: Plan, run: Planned) -> tuple[str, str]:
-    """('done', '' or why it left a model out), ('failed', error), ('not run', 'because of X') or ('missing', '')."""
+def state(made: Plan, run: Planned, known: dict[str, tuple[str, str]] | None = None) -> tuple[str, str]:
+    """('done', '' or why it left a model out), ('failed', error), ('not run', 'because of X') or ('missing', '').
+
+    known: the states found before, by run id, where many are asked for at once: thousands wait for the same ones.
+    """
+    known = {} if known is None else known
+    if run.id not in known:
+        known[run.id] = _state(made, run, known)
+    return known[run.id]
+
+
+def _state(made: Plan, run: Planned, known: dict[str, tuple[str, str]]) -> tuple[str, str]:
     folder = made.folder / run.dir
     done = read_json(folder / "done.json")
     if done.get("digest") == run.digest:
@@ -148,7 +160,7 @@ def state(made: Plan, run: Planned) -> tuple[str, str]:
     error = read_json(folder / "error.json")
     if error.get("digest") == run.digest or (error and run.late):
         return "failed", error["error"]
-    broken = [need for need in run.needs if state(made, made.run(need))[0] in ("failed", "not run")]
+    broken = [need for need in run.needs if state(made, made.run(need), known)[0] in ("failed", "not run")]
     return ("not run", f"because of {', '.join(broken)}") if broken and not run.late else ("missing", "")
 
 
@@ -343,7 +355,8 @@ def _digests(made: Plan) -> None:
     """Fill code and digest of every run; a run's digest contains those of the runs it needs."""
     codes: dict[tuple, str] = {}
     for run in made.ordered():
-        key = (run.stage, *(run.keys.get(name) for name in ("model", "dataset", "teachers")))
+        files = [str(run.keys.get(name, "")) for name in ("model", "dataset", "teachers")]
+        key = (run.stage, *(re.sub("@[^+]*", "", name) for name in files))  # what it is told is no other file
         if key not in codes:
             codes[key] = closure.digest(paths.ROOT / run.notebook, made.closure(run))
         run.code, run.taught = codes[key], _is_taught(made, run)
