@@ -84,7 +84,8 @@ def test_the_script_is_short_and_needs_nothing():
 
 
 def test_a_line_is_of_its_dataset_and_of_each_technique_of_its_route():
-    frame = pd.DataFrame({"dataset": ["a", "b", None, "b"], "order": ["dense", "magnitude_pruning 0.5 > int8 8", "x", ""]})
+    routes = ["dense", "magnitude_pruning 0.5 > int8 8", "x", ""]
+    frame = pd.DataFrame({"dataset": ["a", "b", None, "b"], "order": routes})
     assert filters.keys(frame) == [{"dataset": "a"}, {"dataset": "b", "technique": "magnitude_pruning+int8"}, {},
                                    {"dataset": "b"}]  # fmt: skip
     assert filters.keys(pd.DataFrame({"group": ["width/int8", "rate"], "technique": ["width", "rate"]})) == [
@@ -98,7 +99,7 @@ def test_the_bar_offers_what_the_page_names_and_only_where_there_are_several(lan
     with words.speaking(language):
         made = filters.bar(page)
         assert re.findall(r'<option value="([^"]*)">', made) == ["", "b &amp; c", "a", "", "int8", "rate"]
-        assert made.count(f">{every}<") == 2
+        assert made.count(f": {every}<") == 2
         assert "<select" in filters.bar(page[:page.index("<tr data-dataset=\"a\"")] + page) and not filters.bar("<tr>")
         assert 'name="dataset"' not in filters.bar(page.replace("b &amp; c", "a"))
 
@@ -112,6 +113,7 @@ def test_points_of_a_figure_tell_their_row_instead_of_an_address():
     assert re.findall(r'<a xlink:href="([^"]*)"[^>]*><title>(.*?)</title>', data["image/svg+xml"]) == [
         ("runs/x/y%3D1/notebook.html", "&lt;역/a &amp; b/#1&gt;"), ("runs/z/notebook.html", "&lt;d&gt;")]
     assert data["image/svg+xml"].count("<a ") == 2
+    assert shown.titled('<g><a xlink:href="x#y" target="_blank"/></g>', str) == "<g></g>"  # a point without a place
 
 
 # ---------------------------------------------------------------- a page

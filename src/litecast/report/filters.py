@@ -3,7 +3,7 @@ the page's script hides what belongs to another one."""
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -42,6 +42,8 @@ def bar(page: str) -> str:
 
 
 def _choice(name: str, known: Mapping[str, str]) -> str:
-    lines: Iterable[tuple[str, str]] = [("", words.phrase("page", "all")), *known.items()]
-    shown = "".join(f'<option value="{html.escape(value)}">{html.escape(text)}</option>' for value, text in lines)
-    return f'<label>{words.phrase("page", name)} <select name="{name}">{shown}</select></label>'
+    label = words.phrase("page", name)
+    lines = {"": f"{label}: {words.phrase('page', 'all')}"} | dict(known)
+    shown = "".join(f'<option value="{html.escape(value)}">{html.escape(text)}</option>'
+                    for value, text in lines.items())  # fmt: skip
+    return f'<select name="{name}" aria-label="{label}">{shown}</select>'

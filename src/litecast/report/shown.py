@@ -51,12 +51,13 @@ def figure(fig: Figure, caption: str, narrow: Figure | None = None, tell: Callab
 
 
 def titled(text: str, tell: Callable[[str], str]) -> str:
-    """SVG in which each link that names a row has a title instead: what is told of it."""
+    """SVG in which each link that names a row has a title instead: what is told of it; links around nothing, as of
+    points that have no place on the axes, are left out."""
     def put(found):
         title = html.escape(tell(unquote(found[2])), quote=False)
         return f"{found[1]}{found[3]}<title>{title}</title>"
 
-    return re.sub(r'(<a xlink:href="[^"#]*)#([^"]+)("[^>]*>)', put, text)
+    return re.sub(r'(<a xlink:href="[^"#]*)#([^"]+)("[^>]*>)', put, re.sub(r"<a [^>]*/>", "", text))
 
 
 def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None,
@@ -117,4 +118,5 @@ def formula(tex: str, display: str = "inline") -> str:
 def markdown(source: str, inline: bool = False) -> str:
     """HTML of Markdown with formulas; inline: without the paragraph around it."""
     text = MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(source).strip()
+    text = re.sub(r'<p>(?=<math[^>]*display="block")', '<p tabindex="0">', text)  # scrolls: by keys, too
     return re.sub(r"^<p>(.*)</p>$", r"\1", text, flags=re.DOTALL) if inline else text
