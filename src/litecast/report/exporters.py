@@ -26,7 +26,7 @@ from litecast.errors import RunError
 from litecast.figures.style import font_dir
 from litecast.files import replacing
 from litecast.paths import ROOT
-from litecast.report import languages, words
+from litecast.report import filters, languages, words
 from litecast.report.shown import MARK, formula, markdown
 
 TEMPLATES = ROOT / "reports" / "templates"
@@ -52,7 +52,7 @@ def _numbered(nb, turn: Callable, streams: bool = False) -> tuple[nbformat.Noteb
     return nb, files
 
 
-def _as_html(data, number, files, kind, caption, narrow="", cut="") -> dict[str, str]:
+def _as_html(data, number, files, kind, caption, narrow="", cut="", of=()) -> dict[str, str]:
     head = f"<figcaption><b>{words.phrase('page', kind)} {number}.</b> {markdown(caption, inline=True)}</figcaption>"
     if kind == "table":
         body = f'{head}<div class="scroll">{data["text/html"]}</div>'
@@ -62,10 +62,10 @@ def _as_html(data, number, files, kind, caption, narrow="", cut="") -> dict[str,
             other = inline_svg(narrow, f"fig{number}n-", caption)
             body = f'<div class="wide">{body}</div><div class="narrow">{other}</div>'
         body += head
-    return {"text/html": f'<figure class="{kind}" id="{kind}-{number}">{body}</figure>'}
+    return {"text/html": f'<figure class="{kind}" id="{kind}-{number}"{filters.attributes(dict(of))}>{body}</figure>'}
 
 
-def _as_markdown(data, number, files, kind, caption, narrow="", cut="") -> dict[str, str]:
+def _as_markdown(data, number, files, kind, caption, narrow="", cut="", of=()) -> dict[str, str]:
     if kind == "table":
         text = f"\n{data['text/markdown']}\n\n: {caption}{cut}\n"
         if text.count("\n") <= UNBROKEN:
@@ -108,7 +108,7 @@ class HTMLReport(TemplateExporter):
         told = {"lang": words.LANGUAGE, "words": words.phrases(words.LANGUAGE)["page"]}
         resources = (resources or {}) | {"litecast": {"code": code, "title": _title(nb), **told}}
         text, resources = super().from_notebook_node(nb, resources, **options)
-        return _with_contents(text), resources
+        return _with_contents(text).replace("<!-- filter -->", "" if code else filters.bar(text), 1), resources
 
 
 class PDFReport(MarkdownExporter):
@@ -138,11 +138,13 @@ def _title(nb) -> str:
 
 
 def inline_svg(text: str, prefix: str = "", alt: str = "") -> str:
-    """An SVG file as an element of a page: no prolog or metadata (they name URLs), ids that no other figure has."""
+    """An SVG file as an element of a page: no prolog or metadata (they name URLs), ids that no other figure has. With
+    links it is no mere image: a reader of screens goes into it."""
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg"):], flags=re.DOTALL)
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}", text).replace("xlink:href", "href")
     label = html.escape(re.sub(r"[`*$\\]", "", alt))
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
+    role = "group" if "<a " in text else "img"
+    return text.replace("<svg ", f'<svg role="{role}" aria-label="{label}" ', 1).strip()
 
 
 def _with_contents(page: str) -> str:

@@ -12,9 +12,9 @@ from litecast.figures import devices as where
 from litecast.figures import information as pictures
 from litecast.figures import searched as pictured
 from litecast.figures import techniques as beside
-from litecast.report import words
+from litecast.report import filters, words
 from litecast.report.facts import Facts, counts, paragraphs, tables
-from litecast.report.shown import Shown, figure, run_link
+from litecast.report.shown import Shown, figure, row_link, run_link
 from litecast.report.shown import table as laid_out
 from litecast.results import statistics
 from litecast.results.chains import orders as in_orders
@@ -55,9 +55,10 @@ def answer(made: Facts) -> Iterator[Shown | Markdown]:
     yield told(made, "answer")
     lines = tables.answer(made)
     if len(lines):
-        draw = partial(fronts.trade, made.files, rings(lines), made.main, _linked)
+        draw = partial(fronts.trade, made.files, rings(lines), made.main, row_link)
         wide, narrow = words.drawn(draw()), words.drawn(draw(width=NARROW))
-        yield figure(wide, words.phrase("captions", "trade", dataset=made.main), narrow=narrow)
+        yield figure(wide, words.phrase("captions", "trade", dataset=made.main), narrow, partial(_point, made),
+                     {"dataset": made.main})
         yield table(made, "answer")
 
 
@@ -72,17 +73,26 @@ def _table(name: str, frame: pd.DataFrame, **given) -> Shown | Markdown:
     if frame.empty and name in words.phrases(words.LANGUAGE)["instead"]:
         return Markdown(words.phrase("instead", name, **given))
     links = [run_link(run) for run in frame.run] if "run" in frame else None
-    caption = words.phrase("captions", name, **given)
+    caption, of = words.phrase("captions", name, **given), [filters.attributes(key) for key in filters.keys(frame)]
     if name not in WHOLE and len(frame) > PRINTED:
         cut = words.phrase("page", "printed", lines=PRINTED, of=len(frame))
-        return laid_out(words.written(name, frame), caption, links, (PRINTED, cut))
-    return laid_out(words.written(name, frame), caption, links)
+        return laid_out(words.written(name, frame), caption, links, (PRINTED, cut), of)
+    return laid_out(words.written(name, frame), caption, links, of=of)
 
 
-def _figure(draw: Callable, *given, linked: bool = False, **about) -> Shown:
-    """What a function of `figures` draws, under the caption that goes by its name; linked: points lead to runs."""
-    options = {"link": _linked} if linked else {}
-    return figure(words.drawn(draw(*given, **options)), words.phrase("captions", draw.__name__, **about))
+def _figure(draw: Callable, *given, linked: Facts | None = None, **about) -> Shown:
+    """What a function of `figures` draws, under the caption that goes by its name; linked: to whose runs its points
+    lead, and whose rows they tell."""
+    options, tell = ({"link": row_link}, partial(_point, linked)) if linked else ({}, str)
+    of = {name: about[name] for name in ("dataset", "technique") if name in about}
+    return figure(words.drawn(draw(*given, **options)), words.phrase("captions", draw.__name__, **about), tell=tell,
+                  of=of)
+
+
+def _point(made: Facts, row_id: str) -> str:
+    """What a point tells: which file it is, its size and error, its row_id, a line each."""
+    file = made.file(row_id)
+    return words.phrase("labels", "point", row=file) if file else row_id
 
 
 def standing(made: Facts) -> Iterator[Shown | Markdown]:
@@ -90,10 +100,6 @@ def standing(made: Facts) -> Iterator[Shown | Markdown]:
     if len(made.datasets) > 1:
         yield table(made, "headline")
     yield table(made, "standing")
-
-
-def _linked(row: dict) -> str | None:
-    return run_link(row.get("run"))
 
 
 def splits(made: Facts) -> Shown | Markdown:
@@ -107,7 +113,7 @@ def baselines(made: Facts) -> Iterator[Shown]:
     for dataset, files in tables.baselines(made):
         drawn = files.model[(files.technique == "dense") & (files.macs > 0)]
         if dataset == made.main and drawn.nunique() >= FEWEST:
-            yield _figure(fronts.bubbles, files[files.control == ""], linked=True, dataset=dataset)
+            yield _figure(fronts.bubbles, files[files.control == ""], linked=made, dataset=dataset)
         yield _table("baselines", files, dataset=dataset)
 
 
@@ -128,7 +134,7 @@ def information(made: Facts) -> Iterator[Shown | Markdown]:
     for dataset, pairs in told_more(made.information).groupby("dataset"):
         lines = compressed(made.files[made.files.dataset == dataset], sorted({*pairs.model, *pairs.family}))
         reference = made.reference(dataset).get("test_wape")
-        yield _figure(pictures.information_and_size, pairs, lines, reference, linked=True, dataset=dataset,
+        yield _figure(pictures.information_and_size, pairs, lines, reference, linked=made, dataset=dataset,
                       reference=reference)
     for name in ("information", "ablation"):
         yield from (_table(name, lines, dataset=dataset) for dataset, lines in getattr(tables, name)(made))
@@ -181,7 +187,7 @@ def searched(made: Facts) -> Iterator[Shown | Markdown]:
         yield told(made, "search")
     if len(lines):
         mine = made.files[made.files.dataset == made.main]
-        yield _figure(pictured.searched_fronts, mine, linked=True, dataset=made.main)
+        yield _figure(pictured.searched_fronts, mine, linked=made, dataset=made.main)
         yield _table("searches", lines, dataset=made.main)
     if len(replays):
         yield _table("replays", replays)
@@ -193,10 +199,10 @@ def chains(made: Facts) -> Iterator[Shown | Markdown]:
     yield told(made, "chains")
     steps, orders = (of(made.rows)[lambda lines: lines.dataset == made.main] for of in (waterfalls, in_orders))
     if len(steps):
-        yield _figure(way.waterfall, steps, linked=True, dataset=made.main, most=way.MOST,
+        yield _figure(way.waterfall, steps, linked=made, dataset=made.main, most=way.MOST,
                       chains=len(steps.drop_duplicates(["model", "chain"])))
     if len(orders):
-        yield _figure(way.orders, orders, linked=True, dataset=made.main)
+        yield _figure(way.orders, orders, linked=made, dataset=made.main)
     yield _table("chains", tables.chains(made))
 
 
@@ -224,7 +230,7 @@ def side_by_side(made: Facts) -> Iterator[Shown | Markdown]:
         claims = made.verdicts()[lambda lines, mine=mine: lines.row.isin(mine.row_id)].sort_values("technique")
         if len(claims):
             claims = claims.assign(label=claims.technique.map(words.called) + ", " + claims.model.map(words.called))
-            yield _figure(references.forest, claims, statistics.MARGINS, linked=True, dataset=dataset)
+            yield _figure(references.forest, claims, statistics.MARGINS, linked=made, dataset=dataset)
     if len(lost := lost[lost.dataset == made.main]):
         yield _figure(beside.forgets, lost, dataset=made.main)
     yield from bands(made)
@@ -244,7 +250,7 @@ def compared(made: Facts) -> Iterator[Shown]:
     files = made.files.assign(latency_ms_p50=made.files.ms)  # in the runtime of all times
     files = files[files.dataset.isin(files.dataset[files.technique.isin(made.techniques)])]
     for dataset, mine in files.groupby("dataset"):
-        yield _figure(beside.two_fronts, mine, "bytes", "latency_ms_p50", "train_macs", linked=True, dataset=dataset,
+        yield _figure(beside.two_fronts, mine, "bytes", "latency_ms_p50", "train_macs", linked=made, dataset=dataset,
                       skilled=dataset in made.skilled, runtime=made.runtime)
 
 

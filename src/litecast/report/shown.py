@@ -2,7 +2,8 @@
 
 import html
 import re
-from urllib.parse import quote
+from collections.abc import Callable, Mapping
+from urllib.parse import quote, unquote
 
 import pandas as pd
 from latex2mathml.converter import convert as mathml
@@ -21,6 +22,12 @@ def run_link(run: str) -> str | None:
     return quote(f"{run}/notebook.html") if isinstance(run, str) and run else None
 
 
+def row_link(row: Mapping) -> str | None:
+    """The address of a row's run with the row_id behind it, by which `figure` finds what its point tells."""
+    run = run_link(row.get("run"))
+    return run and f"{run}#{quote(str(row.get('row_id') or row.get('row') or ''), safe='')}"
+
+
 class Shown:
     """An output in several formats, marked with the caption under which the exporters number it."""
 
@@ -31,20 +38,35 @@ class Shown:
         return self.data, {MARK: self.mark}
 
 
-def figure(fig: Figure, caption: str, narrow: Figure | None = None) -> Shown:
-    """A matplotlib figure as SVG under a numbered caption (Markdown); narrow: what a telephone shows in its place."""
+def figure(fig: Figure, caption: str, narrow: Figure | None = None, tell: Callable[[str], str] = str,
+           of: Mapping[str, str] | None = None) -> Shown:
+    """A matplotlib figure as SVG under a numbered caption (Markdown); narrow: what a telephone shows in its place.
+
+    tell: row_id -> the title of each point that is linked by a `row_link`; of: whose figure it is, see `filters`.
+    """
     use()
-    more = {"narrow": svg(narrow)} if narrow else {}
-    return Shown("figure", caption, {"image/svg+xml": svg(fig), "text/plain": caption}, **more)
+    more = {"narrow": titled(svg(narrow), tell)} if narrow else {}
+    return Shown("figure", caption, {"image/svg+xml": titled(svg(fig), tell), "text/plain": caption}, **more,
+                 **({"of": dict(of)} if of else {}))
+
+
+def titled(text: str, tell: Callable[[str], str]) -> str:
+    """SVG in which each link that names a row has a title instead: what is told of it; links around nothing, as of
+    points that have no place on the axes, are left out."""
+    def put(found):
+        title = html.escape(tell(unquote(found[2])), quote=False)
+        return f"{found[1]}{found[3]}<title>{title}</title>"
+
+    return re.sub(r'(<a xlink:href="[^"#]*)#([^"]+)("[^>]*>)', put, re.sub(r"<a [^>]*/>", "", text))
 
 
 def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = None,
-          printed: tuple[int, str] = (-1, "")) -> Shown:
+          printed: tuple[int, str] = (-1, ""), of: list[str] | None = None) -> Shown:
     """A table of text as Markdown (for the PDF: pandoc drops pandas' HTML) and HTML, under a numbered caption.
 
     links: one address or None per line, put on its first cell. printed: the lines that the PDF has, if not all, and
-    what its caption says of that. Raises ValueError for links that do not match the lines,
-    and for more columns than a page has room for.
+    what its caption says of that. of: HTML attributes of each line, see `filters`. Raises ValueError for links or
+    attributes that do not match the lines, and for more columns than a page has room for.
     """
     if frame.shape[1] > COLUMNS:
         raise ValueError(f"{frame.shape[1]} columns in table {caption!r}: a page has room for {COLUMNS}")
@@ -57,7 +79,12 @@ def table(frame: pd.DataFrame, caption: str, links: list[str | None] | None = No
     text = ["| " + " | ".join(line) + " |" for line in lines]
     count, cut = printed
     short = "\n".join(text[: 2 + count] if cut else text)
-    return Shown("table", caption, {"text/html": markdown("\n".join(text)), "text/markdown": short,
+    page = markdown("\n".join(text))
+    if of:  # cells are escaped: what begins a line is no one's text
+        head, *rows = page.split("<tr>")[1:]
+        page = page.partition("<tr>")[0] + "<tr>" + head + "".join(
+            f"<tr{mine}>{row}" for mine, row in zip(of, rows, strict=True))
+    return Shown("table", caption, {"text/html": page, "text/markdown": short,
                                     "text/plain": frame.to_string(index=False)}, **({"cut": cut} if cut else {}))
 
 
@@ -91,4 +118,5 @@ def formula(tex: str, display: str = "inline") -> str:
 def markdown(source: str, inline: bool = False) -> str:
     """HTML of Markdown with formulas; inline: without the paragraph around it."""
     text = MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(source).strip()
+    text = re.sub(r'<p>(?=<math[^>]*display="block")', '<p tabindex="0">', text)  # scrolls: by keys, too
     return re.sub(r"^<p>(.*)</p>$", r"\1", text, flags=re.DOTALL) if inline else text

@@ -107,7 +107,12 @@ class Facts:
 
     def file(self, row_id: str) -> dict:
         """The file of which that is the row_id of its first seed; {} if there is none."""
-        return next(iter(self.files[self.files.row_id == row_id].to_dict("records")), {})
+        return self._by_id.get(row_id, {})
+
+    @cached_property
+    def _by_id(self) -> dict[str, dict]:
+        files = self.files.drop_duplicates("row_id")
+        return dict(zip(files.row_id, files.to_dict("records"), strict=True))
 
 
 def read(study: str) -> Facts:
