@@ -115,7 +115,7 @@ def read(study: str) -> Facts:
     folder = paths.study_dir(study)
     if not folder.is_dir():
         known = sorted(p.parent.name for p in paths.reports_dir().glob("*/results.csv"))
-        raise RunError(f"There is no study {study!r} in {paths.reports_dir()}: run `make {study}` first, "
+        raise RunError(f"There is no study {study!r} in {paths.reports_dir()}: run `make report STUDY={study}` first, "
                        f"or set `study` to one of: {', '.join(known) or 'none yet'}.")
     path = folder / "results.csv"
     rows = results.read(path) if path.exists() else results.typed(pd.DataFrame())
