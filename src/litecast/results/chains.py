@@ -19,9 +19,10 @@ ORDERS = "dataset model steps order variant row_id bytes val_wape test_wape trai
 def waterfalls(rows: pd.DataFrame) -> pd.DataFrame:
     """A line for each file on the way of a chain, from dense (step 0) to the last: STEPS; means over seeds.
 
-    chain: its whole route, with criteria and teachers where another of the network differs by these alone. technique, amount: what the step did, at which level; '' and the same step again where the
-    last one's files are stored in another way: its smallest. times: smaller than the file before; change: of the test
-    WAPE against it, relative. A chain that another one goes on from is told there.
+    chain: its whole route, with criteria and teachers where another of the network differs by these alone. technique,
+    amount: what the step did, at which level; '' and the same step again where the last one's files are stored in
+    another way: its smallest. times: smaller than the file before; change: of the test WAPE against it, relative. A
+    chain that another one goes on from is told there.
     """
     files, keys = means(own(rows)), rows.set_index("row_id")[KEY]
     named = files.set_index(KEY)
