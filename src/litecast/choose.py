@@ -124,22 +124,27 @@ def _size(row: dict) -> str:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no budget: give a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is no budget: give a number above 0")
     return value
 
 
 def _share(text: str) -> float:
     """'2%' or '0.02'."""
     number, percent, rest = text.partition("%")
-    try:
-        value = float(number) / (100 if percent else 1)
-    except ValueError:
-        value = float("nan")
+    value = _number(number) / (100 if percent else 1)
     if rest or not 0 <= value < 1 or (not percent and value >= 0.5):
         raise argparse.ArgumentTypeError(f"{text!r} is no loss: write 2% or 0.02")
     return value
+
+
+def _number(text: str) -> float:
+    """NaN for what is none: no budget is one."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 if __name__ == "__main__":

@@ -92,13 +92,6 @@ def test_factors_stand_beside_their_formula():
     assert len({to_hex(bar.get_facecolor()) for bar in ax.patches}) == 2, "milliseconds have a colour of their own"
 
 
-def test_layer_bars_keep_the_order_of_the_layers():
-    ax = networks.layer_bars({"first": 0.25, "second": 1.0}, "share kept").axes[0]
-    assert [bar.get_width() for bar in ax.patches] == [0.25, 1.0]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
-    assert ax.yaxis_inverted() and ax.get_xlim() == (0, 1) and ax.get_xlabel() == "share kept"
-
-
 def test_time_is_drawn_by_runtime():
     times = pd.DataFrame({"runtime": ["torch", "onnxruntime", "torch"], "macs": [1000, 1000, 5000],
                           "latency_ms_p50": [0.2, 0.05, 0.3]})  # fmt: skip

@@ -210,6 +210,11 @@ def test_holidays_are_a_regressor_of_every_candidate(season):
     assert [harmonics for harmonics, _ in groups] == [(1,), (2,), (3,)]
 
 
+def test_weeks_of_a_country_have_no_column_of_holidays():
+    _, groups = arima._regressors(dataset(demand(), "W", season=52, L=52, country="KR"))
+    assert groups[0][1].tolist() == [0, 1, 2]  # the constant and a wave, not the calendar's wave of a year once more
+
+
 @pytest.mark.parametrize(("frequency", "L"), [("D", 14), ("trading-day", 14)])
 def test_a_series_that_never_moves_in_train_is_forecast_as_it_is(frequency, L):  # noqa: N803
     values = np.full((200, 2), 7.0)

@@ -53,6 +53,14 @@ def test_the_last_file_is_told_again_where_another_storage_is_smaller():
     assert steps.variant.iloc[-1] == "mean:m-int8" and steps.times.iloc[-1] == pytest.approx(500 / 150)
 
 
+def test_routes_that_differ_in_a_criterion_alone_are_two_chains():
+    cut = line("cut", "0.5", "l1-float32", 450, 0.13, "cut 0.5", DENSE)
+    other = line("cut+teach", "0.5-l1+0", "mean:m-float32", 450, 0.12, "cut 0.5 > teach 0", "d/m/cut/0.5/l1-float32/s0")
+    steps = chains.waterfalls(typed([*ROWS[:4], cut, other]))
+    assert steps.groupby("chain", sort=False).bytes.agg(list).to_dict() == {
+        "cut 0.5 > teach 0-mean:m": [1000, 500, 500], "cut 0.5-l1 > teach 0-mean:m": [1000, 450, 450]}
+
+
 def test_means_over_seeds_follow_the_first_seed():
     second = [row | {"seed": 1, "val_wape": row["val_wape"] + 0.02, "parent_id": row["parent_id"].replace("s0", "s1")}
               for row in ROWS[:5]]

@@ -67,6 +67,6 @@ def test_a_loss_is_percent_or_a_share_and_never_guessed():
     for text in ("2", "x%", "2%%", "-1%", "nan", "150%"):
         with pytest.raises(argparse.ArgumentTypeError, match="write 2% or 0.02"):
             choose._share(text)
-    for text in ("0", "-3", "inf"):
+    for text in ("0", "-3", "inf", "8kB"):
         with pytest.raises(argparse.ArgumentTypeError, match="above 0"):
             choose._positive(text)

@@ -179,7 +179,7 @@ def _call(command: list[str], output: str = "stdout") -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
-        raise LitecastError(f"there is no {command[0]} here") from None
+        raise LitecastError(f"there is no {command[0]} here: install it, or put its folder on PATH") from None
     except subprocess.TimeoutExpired:
         raise RunError(f"{command[0]} did not end within 300 s") from None
     if done.returncode:

@@ -26,7 +26,6 @@ Metadata `card` holds frequency, season, holidays. The caller fills gaps, and ma
 litecast's docs/file-format.md.
 """
 
-
 VECTORS = """## Test vectors: `vectors.json`
 
 20 windows of raw history, gaps and holidays among them, and what the model file forecasts of them: what any port has to
@@ -40,7 +39,7 @@ def text(said: dict, out_of: str) -> str:
     parts = [_head(said, out_of), _table(sizes), _needs(said)]
     if said["program"]:
         parts += [_python(said), *(_form(name) for name in said["forms"])]
-    parts += [_onnx(said), VECTORS.format(source=said['vectors']), _limits(said)]
+    parts += [_onnx(said), VECTORS.format(source=said["vectors"]), _limits(said)]
     return "\n".join(part for part in parts if part).replace("{folder}", card["dataset"])
 
 
@@ -60,7 +59,7 @@ def _table(sizes: dict) -> str:
 
 
 def _needs(said: dict) -> str:
-    card, levels = said["card"], [level for level in said["bands"]]
+    card, levels = said["card"], list(said["bands"])
     bands = (f"Bands of {' and '.join(levels)} %: split conformal, from the absolute errors on validation." if levels
              else "There are no bands: the file's study has measured none.")  # fmt: skip
     return (f"**History**: the last {card['history']} rows ({card['L']} suffice where none of them is missing). "

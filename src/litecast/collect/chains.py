@@ -124,7 +124,7 @@ def _added_up(
         where = f"{chain.source}, {chain.code}"
         delivered = [read(page) for page in pages]
         rows, said = prices.rows(chain_of.from_iterable(delivered), layout, where, newest=chain.base)
-        wanted = [row for row in rows if (not chain.since or row.date >= chain.since)]
+        wanted = [row for row in rows if not chain.since or row.date >= chain.since]
         final = [row for row in wanted if chain.settled or row.date < chain.base]
         notes += said + _doubts([len(page) for page in delivered])
         notes["base day left out, not over when fetched"] = len(wanted) - len(final)  # of the newest chain

@@ -21,7 +21,7 @@ from litecast.errors import DataError
 
 KEPT = "What was collected so far is kept: run the same command again"
 SHORTEST = 8  # characters of a key that is worth hiding
-_BUSY = (429, 502, 503, 504)
+BUSY = (429, 502, 503, 504)
 
 
 class Again(Exception):  # noqa: N818 (no error yet: the contract allows another try)
@@ -78,7 +78,7 @@ class Answer:
 
 def plain(answer: Answer) -> None:
     """The judge of a provider with no rules of its own: too busy -> Again; other errors and moves -> DataError."""
-    if answer.status in _BUSY:
+    if answer.status in BUSY:
         raise Again(f"HTTP {answer.status}")
     if answer.status >= 300:
         raise DataError(f"{answer.request}: HTTP {answer.status}, {answer.looks()}")

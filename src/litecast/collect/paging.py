@@ -97,6 +97,11 @@ def whole(value, answer: http.Answer, name: str) -> int:
         raise DataError(f"{answer.request}: no {name} in the answer. The provider may have changed its form") from None
 
 
+def cell(row: dict, name: str) -> str:
+    """A cell as text without blanks around it; '' where there is none."""
+    return str(row[name] if row.get(name) is not None else "").strip()
+
+
 def records(value, where: str) -> list[dict]:
     """Rows of an answer: a list of objects, or one object, or nothing. DataError for all else."""
     rows = [value] if isinstance(value, dict) else value or []

@@ -33,7 +33,6 @@ PACKED = {"codec": "sparse", "values": {"codec": "codebook"}}
 # Huffman's code for gaps, indices or both: its lengths stand in the file, so on a small layer it may not pay.
 CODED = (PACKED, PACKED | {"values": {"codec": "huffman"}}, PACKED | {"coder": "huffman"},
          {"codec": "sparse", "coder": "huffman", "values": {"codec": "huffman"}})  # fmt: skip
-STAGES = ("dense", "pruned", "shared", "coded")
 
 
 def compress(task: Task) -> Compressed:

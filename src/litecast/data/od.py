@@ -1,7 +1,7 @@
 """The origin-destination frame: how many trips go from each zone to each other one on an average weekday.
 
 An O/D table is ONE annual average weekday, a cross-section: no time, no series, so it never reaches a model and
-`data.load` refuses it. It is read here, checked, and shown in notebook 10 (`od_pictures`). Z = number of zones.
+`data.load` refuses it. It is read here, checked, and shown in notebook 100 (`figures/od`). Z = number of zones.
 """
 
 from __future__ import annotations

@@ -325,8 +325,8 @@ def _found(name: str) -> tuple[Collection, str | None]:
     if one.kind == "stocks":
         raise DataError(f"'{name}' holds prices: ask for {', '.join(one.datasets)}")
     if one.kind == "od":
-        raise DataError(f"'{name}' is an origin-destination table of one average weekday, no series: notebook 10 shows "
-                        "it (parameter od), no model can be fitted to it")  # fmt: skip
+        raise DataError(f"'{name}' is an origin-destination table of one average weekday, no series: "
+                        "100_collect_traffic shows it (parameter od), no model can be fitted to it")  # fmt: skip
     if not one.manifest.get("frequency"):
         raise DataError(f"'{name}' is a table, no series: {one.manifest.get('note') or 'its source says why'}")
     return one, None

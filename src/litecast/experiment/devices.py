@@ -3,7 +3,7 @@ devices of the survey it would fit. A line per file and runtime, in a table of i
 is installed, which rows must not."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -32,7 +32,6 @@ class Placed:
     place: object = None
     opened: object = None
     call: Callable | None = None
-    took: dict = field(default_factory=dict)
 
 
 def chosen(rows: pd.DataFrame, data) -> pd.DataFrame:

@@ -61,14 +61,6 @@ def learning_curves(logs: dict, by: str = "step") -> Figure:
     return figure
 
 
-def layer_bars(shares: dict[str, float], label: str) -> Figure:
-    """One bar per layer: a share between 0 and 1."""
-    figure, ax = named_rows(list(shares))
-    ax.barh(range(len(shares)), list(shares.values()), color=PALETTE[0])
-    ax.set(xlim=(0, 1), xlabel=label)
-    return figure
-
-
 def factors(found: pd.DataFrame) -> Figure:
     """A bar for each row: how many times less the own layer takes; a black line where the formula says.
 

@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from litecast.figures.style import BOX, DASHED, FAINT, INK, PALETTE, TALLEST, look, named_rows, says
+from litecast.figures.style import BOX, DASHED, FAINT, INK, PALETTE, look, named_rows, says
 from litecast.results.rows import number, text
-
-MOST_ROWS = int((TALLEST - 0.85) / 0.2)  # named rows that fit a page
 
 
 def forest(comparisons: pd.DataFrame, margins: tuple[float, ...] = (0.01, 0.02, 0.05), link=None) -> Figure:

@@ -31,7 +31,7 @@ FEWEST = 3  # networks of which a picture says more than their table
 
 def told(made: Facts, paragraph: str) -> Markdown:
     """A paragraph, by its name: answer, overview, findings, failures, information, transfer, search, chains,
-    techniques, advice, bands, data_notes, limits, claims, notes."""
+    techniques, advice, bands, devices, data_notes, limits, claims, notes."""
     return words.told(paragraph, getattr(paragraphs, paragraph)(made))
 
 

@@ -14,9 +14,9 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
     Among all files of techniques, and of bits alone ('width/int4'), that take no more, the lowest validation WAPE. Of a
     family that no technique has tried, or of which no network has skill, there is no line, and nothing is advised that
-    is no better on validation than a forecast without a file. loses: share of the test
-    WAPE of its own dense network that it has above it. What it rests on: rows of the same network and group within that
-    budget (seeds, levels and variants apart), from the least of them to the most; others: groups that had a file there.
+    is no better on validation than a forecast without a file. loses: share of the test WAPE of its own dense network
+    that it has above it. What it rests on: rows of the same network and group within that budget (seeds, levels and
+    variants apart), from the least of them to the most; others: groups that had a file there.
     """
     if not choice.is_technique(rows).any():
         return pd.DataFrame(columns=COLUMNS)
@@ -40,6 +40,11 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
+def group(files: pd.DataFrame) -> pd.Series:
+    """What is told by itself: a technique or chain, or 'width/int4', a storage of narrow networks."""
+    return files.technique.mask(files.technique == "width", "width/" + files.variant)
+
+
 def _against_dense(files: pd.DataFrame) -> pd.DataFrame:
     """What compresses networks with skill, with its family, group, and the loss against its dense network."""
     skill, dense = choice.has_skill(files), files[(files.technique == "dense") & (files.control == "")]
@@ -47,6 +52,5 @@ def _against_dense(files: pd.DataFrame) -> pd.DataFrame:
     made = files[(files.role == "compressed") & (files.control == "") & (files.bytes > 0)]
     made = made.join(whole, on=["dataset", "model"], how="inner")
     good = [bool(skill.get(key, False)) for key in zip(made.dataset, made.model, strict=True)]
-    group = made.technique.mask(made.technique == "width", "width/" + made.variant)
     loses = made.test_wape / made.dense_test_wape - 1
-    return made.assign(family=made.model.map(choice.family), group=group, loses=loses)[np.array(good, bool)]
+    return made.assign(family=made.model.map(choice.family), group=group(made), loses=loses)[np.array(good, bool)]

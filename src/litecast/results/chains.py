@@ -3,6 +3,9 @@
 A row's parent_id says what it was made from, its route what was done; nothing is read from names.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
 import pandas as pd
 
 from litecast.results.choice import GROUP, is_technique, means, own
@@ -16,14 +19,15 @@ ORDERS = "dataset model steps order variant row_id bytes val_wape test_wape trai
 def waterfalls(rows: pd.DataFrame) -> pd.DataFrame:
     """A line for each file on the way of a chain, from dense (step 0) to the last: STEPS; means over seeds.
 
-    chain: its whole route. technique, amount: what the step did, at which level; '' and the same step again where the
-    last one's files are stored in another way: its smallest. times: smaller than the file before; change: of the test
-    WAPE against it, relative. A chain that another one goes on from is told there.
+    chain: its whole route, with criteria and teachers where another of the network differs by these alone. technique,
+    amount: what the step did, at which level; '' and the same step again where the last one's files are stored in
+    another way: its smallest. times: smaller than the file before; change: of the test WAPE against it, relative. A
+    chain that another one goes on from is told there.
     """
     files, keys = means(own(rows)), rows.set_index("row_id")[KEY]
     named = files.set_index(KEY)
     lines = []
-    for chain, ends in _ends(files):
+    for chain, ends in _told_apart(_ends(files)):
         if set(ends.row_id) & _started(rows):
             continue
         way, at = [], ends.iloc[0]
@@ -54,7 +58,17 @@ def orders(rows: pd.DataFrame) -> pd.DataFrame:
     return table[several].sort_values(["dataset", "model", "steps", "order"], ignore_index=True)[ORDERS]
 
 
-def _ends(files: pd.DataFrame):
+def _told_apart(chains: Iterable[tuple[str, pd.DataFrame]]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The same chains by names of their own: 'cut 0.5-l2 > bits 4-lsq' where several of a network have one route."""
+    chains = [(route, ends.iloc[0], ends) for route, ends in chains]
+    alike = Counter((last.dataset, last.model, route) for route, last, _ in chains)
+    for route, last, ends in chains:
+        steps = zip(last.technique.split("+"), last.level.split("+"), strict=True)
+        name = " > ".join(map(" ".join, steps)) + f"-{last.variant.rpartition('-')[0].replace('+', ',')}"
+        yield name if alike[last.dataset, last.model, route] > 1 else route, ends
+
+
+def _ends(files: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """(Route, files of its last step by one criterion, the largest first) of every chain."""
     last = files[is_technique(files) & (files.control == "") & files.technique.str.contains("+", regex=False)]
     criterion = last.variant.map(lambda variant: variant.rpartition("-")[0])

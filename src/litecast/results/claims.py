@@ -13,7 +13,7 @@ import pandas as pd
 
 from litecast import catalogue, paths
 from litecast.results import choice, places, statistics
-from litecast.results.evidence import AGAINST, FOR, OPEN, UNTESTABLE, Case, Evidence, kinds, verdict
+from litecast.results.evidence import AGAINST, FOR, OPEN, SAYS, UNTESTABLE, Case, Evidence, kinds, side, verdict
 from litecast.results.statistics import MARGIN, Pair
 
 TABLE, COUNTED = "claims.csv", "saved.csv"  # tests that only claims ask for; what ideas save (`experiment.saved`)
@@ -72,8 +72,8 @@ def when(e: Evidence) -> Iterator[Case]:
     for _, file in e.dense[choice.is_compact(e.dense)].iterrows():
         if file.row_id in free.index:
             line = free.loc[[file.row_id]].iloc[0]
-            says = FOR if line.verdict == "better" else AGAINST if line.verdict == "worse" else OPEN
-            yield Case("compact", says, file.dataset, e.ids(file), (line.reference,), *line[["delta", "low", "high"]])
+            yield Case("compact", SAYS.get(line.verdict, OPEN), file.dataset, e.ids(file), (line.reference,),
+                       *line[["delta", "low", "high"]])
 
 
 def proportion(e: Evidence) -> Iterator[Case]:
@@ -252,7 +252,7 @@ def runtimes(e: Evidence) -> Iterator[Case]:
         home = mine[mine.runtime == "torch"].latency_ms_p50
         for line in mine[mine.runtime != "torch"].itertuples() if len(home) else ():
             gain = home.iloc[0] / line.latency_ms_p50
-            yield Case("runtime", _for(_beyond(gain)), line.dataset, (row_id,), number=gain, where=line.runtime,
+            yield Case("runtime", side(_beyond(gain)), line.dataset, (row_id,), number=gain, where=line.runtime,
                        run=line.run)  # fmt: skip
 
 
@@ -340,9 +340,8 @@ def _searched(e: Evidence, what: str, techniques: list[str], against: list[str])
     """Verdicts on searches; where: what they are held against."""
     for line in e.searched[e.searched.technique.isin(techniques)].itertuples():
         if line.against in against:
-            says = {"better": FOR, "worse": AGAINST}.get(line.verdict, OPEN)
-            yield Case(what, says, line.dataset, (line.row,), (line.reference,), line.delta, line.low, line.high,
-                       line.blocks, where=line.against)  # fmt: skip
+            yield Case(what, SAYS.get(line.verdict, OPEN), line.dataset, (line.row,), (line.reference,), line.delta,
+                       line.low, line.high, line.blocks, where=line.against)  # fmt: skip
 
 
 def _timed(e: Evidence, technique: str) -> Iterator[Case]:
@@ -360,10 +359,6 @@ def _deployed(e: Evidence) -> Iterator[tuple]:
 def _beyond(times: float) -> bool | None:
     """Clearly quicker? None where the two are within what one measurement spreads."""
     return True if times > SHORTER else False if times < 1 / SHORTER else None
-
-
-def _for(good: bool | None) -> str:
-    return OPEN if good is None else FOR if good else AGAINST
 
 
 # ---- the list

@@ -31,6 +31,11 @@ TABLES = {  # an empty one, of a study without such runs, has these
 }
 
 
+def side(good: bool | None) -> str:
+    """What a finding says; None decides nothing."""
+    return OPEN if good is None else FOR if good else AGAINST
+
+
 def tally(said: Iterable[str]) -> str:
     """The one rule, of cases of one kind: it holds if some speak for it, at least half of all, and none against it; it
     fails if some speak against it and none for it; it holds in part if some speak for it, but others against it or
@@ -174,8 +179,7 @@ class Evidence:
         """A number and whether it speaks for the claim (None: neither); None where there is no number."""
         if not np.isfinite(number):
             return None
-        says = OPEN if good is None else FOR if good else AGAINST
-        return Case(what, says, file.dataset, self.ids(file), number=float(number), **more)
+        return Case(what, side(good), file.dataset, self.ids(file), number=float(number), **more)
 
     def controls(self, what: str, technique: str, control: str, margin: float = 0.0) -> list[Case]:
         """Files of a technique against a control at the same level."""

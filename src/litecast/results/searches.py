@@ -15,11 +15,6 @@ def replays(study: str) -> pd.DataFrame:
     return _gathered(study, REPLAYS)
 
 
-def tables(study: str) -> pd.DataFrame:
-    """All networks of a study's search tables, with their run; none without such runs."""
-    return _gathered(study, TABLE)
-
-
 def volumes(lines: pd.DataFrame) -> pd.DataFrame:
     """A line per dataset, model, seed, search and count of evaluations: the share of the whole table's hypervolume that
     a search covers, mean over replays and draws; its standard deviation, 10th and 90th percentile; how many different

@@ -55,7 +55,7 @@ def _called(args: argparse.Namespace) -> int:
     profile = cluster.profile(args.executor) if args.executor else None
     made = prepare(args.study, args.data, args.lang)
     if args.plan:
-        print(f"reports/{made.study}/plan.json: {len(made.runs)} runs, {len(_due(made, late=False))} to be made")
+        print(f"{made.folder}/plan.json: {len(made.runs)} runs, {len(_due(made, late=False))} to be made")
         return 0
     return part(made, args.jobs, args.stage) if args.stage else _study(made, args.jobs, profile)
 

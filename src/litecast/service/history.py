@@ -19,7 +19,6 @@ from ..data.csvtext import Sheet
 from .limits import Limits, Refused
 
 BODY = "body"  # the file that the reader's words name
-HUGE = 1e15  # as of own files
 STEPS = {"15min": 900, "30min": 1800, "h": 3600, "D": 86400, "W": 7 * 86400}  # seconds
 DAILY = ("D", "W", "MS", "trading-day")
 _TIMES = re.compile(r"(?:(?:19[0-9]\d|20\d\d)-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?\n)+", re.ASCII)
@@ -64,8 +63,8 @@ def _once(pairs: list[tuple]) -> dict:
 
 
 def of_columns(times: list[str] | None, columns: Mapping[str, list], card: dict, limits: Limits) -> History | Sheet:
-    """The history of times (T,) and values by series, None or NaN = missing; a sheet, for `read`, where it takes the
-    reader to say what it is. Raises Refused (422)."""
+    """The history of times (T,) and values by series, None or NaN = missing; a sheet, for `read_sheet`, where it
+    takes the reader to say what it is. Raises Refused (422)."""
     lengths = {len(column) for column in columns.values()} | ({len(times)} if times is not None else set())
     if len(lengths) != 1 or lengths == {0}:
         raise unprocessable("give every series as many values as there are times, and at least one")
@@ -128,7 +127,7 @@ def _listed(names: list[str]) -> str:
 def _plain(values: np.ndarray, card: dict) -> bool:
     """Is nothing infinite or absurd, is anything known at all, and has all of it a logarithm if one is taken?"""
     size = np.fmax.reduce(np.abs(values), axis=None, initial=-1)  # nanmax takes four times as long
-    return 0 <= size <= HUGE and not (card.get("transform") == "log" and (values <= 0).any())
+    return 0 <= size <= files.HUGE and not (card.get("transform") == "log" and (values <= 0).any())
 
 
 def _stamps(texts: list[str], frequency: str) -> np.ndarray | None:

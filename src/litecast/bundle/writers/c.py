@@ -251,7 +251,7 @@ class _Source:
         frequency, country, free = (self.card[name] for name in ("frequency", "country", "holidays"))
         first, last, *gaps = free or (1970, 2099)
         days = np.cumsum(gaps, dtype=np.int64)
-        edges = (np.array([f"{first}-01-01", f"{last}-12-31"], "M8[D]")).astype(int)
+        edges = np.array([f"{first}-01-01", f"{last}-12-31"], "M8[D]").astype(int)
         self.data["holidays"] = days.astype(np.uint16 if days.max(initial=0) < 2**16 else np.uint32)
         self.defines |= {"HOLIDAYS": len(days), "FIRST_DAY": edges[0], "LAST_DAY": edges[1]}
         self.variants["span"] = {"MS": "span months", "trading-day": "span trading"}.get(frequency, "span steps")

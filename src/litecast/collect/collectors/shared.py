@@ -95,10 +95,10 @@ def check_codes(codes: list[str], form: str, example: str) -> None:
     for code in codes:
         if not re.fullmatch(form, code):
             raise DataError(f"codes: {code!r} is none; say {example}, several by commas")
-    one_unit(codes)
+    unit_of(codes)
 
 
-def one_unit(codes: Collection[str]) -> str:
+def unit_of(codes: Collection[str]) -> str:
     """'KRW', or 'index points' of indices (U001); DataError where both are among the codes."""
     indices = [code for code in codes if code.startswith("U")]
     if indices and len(indices) < len(codes):
@@ -181,7 +181,7 @@ def _fits(source: str, name: str, raw: Raw, codes: list[str]) -> None:
         raise DataError(f"'{name}' is the name of a public dataset or a sample; choose another for the collection")
     if others := {unit.split()[0] for unit in raw.units()} - {source}:
         raise DataError(f"the collection {name} comes from {', '.join(others)}, not from {source}: choose another name")
-    one_unit({*codes, *(chain.code for chain in kept(raw, f"{source} "))})
+    unit_of({*codes, *(chain.code for chain in kept(raw, f"{source} "))})
 
 
 def _pages(chain: Chain, pages: Iterator[Page], clock) -> list[tuple[str, str, bytes]]:

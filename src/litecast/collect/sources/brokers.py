@@ -14,7 +14,7 @@ from litecast.errors import DataError
 
 from .. import collecting, prices
 from ..chains import Chain, kept
-from ..collectors.shared import one_unit, read
+from ..collectors.shared import read, unit_of
 
 SOURCES = {
     "cybos": "Daishin Cybos Plus / CREON Plus: daily prices written by the collector on Windows",
@@ -45,7 +45,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
         if code not in chains:
             raise DataError(f"{job.source}, {code}: the collector has written no such prices. {_how(job, code)}")
     job.describe(
-        unit=one_unit(chains), frequency="trading-day", provider=PROVIDERS[job.source],
+        unit=unit_of(chains), frequency="trading-day", provider=PROVIDERS[job.source],
         licence="for the account holder's own use; see the broker's terms",
         note="Prices adjusted as of their base date." if asked.adjusted else "Unadjusted prices.")  # fmt: skip
     for code in job.progress(asked.codes or sorted(chains)):
@@ -74,9 +74,8 @@ def _rank(chain: Chain) -> tuple:
 def _how(job: collecting.Job, codes: str) -> str:
     program = job.source.replace("-", "_")
     return (f"On Windows, in 32-bit Python: py -3.11-32 -m litecast.collect.collectors.{program} {job.name} "
-            f"codes={codes} "
-            f"adjusted={int(job.options.adjusted)} ; it writes {job.collection.raw.path.name}, which belongs here: "
-            f"{job.collection.folder}")  # fmt: skip
+            f"codes={codes} adjusted={int(job.options.adjusted)} ; it writes {job.collection.raw.path.name}, which "
+            f"belongs here: {job.collection.folder}")
 
 
 def _part(job: collecting.Job, chain: Chain) -> collecting.Part:

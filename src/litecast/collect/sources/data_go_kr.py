@@ -65,7 +65,7 @@ CODES = {  # code of the gateway or of an API: what it means, what to do
 
 def judge(answer: http.Answer) -> None:
     """The judge of any API of data.go.kr: returns for data and for 'no data', else as http.plain, or DataError."""
-    if answer.status in (429, 502, 503, 504):
+    if answer.status in http.BUSY:
         http.plain(answer)
     head = answer.body[:2000].decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
     if head.startswith("<") and "returnReasonCode" in head:

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, Field
 from litecast.errors import DataError
 
 from .. import collecting, http
-from ..paging import chain, digest, number, records, series_table, unknown, whole
+from ..paging import cell, chain, digest, number, records, series_table, unknown, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
 
 def judge(answer: http.Answer) -> None:
     """Returns for SUCCESS and NO_DATA; every other code -> DataError with its meaning."""
-    if answer.status in (429, 502, 503, 504) or not answer.body.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"{"):
+    if answer.status in http.BUSY or not answer.body.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"{"):
         http.plain(answer)
     body = answer.json()
     code = str(body.get("code", "?")).strip() if isinstance(body, dict) else "?"
@@ -147,8 +147,8 @@ def _slots(options: Options, bodies: list[bytes]) -> dict[tuple[str, str], list[
     found: dict[tuple[str, str], list[dict]] = {}
     for body in bodies:
         for row in _rows(options.what, json.loads(body)):
-            if _cell(row, "tmType") in ("", options.interval):
-                found.setdefault((_cell(row, "sumDate"), _cell(row, "sumTm")), []).append(row)
+            if cell(row, "tmType") in ("", options.interval):
+                found.setdefault((cell(row, "sumDate"), cell(row, "sumTm")), []).append(row)
     return dict(sorted(found.items()))
 
 
@@ -168,11 +168,7 @@ def _begin(options: Options, date: str, time: str) -> datetime:
 
 def _office(row: dict) -> str:
     """Three digits; codes come padded with spaces. '' where there is none."""
-    return _cell(row, "unitCode").zfill(3) if _cell(row, "unitCode") else ""
-
-
-def _cell(row: dict, name: str) -> str:
-    return str(row[name] if row.get(name) is not None else "").strip()
+    return cell(row, "unitCode").zfill(3) if cell(row, "unitCode") else ""
 
 
 # --- parts
@@ -194,13 +190,13 @@ def _sums(options: Options, rows: list[dict], notes: Counter) -> dict[str, float
     seen: dict[tuple, float] = {}
     for row in rows:
         series, wanted = _series(options, row)
-        key = (series, _cell(row, "exDivCode"), _cell(row, "tcsType"), _cell(row, "carType"))
-        count = number(row.get("trafficAmout"), f"expressway {series} {_cell(row, 'sumDate')} {_cell(row, 'sumTm')}")
+        key = (series, cell(row, "exDivCode"), cell(row, "tcsType"), cell(row, "carType"))
+        count = number(row.get("trafficAmout"), f"expressway {series} {cell(row, 'sumDate')} {cell(row, 'sumTm')}")
         if not wanted:
             notes["rows not asked for"] += 1
         elif key in seen:
             if repr(seen[key]) != repr(count):
-                raise DataError(f"expressway: two different counts for {key} at {_cell(row, 'sumTm')}")
+                raise DataError(f"expressway: two different counts for {key} at {cell(row, 'sumTm')}")
             notes["rows given twice"] += 1
         else:
             seen[key] = count
@@ -211,11 +207,11 @@ def _sums(options: Options, rows: list[dict], notes: Counter) -> dict[str, float
 
 def _series(options: Options, row: dict) -> tuple[str, bool]:
     """Name of a row's series, and whether it was asked for. Codes are padded with spaces."""
-    operator = _cell(row, "exDivCode") or options.operator
+    operator = cell(row, "exDivCode") or options.operator
     of_operator = options.operator in ("", operator)
     if options.what == "trafficAll":
         return operator or "all", of_operator
-    office, code = _office(row), _cell(row, "inoutType") or _cell(row, "inOutType")
+    office, code = _office(row), cell(row, "inoutType") or cell(row, "inOutType")
     if not office or code not in _WAYS:
         raise DataError(f"expressway: a row has unitCode '{office}', inoutType '{code}'; expected an office and 0 or 1")
     way = _WAYS[code]

@@ -21,7 +21,7 @@ from pydantic import Field
 from litecast.errors import DataError
 
 from .. import collecting, http
-from ..paging import Incomplete, chain, digest, number, records, series_table, unknown, whole
+from ..paging import Incomplete, cell, chain, digest, number, records, series_table, unknown, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
 
 def judge(answer: http.Answer) -> None:
     """Returns for rows and for INFO-200 (no data); every other code -> DataError with its meaning."""
-    if answer.status in (429, 502, 503, 504) or answer.body[:1] not in (b"{", b"\xef"):
+    if answer.status in http.BUSY or answer.body[:1] not in (b"{", b"\xef"):
         http.plain(answer)
     code, said = _code(answer.json())
     if code not in ("INFO-000", "INFO-200"):
@@ -160,15 +160,11 @@ def _months(job: collecting.Job, bodies: list[bytes]) -> dict[str, list[str]]:
             if (years and year not in years) or (spots and site not in spots):
                 continue
             day = _day(year, row, site)
-            cells = [site, day, str(row.get("UPNDW_CD", "")).strip(), *(_cell(row, name) for name in _HOURS)]
-            found.setdefault(day[:7], []).append("|".join([*cells, _cell(row, "TDAY_SUM")]))
+            cells = [site, day, str(row.get("UPNDW_CD", "")).strip(), *(cell(row, name) for name in _HOURS)]
+            found.setdefault(day[:7], []).append("|".join([*cells, cell(row, "TDAY_SUM")]))
     if sites:
         unknown(job.options.spots, sites, "gyeonggi: the site")
     return found
-
-
-def _cell(row: dict, name: str) -> str:
-    return str(row[name] if row.get(name) is not None else "").strip()
 
 
 def _day(year: str, row: dict, site: str) -> str:

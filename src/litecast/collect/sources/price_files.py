@@ -17,6 +17,7 @@ from pydantic import Field
 
 from litecast.data.readers.daily import CODE, OHLC, krx_export, tidied
 from litecast.errors import DataError
+from litecast.files import sha256
 
 from .. import collecting
 from ..collecting import Job, Part
@@ -82,7 +83,7 @@ def _parts(job: Job, nameless: str, read: Callable, overlapping: bool) -> Iterat
     for path in job.options.files:
         codes.setdefault(_code(path, job.options, nameless), []).append(path)
     for code, files in job.progress(sorted(codes.items())):
-        hashes = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+        hashes = sorted(map(sha256, files))
         asked = job.options.model_dump(mode="json", exclude={"files"})
         made_of = hashlib.sha256(repr((hashes, asked)).encode()).hexdigest()
         notes: dict[str, int] = {}

@@ -92,7 +92,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
 
 def judge(answer: http.Answer) -> None:
     """Returns for rows and for INFO-200; too busy -> Again; every other code -> DataError with its meaning."""
-    if answer.status in (429, 502, 503, 504):
+    if answer.status in http.BUSY:
         http.plain(answer)
     code, said = _code(answer)
     if code not in _GOOD:

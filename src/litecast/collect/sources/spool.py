@@ -91,7 +91,7 @@ def _called(path: Path) -> str:
     return f"{path.resolve().parent.name}/{path.name}"
 
 
-def parts(job: collecting.Job, form: Form, found: list[Spool], make: Make, asked: str) -> Iterator[collecting.Part]:
+def parts(form: Form, found: list[Spool], make: Make, asked: str) -> Iterator[collecting.Part]:
     """A part per month. asked: all that `make` depends on beside the rows, as text."""
     for month in sorted({month for spool in found for month in spool.about["months"]}):
         mine = [spool for spool in found if month in spool.about["months"]]

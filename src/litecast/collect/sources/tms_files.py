@@ -63,7 +63,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
         licence="as the portal says (not redistributed)",
         note=f"Fixed-site counts, {vehicles}, directions {ways}.")  # fmt: skip
     make = partial(_month, spots=asked.spots, direction=asked.direction)
-    yield from spool.parts(job, form, found, make, f"{sorted(asked.spots)} {asked.direction}")
+    yield from spool.parts(form, found, make, f"{sorted(asked.spots)} {asked.direction}")
 
 
 def _read(vehicle: str, path: Path, about: dict) -> Iterator[pd.DataFrame]:
@@ -143,7 +143,7 @@ def _hourly(block: sheets.Block, notes: spool.Notes) -> pd.DataFrame:
         odd = np.abs(values.sum(axis=1) - block.numbers(total)) > 0.5  # comparisons with missing ones are False
         sheets.note(notes, "rows whose hours do not add up to their total, kept", int(odd.sum()))
     if block.head.role == "national":
-        time, station = _days(block, block.numbers(at["년도"]), notes), block.texts(at["지점번호"], _station)
+        time, station = _days(block, block.numbers(at["년도"])), block.texts(at["지점번호"], _station)
         lane = sheets.joined([], n)
     else:
         time, lane = block.dates(at["날짜"]), block.texts(at["차로"])
@@ -167,12 +167,12 @@ def _daily(block: sheets.Block, vehicle: str, notes: spool.Notes) -> Iterator[pd
         value = values[:, 12 if vehicle == "total" else int(vehicle) - 1]
         leap = (block.numbers(at["월"]) == 2) & (block.numbers(at["일"]) == 29)
         gone = leap & (year % 4 != 0) & ~(values > 0).any(axis=1)  # 1900 and 2100 are far away
-        time = _days(block, np.where(gone, 2000, year), notes).astype("datetime64[us]")
+        time = _days(block, np.where(gone, 2000, year)).astype("datetime64[us]")
         yield pd.DataFrame({"time": time, "station": station, "way": way, "lane": sheets.joined([], len(block)),
                             "value": value})[~gone]  # fmt: skip
 
 
-def _days(block: sheets.Block, years: np.ndarray, notes: spool.Notes) -> np.ndarray:
+def _days(block: sheets.Block, years: np.ndarray) -> np.ndarray:
     """Days from columns 월 and 일, datetime64[D]. DataError for a day that does not exist."""
     at = block.head.more["at"]
     months, days = block.numbers(at["월"]), block.numbers(at["일"])

@@ -74,7 +74,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
         provider="Korea Expressway Corporation, data.ex.co.kr", licence="as the portal says (not redistributed)",
         note=f"Toll offices, {what}, TCS + Hi-pass. One interchange can have several office codes.")  # fmt: skip
     make = partial(_month, offices=offices, direction=asked.direction)
-    yield from spool.parts(job, form, found, make, f"{sorted(offices)} {asked.direction}")
+    yield from spool.parts(form, found, make, f"{sorted(offices)} {asked.direction}")
 
 
 def _read(asked: Options, path: Path, about: dict) -> Iterator[pd.DataFrame]:

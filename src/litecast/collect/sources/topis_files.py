@@ -57,7 +57,7 @@ def parts(job: collecting.Job) -> Iterator[collecting.Part]:
         note=f"Hourly counts, in and out of the city {'summed' if asked.direction == 'both' else 'apart'}.{told}",
         renames=renames, spots=spool.together(found, "spots"))  # fmt: skip
     make = partial(_month, spots=asked.spots, direction=asked.direction)
-    yield from spool.parts(job, form, found, make, f"{sorted(asked.spots)} {asked.direction}")
+    yield from spool.parts(form, found, make, f"{sorted(asked.spots)} {asked.direction}")
 
 
 def _renames(found: list[spool.Spool]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
+from litecast.data import calendar
 from litecast.models.classical import cycles, fallback
 
 # Candidates for the number of harmonics of a cycle; those of a week that are the day's are the day's to have.
@@ -193,7 +194,7 @@ def _regressors(data) -> tuple[np.ndarray, list[tuple]]:
     if not periods:
         return np.zeros((T, 1)), [((), np.array([0]))]  # a difference removes the level; nothing else is known ahead
     blocks, choices = [np.ones((T, 1))], []
-    if data.header.country and data.z.shape[1]:
+    if "holiday" in calendar.names(data.header.frequency, data.header.country):
         blocks[0] = np.hstack([blocks[0], data.z[:, -1:]])
     for i, cycle in enumerate(periods):
         most = min((cycle - 1) // 2, MOST)

@@ -120,7 +120,7 @@ def read(study: str) -> Facts:
     folder = paths.study_dir(study)
     if not folder.is_dir():
         known = sorted(p.parent.name for p in paths.reports_dir().glob("*/results.csv"))
-        raise RunError(f"There is no study {study!r} in {paths.reports_dir()}: run `make {study}` first, "
+        raise RunError(f"There is no study {study!r} in {paths.reports_dir()}: run `make report STUDY={study}` first, "
                        f"or set `study` to one of: {', '.join(known) or 'none yet'}.")
     path = folder / "results.csv"
     rows = results.read(path) if path.exists() else results.typed(pd.DataFrame())
@@ -132,24 +132,22 @@ def read(study: str) -> Facts:
                  results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
                  results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published,
                  results.transfers(study), places.measured(study), _searched(folder / "searches.csv"),
-                 searched.costs(study), searches.replays(study),
-                 results.local(study))
+                 searched.costs(study), searches.replays(study), results.local(study))
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """(Means over seeds of a study's files, the runtime of their times); each function once, whatever copies it has.
 
-    Beside the columns of a result row: good: there is skill to lose; group: technique, or 'width/storage' of a
-    narrow network; ms, speed, timed_in: median time in that runtime, times as fast as dense, and the run that timed it,
-    of the file itself or of its copy; front: test WAPE of the front at its size, NaN where no file of it is so small.
+    Beside the columns of a result row: good: there is skill to lose; group: as of `results.advice`; ms, speed,
+    timed_in: median time in that runtime, times as fast as dense, and the run that timed it, of the file itself or of
+    its copy; front: test WAPE of the front at its size, NaN where no file of it is so small.
     """
     (times, runtime), skill = results.in_one_runtime(rows), results.has_skill(rows)
     files, timed = results.means(results.own(rows)), results.means(times)
     files = files.assign(
         good=[bool(skill.get(key, True)) for key in zip(files.dataset, files.model, strict=True)],
-        group=files.technique.mask(files.technique == "width", "width/" + files.variant),
-        ms=timed.latency_ms_p50, speed=timed.latency_ratio, timed_in=timed.run, front=np.nan,
-    )  # fmt: skip
+        group=advice.group(files), ms=timed.latency_ms_p50, speed=timed.latency_ratio, timed_in=timed.run,
+        front=np.nan)  # fmt: skip
     for (dataset, model), mine in files[files.bytes > 0].groupby(["dataset", "model"]):
         steps = results.front(files[files.dataset == dataset], model)
         at = np.searchsorted(steps.bytes, mine.bytes, side="right")

@@ -19,7 +19,6 @@ PARTLY = 0.5  # a file that computes less than this share of its products in the
 BLIND = 0.05  # regret of a choice: above it validation does not predict test, and the report says so
 SHORT = 0.01  # what a band may cover less, or more, than it promises before the report says so
 SURE = 2  # standard errors: what it covers less then is no chance
-MOST_FINDINGS = 10
 VERDICTS = ("better", "worse", "undecided")
 CHANCE = "random"  # what every search is held against
 TOLD = ("helps", "harms")  # verdicts on information; what is neither is undecided or was not tested

@@ -64,7 +64,7 @@ def told(name: str, facts: Mapping) -> Markdown:
 
 
 def phrase(part: str, name: str, **given) -> str:
-    """A line of tables.yaml: of `captions`, `cells`, `instead`, `labels` or `page`. KeyError for an unknown one."""
+    """A line of tables.yaml, by its part (`captions`, `cells`, `labels` …) and name. KeyError for an unknown name."""
     known = phrases(LANGUAGE)[part]
     if name not in known:
         raise KeyError(f"{LANGUAGE}/tables.yaml has no {name!r} under {part}{catalogue.near(name, known)}")
