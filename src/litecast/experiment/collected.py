@@ -42,13 +42,14 @@ class Collected:
         for name, reason in self.data.dropped:
             print(f"dropped {name}: {reason}")
         most = sorted(self.data.filled.items(), key=lambda item: -item[1])[: self.settings.series]
-        print(f"filled {sum(self.data.filled.values())} input steps in all; most:", {name: n for name, n in most if n})
+        told = ", ".join(f"{name} {n:,}" for name, n in most if n)
+        print(f"filled {sum(self.data.filled.values()):,} input steps in all{told and f'; most: {told}'}")
 
     def finish(self) -> tuple[dict, str]:
         """Facts of the data, now also a file of the run, and what they are too few for; the run is finished."""
         facts = windows.facts(self.frame, self.data)
         self.run.file("coverage.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
         self.run.finish()
-        print({part: facts["windows"][part] for part in windows.PARTS})
+        print("windows:", ", ".join(f"{part} {facts['windows'][part]:,}" for part in windows.PARTS))
         few = facts["windows"]["train"] < FEW_WINDOWS
         return facts, f" Fewer than {FEW_WINDOWS} train windows: classical and compact models only." * few

@@ -37,6 +37,10 @@ class Compression(Work):
         self.teachers = [ensemble.teacher(s.study, self.data) if name == results.REFERENCE else self._dense(name)
                          for name in self.taught_by]
         self.start = self._start()
+        row = self.dense.row
+        print(f"dense (the network before compression): {row['model']}, width {row['level']}, {row['params']:,.0f} "
+              f"parameters, {row['bytes'] / 1000:.1f} kB, validation WAPE (sum of errors ÷ sum of values) "
+              f"{row['val_wape']:.4f}")
         self.made: dict[tuple, Measured] = {}
         self.stories: dict[tuple, pd.DataFrame] = {}
 
@@ -160,11 +164,12 @@ class Compression(Work):
         if len(self.made) > 1:
             yield Markdown("The same files by their error on test, against their bytes.")
             yield fronts.error_against(table, x="bytes", dataset=self.data.header.name)
-        yield Markdown("What it cost to get there, over the whole route: all training, and the seconds of compressing.")
+        yield Markdown("What it cost to get there, over the whole route: seconds of all training and of compressing, "
+                       "bytes of the file, multiply-accumulates (MACs) of a forecast and, in billions, of training.")
         rows = table[table.control == ""].drop_duplicates(["technique", "level"])
         rows.index = rows.level.where(rows.role != "dense", "dense").rename("level")  # a width is no level
         cost = rows[["train_s", "compress_s", "bytes", "macs"]].assign(train_gmacs=rows.train_macs / 1e9)
-        yield cost.style.format(precision=1, na_rep="")
+        yield cost.style.format("{:,.1f}", na_rep="").format("{:,.0f}", subset=["bytes", "macs"])
 
     def forgets(self):
         """Table: errors on test of dense and of each level of the first variant, situation by situation; redder =
@@ -177,6 +182,8 @@ class Compression(Work):
         worse = table / table.loc["dense"] - 1
         worse[["bias", "drift"]] = table[["bias", "drift"]].abs().sub(abs(table.loc["dense", ["bias", "drift"]]))
         shown = table.style.format("{:.2%}", na_rep="")
+        shown = shown.set_caption("WAPE; highest tenth: of the demand; totals: sums over the horizon; bias: too high "
+                                  "or (-) low; drift: distance from dense, both of all demand")
         return shown.background_gradient("Reds", axis=None, gmap=worse, vmin=0, vmax=0.2)
 
     def saw(self) -> str:

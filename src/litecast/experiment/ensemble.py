@@ -78,8 +78,8 @@ def longer(study: str, dataset: str) -> pd.DataFrame:
     rows = rows[rows.dataset == dataset]
     dense, more = (rows[results.is_dense(rows, control)] for control in ("", results.LONGER))
     both = dense.merge(more, on=["model", "seed"], suffixes=("", "_longer"))
-    both["change"] = both.val_wape_longer / both.val_wape - 1
-    return both[["model", "seed", "train_steps", "train_steps_longer", "val_wape", "val_wape_longer", "change"]]
+    both = both[["model", "seed", "train_steps", "train_steps_longer", "val_wape", "val_wape_longer"]]
+    return both.assign(change=both.val_wape_longer / both.val_wape - 1)
 
 
 def opened(study: str, data, row: dict, *parts: str) -> Measured:

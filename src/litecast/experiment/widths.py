@@ -49,7 +49,7 @@ class Widths(Work):
         s = self.settings
         row, self.fits[width] = sweep_one(self.run, self.data, s.model, width, self.budget, s.seed, self.kept)
         self.swept.append(row)
-        print(f"width {width}: {row['params']} parameters, validation WAPE {row['val_wape']:.4f}")
+        print(f"width {width}: {row['params']:,} parameters, validation WAPE {row['val_wape']:.4f}")
 
     def choose(self) -> None:
         """The smallest width within 1 % of the best on validation becomes *the* dense network; train it on, too."""
@@ -107,7 +107,7 @@ class Widths(Work):
         row, longer = self.dense.row, self.extra.row["val_wape"] / self.dense.row["val_wape"] - 1
         edge = " The widest is still the best: a wider one may be better." if self.at_edge else ""
         return (f"**{self.width}** is the smallest of {len(self.swept)} width(s) within 1 % of the best on validation: "
-                f"{row['params']} parameters, {row['macs']} MACs a window, {row['bytes'] / 1000:.1f} kB, test WAPE "
+                f"{row['params']:,} parameters, {row['macs']:,} MACs a window, {row['bytes'] / 1000:.1f} kB, test WAPE "
                 f"{row['test_wape']:.4f}, skill {row['test_skill']:+.1%}. Training {self.settings.extra_steps} steps "
                 f"longer changed validation WAPE by {longer:+.2%}.{edge}")
 

@@ -5,6 +5,7 @@ Figure functions start from `blank` or `grid`, which put the style in force, and
 
 import importlib.util
 import io
+import logging
 import math
 import re
 import sys
@@ -132,6 +133,8 @@ def use() -> None:
     if FONT not in font_manager.fontManager.get_font_names():
         for path in sorted(font_dir().glob("*.ttf")):
             font_manager.fontManager.addfont(path)
+    # NanumGothic calls its bold 600, matplotlib 700: not worth a red line above every figure with a title.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     matplotlib.rcParams.update(_STYLE)
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:

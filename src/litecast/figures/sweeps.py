@@ -75,6 +75,7 @@ def width_sweep(rows: list[dict], chosen: int) -> Figure:
     ax.plot(ring.bytes / 1000, ring.val_wape, "o", markersize=13, fillstyle="none", color="black")
     ax.set(xlabel="file size (kB)", ylabel="validation WAPE", title="Narrower, or in fewer bits")
     style.plain_log(ax.xaxis)
+    style.percent_axis(ax.yaxis)
     ax.legend()
     return figure
 
@@ -91,9 +92,11 @@ def sensitivity(found: pd.DataFrame, by: str = "bits", of: str = "weights") -> F
     change = change[sorted(change, reverse=by == "bits")].reindex(found.layer.unique())
     sizes = found.groupby("layer", sort=False)[of].first()
     figure, ax = style.named_rows([style.own(f"{name} ({size:,})") for name, size in sizes.items()], 0.24)
-    ax.imshow(change.clip(lower=0) ** 0.5, cmap="Reds", aspect="auto")
+    depth = change.clip(lower=0).to_numpy() ** 0.5
+    ax.imshow(depth, cmap="Reds", aspect="auto")
     for (row, column), value in np.ndenumerate(change):
-        ax.text(column, row, f"{100 * value:+.2f}", ha="center", va="center", fontsize=7.5, path_effects=style.HALO)
+        ink = "white" if depth[row, column] > 0.6 * depth.max() else style.INK
+        ax.text(column, row, f"{100 * value:+.2f}", ha="center", va="center", fontsize=7.5, color=ink)
     ax.grid(False)
     ax.set(xticks=range(change.shape[1]), xticklabels=change.columns, xlabel=f"{by} of this layer alone",
            title="Change of validation WAPE, %")
