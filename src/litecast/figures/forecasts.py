@@ -93,12 +93,13 @@ def error_profile(errors: pd.DataFrame, unit: str = "", by: tuple[str, ...] = ("
     return figure
 
 
-def moments(times: pd.DatetimeIndex, country: str | None) -> dict[str, np.ndarray]:
+def moments(times: pd.DatetimeIndex, country: str | None) -> dict[str, np.ndarray | pd.Categorical]:
     """hour and day ('holidays' | 'other days') of each time; public holidays are the event days of a country."""
     days = times.normalize()
     dates = days.unique()
     off = dates[calendar.holidays(dates, country)] if country else dates[:0]
-    return {"hour": times.hour.to_numpy(), "day": np.where(days.isin(off), "holidays", "other days")}
+    kinds = pd.Categorical.from_codes(np.where(days.isin(off), 0, 1), ["holidays", "other days"])
+    return {"hour": times.hour.to_numpy(), "day": kinds}
 
 
 def _unit(data) -> str:

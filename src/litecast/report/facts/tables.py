@@ -294,16 +294,17 @@ def errors(made: Facts, row) -> pd.DataFrame:
     path = made.folder / row.run / "forecasts.parquet"  # of its own run: to look through all of them takes minutes
     if not row.run or not path.is_file():
         return pd.DataFrame()
-    stored = pd.read_parquet(path, filters=[("row_id", "==", row.row_id)]).dropna(subset="y")
-    stored, seen = stored.astype({"series": str}), made.coverage.get(row.dataset, {})
-    by = ["step", "series"]
+    columns = ["series", "origin", "step", "y", "yhat"]
+    stored = pd.read_parquet(path, columns=columns, filters=[("row_id", "==", row.row_id)]).dropna(subset="y")
+    seen, by = made.coverage.get(row.dataset, {}), ["step", "series"]
     if len(stored) and seen.get("frequency") in forecasts.HOURLY:
         by += ["hour", "day"]
         step = pd.Timedelta(forecasts.HOURLY[seen["frequency"]])
         times = pd.DatetimeIndex(stored.origin) + (stored.step - 1).to_numpy() * step
         stored = stored.assign(**forecasts.moments(times, seen.get("country")))
     stored = stored.assign(error=(stored.yhat - stored.y).abs(), size=stored.y.abs())
-    parts = [stored.groupby(c)[["error", "size"]].mean().reset_index() for c in by]
+    parts = [stored.groupby(c, observed=True)[["error", "size"]].mean().reset_index() for c in by]
+    parts = [part.astype({c: str}) if c in ("series", "day") else part for part, c in zip(parts, by, strict=True)]
     return pd.concat(parts).assign(name=row.model, wape=lambda e: e.error / e["size"])
 
 
