@@ -15,6 +15,7 @@ from litecast.results.choice import LONGER, PUBLISHED, REFERENCE, front, is_comp
 from litecast.results.rows import number, text
 
 FAR = 1.5  # times the error of what is recommended: so bad a technique is told in numbers, not drawn to scale
+PANEL = 2.9  # inches that `trade` has above its legend, axis labels included
 AXES = {
     "bytes": ("file size (kB)", 1e-3),
     "latency_ms_p50": ("median latency (ms per window)", 1.0),
@@ -48,12 +49,13 @@ def trade(rows: pd.DataFrame, ringed: dict[str, str], dataset: str | None = None
     names = flat.model.where((flat.kind == "classical") | reference, flat.kind + " of " + flat.model)
     lines = flat.y.groupby(names).mean().to_dict()
     steps = front(points, None)
-    figure, (ax,) = blank(4.4)
+    figure, (ax,) = blank(PANEL)
     figure.set_figwidth(width)
     best = points[points.told].groupby("kind").y.min()  # of each technique something is to be seen, and the best
     best.loc["free"] = flat.y[text(flat, "role") == "naive"].min()  # forecast without a file
     wanted = pd.concat([rings.y, best[best < FAR * (rings.y if len(rings) else best).max()]])
     bottom, top = _limits(wanted, wanted, lines)
+    bottom -= 0.1 * (top - bottom)  # names of the best stand below them
     ax.set(xscale="log", xlim=(low, high), xlabel=AXES["bytes"][0], ylabel="test WAPE")
     over = int((points.y > top).sum())
     _lines(ax, lines, bottom, top, [f"{over} file" + "s" * (over > 1)] * (over > 0))
@@ -62,7 +64,8 @@ def trade(rows: pd.DataFrame, ringed: dict[str, str], dataset: str | None = None
     ax.scatter(rings.x, rings.y, s=110, facecolors="none", edgecolors=style.INK, linewidths=1.3, zorder=5)
     plain_log(ax.xaxis)
     percent_axis(ax.yaxis)
-    _legend(figure, kinds, {}, "pale: others", round(4 * width / style.WIDTH))
+    keys = _legend(figure, kinds, {}, "pale: others", round(4 * width / style.WIDTH))
+    figure.set_figheight(PANEL + keys)
     _name_lines(ax, {name: value for name, value in lines.items() if bottom < value < top})
     seen = points[points.y < top]
     _name_points(ax, rings.x, rings.y, rings.words, 6.0, avoid=(seen.kb, seen.y), lines=list(lines.values()))
@@ -197,8 +200,8 @@ def _limits(y: pd.Series, wanted: pd.Series, lines: dict[str, float]) -> tuple[f
 
 
 def _legend(figure: Figure, kinds: list[str], lines: dict[str, float], others: str = "hollow: other levels",
-            columns: int = 4) -> None:
-    """One legend under all panels: what a colour, a filled point and a line mean."""
+            columns: int = 4) -> float:
+    """One legend under all panels: what a colour, a filled point and a line mean; its height in inches."""
     dot = {"linestyle": "", "marker": "o", "color": FAINT}
     words = {"width": "trained narrow (front)", "compact": "compact network (front)",
              "ensemble": "mean of several files"}  # fmt: skip
@@ -208,7 +211,7 @@ def _legend(figure: Figure, kinds: list[str], lines: dict[str, float], others: s
     hollow = {"alpha": 0.35} if others.startswith("pale") else {"markerfacecolor": "none"}
     handles += [Line2D([], [], **dot, markersize=5, label="filled: selected"),
                 Line2D([], [], **dot, markersize=4.5, **hollow, label=others)]
-    style.legend(figure, handles, columns, handlelength=2.2)
+    return style.legend(figure, handles, columns, handlelength=2.2)
 
 
 def bubbles(rows: pd.DataFrame, dataset: str | None = None, link: Callable[[dict], str | None] | None = None) -> Figure:

@@ -201,15 +201,16 @@ def note(axes, text: str) -> None:
     axes.grid(False)
 
 
-def legend(figure: Figure, shown, most: int = 4, **options) -> None:
-    """One legend below all panels, of at most so many columns and as many as are no wider than the figure; shown:
-    handles, or the axes that hold them."""
+def legend(figure: Figure, shown, most: int = 4, **options) -> float:
+    """One legend below all panels, of at most so many columns and as many as are no wider than the figure; its height
+    in inches. shown: handles, or the axes that hold them."""
     handles = shown if isinstance(shown, list) else shown.get_legend_handles_labels()[0]
     for columns in range(max(1, min(most, len(handles))), 0, -1):
         made = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **options)
         if columns == 1 or made.get_window_extent().width <= figure.bbox.width:
-            return
+            return made.get_window_extent().height / figure.dpi
         made.remove()
+    return 0.0
 
 
 def label_axes(panels: dict, x: str, y: str, wide: list[str] = ()) -> None:
