@@ -116,6 +116,18 @@ def test_points_of_a_figure_tell_their_row_instead_of_an_address():
     assert shown.titled('<g><a xlink:href="x#y" target="_blank"/></g>', str) == "<g></g>"  # a point without a place
 
 
+def test_a_front_for_telephones_is_as_high_as_its_legend_needs():
+    figure, (axes,) = style.blank(4.4)
+    figure.set_figwidth(pages.NARROW)
+    lines = [axes.plot([1, 2], [1, 2], label=f"a rather long name of technique {n}")[0] for n in range(27)]
+    style.legend(figure, lines)
+    pages._taller(figure).draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert axes.get_window_extent().height > 2 * figure.dpi and legend.y1 < axes.get_window_extent().y0
+    few, _ = style.blank(4.4)
+    assert pages._taller(few).get_figheight() == 4.4
+
+
 # ---------------------------------------------------------------- a page
 
 
