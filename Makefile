@@ -44,7 +44,7 @@ test: $(READY) ## all tests, on all cores
 
 lab: $(READY) ## the notebooks in JupyterLab
 	@$(BIN)/python -m ipykernel install --sys-prefix --name litecast --display-name litecast
-	@$(BIN)/python -m jupyter lab notebooks
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m jupyter lab notebooks
 
 audit: $(READY) ## load every file of a study again, compare bytes and errors with its rows [STUDY=default]
 	@$(BIN)/python -m litecast.audit $(STUDY)
