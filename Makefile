@@ -44,7 +44,7 @@ test: $(READY) ## all tests, on all cores
 
 lab: $(READY) ## the notebooks in JupyterLab
 	@$(BIN)/python -m ipykernel install --sys-prefix --name litecast --display-name litecast
-	@$(BIN)/python -m jupyter lab notebooks
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m jupyter lab notebooks
 
 test-notebooks: $(READY) ## every notebook by itself in an ordinary kernel, after a quick study: a quarter of an hour
 	@$(BIN)/python -m pytest -m notebooks -n0 --durations=0 tests/test_notebooks.py

@@ -252,6 +252,12 @@ def test_a_level_that_was_cut_off_is_made_again_like_the_first_time(study, fits)
         [step.row[name] for name in same] for step in study.made[magnitude_pruning].made.values()]
 
 
+def test_a_notebook_by_hand_has_one_thread_as_a_run_of_a_study_has(study):
+    torch.set_num_threads(2)
+    widths.Widths(PARAMETERS)
+    assert torch.get_num_threads() == 1
+
+
 # ---- choices
 
 def swept(monkeypatch, doublings, errors_by_width):

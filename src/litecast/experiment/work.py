@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import torch
+
 from litecast import models, results
 from litecast.data import load, windows
 from litecast.errors import TooFewWindows
@@ -21,6 +23,7 @@ class Work:
 
     def __init__(self, stage: str, names: Mapping, **keys):
         style.use()
+        torch.set_num_threads(1)  # as in a study: the same sums; small products wait for threads
         self.settings = s = closure.settings(stage, names)
         self.run = results.Run.open(stage, s.study, s.dataset, s.model, s.seed, **keys)
         self.data = windows.prepare(load(s.dataset, s.study))
