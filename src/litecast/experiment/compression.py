@@ -39,8 +39,8 @@ class Compression(Work):
         self.start = self._start()
         row = self.dense.row
         print(f"dense (the network before compression): {row['model']}, width {row['level']}, {row['params']:,.0f} "
-              f"parameters, {row['bytes'] / 1000:.1f} kB, validation WAPE (sum of errors ÷ sum of values) "
-              f"{row['val_wape']:.4f}")
+              f"parameters, {row['bytes'] / 1000:.1f} kB\n"
+              f"validation WAPE (sum of errors ÷ sum of values): {row['val_wape']:.4f}")
         self.made: dict[tuple, Measured] = {}
         self.stories: dict[tuple, pd.DataFrame] = {}
 

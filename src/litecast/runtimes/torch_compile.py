@@ -3,6 +3,7 @@ and first asked. No file of its own: a model file that is run in another way."""
 
 import os
 import shutil
+import warnings
 from dataclasses import replace
 
 import torch
@@ -25,5 +26,6 @@ def lacks() -> str:
 
 
 def open(path) -> modelfile.Loaded:
+    warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")  # it holds constants
     loaded = modelfile.load(path)
     return replace(loaded, model=torch.compile(loaded.model))

@@ -4,6 +4,7 @@ Optuna's sampler, as PocketFlow searches its hyper-parameters (Tencent, 2018). W
 small and the limit is a constraint; without one, error and cost are.
 """
 
+import warnings
 from math import isfinite, log
 
 SEARCH = "tree-structured Parzen estimator (PocketFlow)"
@@ -12,6 +13,7 @@ STUBBORN = 5  # proposals in a row that were seen before, until one by chance is
 
 def propose(space, goal, draw):
     """Points that resemble the best so far; ordered knobs as numbers, others as categories."""
+    warnings.filterwarnings("ignore", "IProgress not found")  # of a bar that is never shown
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
