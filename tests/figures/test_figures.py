@@ -274,7 +274,11 @@ def test_trade_without_files_without_rings_and_for_a_narrow_screen():
     assert "<svg" in drawn(fronts.trade(trade_rows().iloc[:3], {}))
     assert "<svg" in drawn(fronts.trade(trade_rows().iloc[:0], {}))
     assert "<svg" in drawn(fronts.trade(trade_rows(), {}))
-    assert fronts.trade(trade_rows(), {}, width=3.7).get_figwidth() == 3.7
+    slim = fronts.trade(trade_rows(), {}, width=3.7)
+    assert slim.get_figwidth() == 3.7
+    slim.draw_without_rendering()
+    axes, legend = slim.axes[0].get_window_extent(), slim.legends[0].get_window_extent()
+    assert axes.height > 1.8 * slim.dpi and legend.y1 < axes.y0, "a legend of many lines takes nothing from the panel"
 
 
 def test_trade_keeps_far_off_techniques_from_squeezing_the_rest():

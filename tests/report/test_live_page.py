@@ -116,18 +116,6 @@ def test_points_of_a_figure_tell_their_row_instead_of_an_address():
     assert shown.titled('<g><a xlink:href="x#y" target="_blank"/></g>', str) == "<g></g>"  # a point without a place
 
 
-def test_a_front_for_telephones_is_as_high_as_its_legend_needs():
-    figure, (axes,) = style.blank(4.4)
-    figure.set_figwidth(pages.NARROW)
-    lines = [axes.plot([1, 2], [1, 2], label=f"a rather long name of technique {n}")[0] for n in range(27)]
-    style.legend(figure, lines)
-    pages._taller(figure).draw_without_rendering()
-    legend = figure.legends[0].get_window_extent()
-    assert axes.get_window_extent().height > 2 * figure.dpi and legend.y1 < axes.get_window_extent().y0
-    few, _ = style.blank(4.4)
-    assert pages._taller(few).get_figheight() == 4.4
-
-
 # ---------------------------------------------------------------- a page
 
 
@@ -228,13 +216,16 @@ def test_in_a_browser_the_filter_hides_on_screen_keeps_its_address_and_prints_al
     browser.send("Emulation.setEmulatedMedia", media="")
 
 
+NOW = "{block: 'center', behavior: 'instant'}"  # the page scrolls smoothly: places would be of before
+
+
 @pytest.mark.browser
 def test_in_a_browser_a_point_tells_its_row_to_pointer_key_and_finger(browser, page):
     tip = "document.getElementById('tip')"
     browser.look(1280)
     browser.open(page.as_uri())
     first = "seen(document.querySelector('figure .wide svg'))[3].link"
-    place = browser.run(f"{first}.scrollIntoView({{block: 'center'}}), (({{left, top}}) => [left - 2, top - 2])"
+    place = browser.run(f"{first}.scrollIntoView({NOW}), (({{left, top}}) => [left - 2, top - 2])"
                         f"({first}.getBoundingClientRect())")  # fmt: skip
     browser.send("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
     lines = browser.run(f"{tip}.hidden ? null : {tip}.innerText").split("\n")
@@ -251,7 +242,7 @@ def test_in_a_browser_a_point_tells_its_row_to_pointer_key_and_finger(browser, p
     browser.open(page.as_uri() + "#")
     assert browser.run("document.documentElement.scrollWidth <= innerWidth")
     first = first.replace(".wide", ".narrow")
-    place = browser.run(f"{first}.scrollIntoView({{block: 'center'}}), (({{left, top}}) => [left + 1, top + 1])"
+    place = browser.run(f"{first}.scrollIntoView({NOW}), (({{left, top}}) => [left + 1, top + 1])"
                         f"({first}.getBoundingClientRect())")  # fmt: skip
     browser.send("Emulation.setTouchEmulationEnabled", enabled=True)
     for kind, points in (("touchStart", [{"x": place[0], "y": place[1]}]), ("touchEnd", [])):

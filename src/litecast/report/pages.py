@@ -5,7 +5,6 @@ from functools import partial
 
 import pandas as pd
 from IPython.display import Markdown
-from matplotlib.figure import Figure
 
 from litecast.figures import chains as way
 from litecast.figures import data, forecasts, fronts, references, sweeps
@@ -25,7 +24,6 @@ from litecast.results.information import told as told_more
 from litecast.results.techniques import forgotten
 
 NARROW = 3.7  # inches: the width of a figure that a telephone shows legibly
-PANEL = 3.2  # inches: the height of its panel, above its legend
 WHOLE = ("recommendation", "smallest", "verdicts", "standing", "glossary")  # tables that are printed to their last line
 PRINTED = 15  # lines of any other: the page has them all
 FEWEST = 3  # networks of which a picture says more than their table
@@ -58,17 +56,10 @@ def answer(made: Facts) -> Iterator[Shown | Markdown]:
     lines = tables.answer(made)
     if len(lines):
         draw = partial(fronts.trade, made.files, rings(lines), made.main, row_link)
-        wide, narrow = words.drawn(draw()), _taller(words.drawn(draw(width=NARROW)))
+        wide, narrow = words.drawn(draw()), words.drawn(draw(width=NARROW))
         yield figure(wide, words.phrase("captions", "trade", dataset=made.main), narrow, partial(_point, made),
                      {"dataset": made.main})
         yield table(made, "answer")
-
-
-def _taller(narrow: Figure) -> Figure:
-    """With room above a legend that has a column for each of its many lines on narrow paper."""
-    legends = sum(legend.get_window_extent().height for legend in narrow.legends) / narrow.dpi
-    narrow.set_figheight(max(narrow.get_figheight(), legends + PANEL))
-    return narrow
 
 
 def rings(lines: pd.DataFrame) -> dict[str, str]:
