@@ -155,7 +155,7 @@ def told(path) -> str:
     return said
 
 
-@pytest.mark.parametrize("stage", ["110_collect_stocks", "220_compact", "320_int8"])
+@pytest.mark.parametrize("stage", ["110_collect_stocks", "210_deep", "320_int8"])
 def test_runs_by_itself(stage):
     assert re.search(r"\d", told(paths.NOTEBOOKS / f"{stage}.ipynb"))
 

@@ -95,7 +95,7 @@ def test_the_run_keeps_table_and_replays_and_results_reads_them(monkeypatch):
     made = searches.Searches(PARAMETERS)
     made.sweep()
     assert "hypervolume" in made.saw()
-    lines, table = kept.replays("tiny"), kept.tables("tiny")
+    lines, table = kept.replays("tiny"), pd.read_csv(made.run.dir / kept.TABLE)
     assert set(kept.MANY) <= set(lines.columns) and len(table) == 8 and set(table.draw) == {0, 1}
     assert results.collect("tiny").empty or "search_table" not in set(results.collect("tiny").technique)
     volumes = kept.volumes(lines)
@@ -103,4 +103,4 @@ def test_the_run_keeps_table_and_replays_and_results_reads_them(monkeypatch):
 
 
 def test_without_a_table_there_is_nothing():
-    assert kept.replays("none-such").empty and kept.tables("none-such").empty
+    assert kept.replays("none-such").empty

@@ -12,7 +12,11 @@ MANY = ["dataset", "model", "seed", "search", "evaluations"]
 def replays(study: str) -> pd.DataFrame:
     """All replays of a study's current runs, with their run: dataset, model, seed (of the run), space, draw (of first
     weights), search, replay, evaluations, unique, proposals, macs, volume, regret; none without such runs."""
-    return _gathered(study, REPLAYS)
+    folder = paths.study_dir(study)
+    runs = current_runs(study) if (folder / "runs").is_dir() else []
+    found = [pd.read_csv(run / REPLAYS).assign(run=run.relative_to(folder).as_posix())
+             for run in runs if (run / REPLAYS).exists()]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*MANY, "run"])
 
 
 def volumes(lines: pd.DataFrame) -> pd.DataFrame:
@@ -25,11 +29,3 @@ def volumes(lines: pd.DataFrame) -> pd.DataFrame:
                       proposals=("proposals", "mean"), macs=("macs", "mean"), replays=("volume", "size"),
                       regret=("regret", lambda found: found.mean(skipna=False)))  # fmt: skip
     return told.join(spread).reset_index()
-
-
-def _gathered(study: str, name: str) -> pd.DataFrame:
-    folder = paths.study_dir(study)
-    runs = current_runs(study) if (folder / "runs").is_dir() else []
-    found = [pd.read_csv(run / name).assign(run=run.relative_to(folder).as_posix())
-             for run in runs if (run / name).exists()]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*MANY, "run"])
