@@ -56,7 +56,7 @@ class Cluster:
             if alone:
                 self._submit({f"{self.round}-alone": stage}, alone=True)
             else:
-                self.server.call([f"{run.dir}/done.json" for run in stage], stage)
+                self.server.call([f"{run.dir}/done.json" for run in stage], late[late.index(stage[0]):])
 
     def close(self) -> None:
         self.server.close()
