@@ -61,4 +61,4 @@ for place, words in enumerate(planning.LATE):
         threads: 1000  # all that there are
         shell: client + " {wildcards.stage}/{wildcards.of}"
 
-ruleorder: reference > timing > devices > compare > techniques > report > early
+ruleorder: reference > committee > timing > devices > compare > techniques > report > early

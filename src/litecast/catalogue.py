@@ -14,6 +14,7 @@ from litecast import paths
 from litecast.errors import StudyError
 
 REFERENCE = "reference"  # no network, but a teacher like one: the mean of the best files of a dataset
+COMMITTEE = "committee"  # the mean of small files that share a budget of bytes
 
 def files(package: str) -> list[Path]:
     """Every Python file of a package ('codecs', 'collect/sources'), sorted."""

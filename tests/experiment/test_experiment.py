@@ -310,19 +310,26 @@ def test_a_mean_of_seeds_takes_the_bytes_of_all_its_files(study):
 
 
 class Pool(list):
-    """Constant forecasts of constant demand as a pool of members; truth has a gap, raw values are ten scaled units."""
+    """Constant forecasts of constant demand as a pool of members; truth has a gap, raw values are ten scaled units. kb:
+    what each takes."""
 
-    def __init__(self, *values, truth=0.0):
+    def __init__(self, *values, truth=0.0, kb=()):
         yhat = [{"val": np.full((5, 2, 1), float(value))} for value in values]
-        super().__init__(measure.Measured(None, {"row_id": str(v)}, one) for v, one in zip(values, yhat, strict=True))
+        sizes = kb or [1] * len(values)
+        rows = [{"row_id": str(v), "bytes": 1000 * size} for v, size in zip(values, sizes, strict=True)]
+        super().__init__(measure.Measured(None, row, one) for row, one in zip(rows, yhat, strict=True))
         truth = np.full((5, 2, 1), 10 * truth)
         truth[0] = np.nan
         self.data = SimpleNamespace(origins={"val": np.arange(5)}.__getitem__, truth=lambda origins: truth[origins],
                                     raw=lambda scaled: 10 * scaled)
         self.data.judged = self.data
 
-    def joined(self, most=8):
-        return [float(one.row["row_id"]) for one in ensemble.greedy(self.data, self, most)]
+    def joined(self, most=8, kb=np.inf):
+        return [float(one.row["row_id"]) for one in ensemble.greedy(self.data, self, most, kb)]
+
+    def committees(self, *budgets, most=8):
+        found = ensemble.committees(self.data, self, budgets, most)
+        return {kb: [float(one.row["row_id"]) for one in joined] for kb, joined in found.items()}
 
 
 def test_files_join_up_to_the_best_mean():
@@ -334,6 +341,26 @@ def test_files_join_up_to_the_best_mean():
     assert Pool(7).joined() == [7] and Pool().joined() == []
     assert Pool(2, 2).joined() == [2], "nothing gained: one is enough"
     assert Pool(9, 4, 6.5, truth=5.0).joined() == [4, 6.5], "a mean, not a sum"
+
+
+def test_files_join_while_they_fit():
+    pool = Pool(-1, 1, 1.5, kb=(4, 5, 2))
+    assert pool.joined() == pool.joined(kb=9) == [-1, 1]
+    assert pool.joined(kb=8.999) == [-1, 1.5], "the next best that fits"
+    assert pool.joined(kb=6) == [-1, 1.5] and pool.joined(kb=5.9) == [-1] and pool.joined(kb=1) == []
+
+
+def test_a_committee_leaves_room_for_others_and_is_told_once(monkeypatch):
+    monkeypatch.setattr(ensemble, "wape", lambda data, parts, part="val": abs(
+        np.mean([float(one.row["row_id"]) for one in parts])) if parts else np.inf)
+    pool = Pool(1, -2, 2, 3, -3.5, kb=(9, 4, 4, 2, 2))
+    assert pool.committees(8) == {8: [-2, 2]}, "halves"
+    assert pool.committees(16) == {16: [-2, 2]}, "the best alone would fit, but takes more than a half"
+    assert pool.committees(16, 8) == {8: [-2, 2]}, "the larger budget buys the same"
+    assert pool.committees(4) == {4: [3, -3.5]} and pool.committees(2, 1) == {}
+    assert Pool(1, 5, 6, kb=(1, 1, 1)).committees(8) == {}, "no other helps: one file is no committee"
+    quarters = Pool(4, 5, -2, -3, kb=(8, 4, 4, 4))
+    assert quarters.committees(16) == {16: [-2, 5, -3]}, "of at most a quarter three that err nothing"
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=7), st.integers(1, 4))

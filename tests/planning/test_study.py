@@ -66,6 +66,7 @@ NOTEBOOKS = {
                    "from litecast import models\nfrom litecast.compress import taught"),
     "240_ensemble": (KEYED + 'model: str = "lstm"\nseeds: list = []\n', "from litecast import models"),
     "250_reference": (KEYED, "from litecast import models"),
+    "260_committee": (KEYED, "from litecast import models"),
     "500_timing": (KEYED, "from litecast import modelfile, runtimes"),
     "510_devices": (KEYED, "from litecast import runtimes"),
     "600_compare": ('study: str = "s"\n', "from litecast import results"),
@@ -256,11 +257,12 @@ def test_runs_and_what_they_need(house):
            for m in ("lstm", "nbeats") for s in (0, 1)},
     }
     late = [run.id for run in made.runs if run.late]
-    assert late == ["250_reference/dataset=roads", "500_timing/dataset=roads", "510_devices/dataset=roads",
-                    "600_compare/all", "610_techniques/all", "700_report/all"]
+    assert late == ["250_reference/dataset=roads", "260_committee/dataset=roads", "500_timing/dataset=roads",
+                    "510_devices/dataset=roads", "600_compare/all", "610_techniques/all", "700_report/all"]
     trained = {run for run in needs if run.startswith(("200", "210"))}
     assert set(made.run("250_reference/dataset=roads").needs) == trained, "no technique is part of what it is held to"
-    assert set(made.run("500_timing/dataset=roads").needs) == {*needs, "250_reference/dataset=roads"}
+    assert set(made.run("260_committee/dataset=roads").needs) == {*needs}, "whatever made them"
+    assert set(made.run("500_timing/dataset=roads").needs) == {*needs, *late[:2]}
     assert made.run("510_devices/dataset=roads").needs[-1] == "500_timing/dataset=roads", "its exports are tried"
     assert made.run("240_ensemble/dataset=roads,model=lstm").params["seeds"] == [0, 1]
     assert made.run("700_report/all").needs[-2:] == ["600_compare/all", "610_techniques/all"]

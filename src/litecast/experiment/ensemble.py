@@ -1,6 +1,7 @@
-"""Mean forecasts of several files: of one architecture from several seeds, and of the best files of a dataset.
+"""Mean forecasts of several files: of one architecture from several seeds, of the best of a dataset, of small ones.
 
-The second is the reference of the dataset: as good as can be, at the bytes of all its members.
+The second is the reference of the dataset: as good as can be, at the bytes of all its members. The third, a committee,
+shares a budget of bytes among files that techniques have made.
 """
 
 from collections.abc import Sequence
@@ -15,14 +16,21 @@ from litecast.experiment import measure
 from litecast.experiment.measure import Measured
 from litecast.figures.style import called
 from litecast.planning import plan
+from litecast.training import errors
 
 SUMMED = ("params", "live_params", "nonzero_params", "macs", "bytes")
 TRAINED = ("train_macs", "train_steps", "train_s")
+SHARES = (1 / 2, 1 / 4)  # of a budget of bytes, that one file may take: the best alone leaves little to others
 
 
 def mean(parts: Sequence[Measured], part: str) -> np.ndarray:
     """Their mean forecast (N, H, C), scaled units."""
     return np.mean([one.yhat[part] for one in parts], axis=0)
+
+
+def wape(data, parts: Sequence[Measured], part: str = "val") -> float:
+    """WAPE of their mean forecast; infinite without any."""
+    return errors.errors(data.judged, part, mean(parts, part))[f"{part}_wape"] if parts else np.inf
 
 
 def ambiguity(data, parts: list[Measured], part: str) -> tuple[float, float, float]:
@@ -97,9 +105,10 @@ def named(row: dict) -> str:
     return ", ".join([called(row["model"]) + variant, *seed, *longer])
 
 
-def greedy(data, pool: Sequence[Measured], most: int = 8) -> list[Measured]:
+def greedy(data, pool: Sequence[Measured], most: int = 8, kb: float = np.inf) -> list[Measured]:
     """Members in the order in which they join: each time the one whose mean with all before has the lowest validation
-    WAPE, up to the lowest of all; at most so many. Test is never looked at (Caruana et al. 2004).
+    WAPE, up to the lowest of all; at most so many, of at most so many kB together. Test is never looked at (Caruana et
+    al. 2004).
 
     No file joins twice: what is built stays a plain mean, whose weights are fitted to nothing, of as many files as it
     says. Of equal errors the first in the pool joins.
@@ -107,7 +116,11 @@ def greedy(data, pool: Sequence[Measured], most: int = 8) -> list[Measured]:
     data = data.judged
     truth = data.truth(data.origins("val"))
     joined, left, total, reached = [], list(pool), 0.0, []
-    while left and len(joined) < most:
+    while len(joined) < most:
+        room = 1000 * kb - sum(one.row["bytes"] for one in joined)
+        left = [one for one in left if one.row["bytes"] <= room]
+        if not left:
+            break
         means = ((total + one.yhat["val"]) / (len(joined) + 1) for one in left)
         errors = [np.nansum(np.abs(data.raw(mean) - truth)) for mean in means]
         reached.append(min(errors))
@@ -135,3 +148,35 @@ def teacher(study: str, data) -> Measured:
     macs = sum(one["macs"] or 0 for one in rows)  # trees multiply nothing
     files = teaching.Files(opened, macs, rows, about=data, folder=place.dir)
     return Measured(files, made[-1], {part: files.forecast(data.judged, data.origins(part)) for part in measure.PARTS})
+
+
+# ---- a committee of small files
+
+def small(study: str, dataset: str, budgets: Sequence[float], most: int = 12) -> list[dict]:
+    """Rows of the files that committees of so many kB may average, the best on validation first: for each budget at
+    most so many, of which two fit into it."""
+    rows = results.collect(study)
+    rows = rows[rows.dataset == dataset]
+    found = pd.concat([results.small_files(rows, kb / 2).head(most) for kb in budgets])
+    return found.drop_duplicates("row_id").sort_values("val_wape", kind="stable").to_dict("records")
+
+
+def committees(data, pool: Sequence[Measured], budgets: Sequence[float], most: int = 8) -> dict[float, list[Measured]]:
+    """Budget in kB -> members, none of which takes more than a half or more than a quarter of it, whichever errs less
+    on validation; only of those budgets that more than one file shares, and that buy another committee than a smaller.
+    """
+    found, known = {}, set()
+    for kb in sorted(budgets):
+        ways = (greedy(data, [one for one in pool if one.row["bytes"] <= 1000 * kb * share], most, kb)
+                for share in SHARES)  # fmt: skip
+        joined = min(ways, key=lambda joined: wape(data, joined))
+        who = frozenset(one.row["row_id"] for one in joined)
+        if len(joined) > 1 and who not in known:
+            found[kb] = joined
+        known.add(who)
+    return found
+
+
+def committee(run, data, joined: list[Measured], kb: float) -> dict:
+    """Add the row of a committee: a mean over all that joined, of model `results.COMMITTEE`."""
+    return add(run, data, joined, model=results.COMMITTEE, variant=f"{kb:g}kB")

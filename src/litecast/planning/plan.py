@@ -17,7 +17,7 @@ from litecast.planning import study as schema
 from litecast.planning.study import Block, Catalogue, Step, Study
 
 # Always called, on the plan and what exists.
-LATE = ("reference", "timing", "devices", "compare", "techniques", "report")
+LATE = ("reference", "committee", "timing", "devices", "compare", "techniques", "report")
 
 
 @dataclass
@@ -296,18 +296,19 @@ class _Book:
         return self._id(self.house.stage(keys["model"]), keys)
 
     def late(self) -> None:
-        """Reference, timing (what is compared is timed in one round) and devices per dataset, comparison and report per
-        study: they wait for all, done or not. The reference waits for what trains its members, timing also for it, and
-        devices for timing."""
+        """Reference, committee, timing (what is compared is timed in one round) and devices per dataset, comparison and
+        report per study: they wait for all, done or not. The reference waits for what trains its members alone, timing
+        also for both means, and devices for timing."""
         early, members = list(self.runs.values()), {"classical", *map(self.house.stage, self.house.models)}
         for dataset in dict.fromkeys(run.keys["dataset"] for run in early if "model" in run.keys):
             mine, keys = [run for run in early if run.keys["dataset"] == dataset], {"dataset": dataset}
             trained = [run.id for run in mine if run.stage.partition("_")[2] in members]
             self._add(None, "reference", keys, needs=trained)
-            timed = [*(run.id for run in mine), self._id("reference", keys)]
+            self._add(None, "committee", keys, needs=[run.id for run in mine])
+            timed = [run.id for run in mine] + [self._id(stage, keys) for stage in LATE[:2]]
             self._add(None, "timing", keys, needs=timed)
             self._add(None, "devices", keys, needs=[*timed, self._id("timing", keys)])
-        for stage in LATE[3:]:
+        for stage in LATE[4:]:
             self._add(None, stage, {}, needs=list(self.runs))
 
     def _id(self, stage: str, keys: dict) -> str:

@@ -18,6 +18,7 @@ BUDGETS_KB = (1, 4, 16, 64)  # 1 kB = 1000 bytes
 LONGER = "extra_epochs"  # control: the same network trained on, for what compressing it would have cost
 ORACLE = "oracle"  # control that knows the future: it stands in no ranking
 REFERENCE = catalogue.REFERENCE  # model of the row that averages a dataset's files: what everything is held against
+COMMITTEE = catalogue.COMMITTEE  # model of the rows that average small files, compressed ones too
 PUBLISHED = "published"  # technique of rows made by a paper's protocol: they stand in its table and in no ranking
 
 
@@ -49,6 +50,15 @@ def members(rows: pd.DataFrame) -> pd.DataFrame:
     against."""
     may = is_valid(rows) & (is_dense(rows) | is_dense(rows, LONGER)) & (rows.artefact != "")
     return own(rows[may & ~reads_weather(rows)]).sort_values(["val_wape", "bytes", "row_id"], ignore_index=True)
+
+
+def small_files(rows: pd.DataFrame, kb: float) -> pd.DataFrame:
+    """Files of at most so many kB that a committee may average, the best on validation first: of each model those that
+    are better than all of its that are no larger, whatever made them."""
+    may = is_valid(rows) & (rows.artefact != "") & (rows.role != "ensemble") & (rows.control != ORACLE)
+    files = own(rows[may & ~reads_weather(rows) & (rows.bytes <= 1000 * kb)])
+    best = [_steps(mine, "bytes") for _, mine in files.groupby("model")]
+    return pd.concat([files[:0], *best]).sort_values(["val_wape", "bytes", "row_id"], ignore_index=True)
 
 
 def family(model: str) -> str:

@@ -21,6 +21,7 @@ SHORT = 0.01  # what a band may cover less, or more, than it promises before the
 SURE = 2  # standard errors: what it covers less then is no chance
 VERDICTS = ("better", "worse", "undecided")
 CHANCE = "random"  # what every search is held against
+MIXED = (results.REFERENCE, results.COMMITTEE)  # means of files of several models
 TOLD = ("helps", "harms")  # verdicts on information; what is neither is undecided or was not tested
 
 
@@ -85,6 +86,7 @@ def findings(made: Facts) -> dict:
         "fronts": sorted((t for t in told if t["front"]), key=lambda t: -t["front"]["won"] / t["front"]["of"]),
         "controls": sorted(controls, key=lambda c: -c["won"] / c["cases"]), "speed": _speed(made),
         "regrets": _regrets(made), "holidays": _holidays(made), "ensembles": _ensembles(made),
+        "committees": _committees(made),
         "information": information(made)["datasets"],
     }  # fmt: skip
 
@@ -156,12 +158,24 @@ def _holidays(made: Facts) -> list[dict]:
 
 def _ensembles(made: Facts) -> list[dict]:
     """The best ensemble of each dataset; gain: share of one network's test WAPE that it takes away."""
-    files = made.files[made.files.technique == "ensemble"].sort_values("val_wape", kind="stable")
+    files = made.files[(made.files.technique == "ensemble") & ~made.files.model.isin(MIXED)]
     dense = made.files[(made.files.technique == "dense") & (made.files.control == "")]
     than = dense.groupby(["dataset", "model"]).test_wape.mean().to_dict()
-    files = files.drop_duplicates("dataset").to_dict("records")
+    files = files.sort_values("val_wape", kind="stable").drop_duplicates("dataset").to_dict("records")
     return [file | {"gain": 1 - file["test_wape"] / than[key]} for file in files
             if (key := (file["dataset"], file["model"])) in than]
+
+
+def _committees(made: Facts) -> list[dict]:
+    """The best mean of small files of each dataset; gain: share of the test WAPE of the best file of as many bytes that
+    it takes away."""
+    found, files = [], results.candidates(made.rows)
+    for name in made.datasets:
+        mine = files[files.dataset == name].sort_values("val_wape", kind="stable")
+        for line in mine[mine.model == results.COMMITTEE][:1].to_dict("records"):
+            alone = results.within(mine[mine.technique != "ensemble"], line["bytes"] / 1000).iloc[0]
+            found.append(line | {"alone": alone.to_dict(), "gain": 1 - line["test_wape"] / alone.test_wape})
+    return found
 
 
 def information(made: Facts) -> dict:

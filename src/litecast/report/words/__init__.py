@@ -113,7 +113,7 @@ def environment(language: str) -> jinja2.Environment:
     made.tests["known"] = lambda value: value is not None and bool(np.isfinite(value))
     made.globals |= {"BUDGETS": results.BUDGETS_KB, "NEAR": results.NEAR_BEST, "NEAR_WIDTH": results.NEAR_WIDTH,
                      "MARGIN": MARGIN, "MARGINS": MARGINS, "PROVEN": PROVEN, "MOST": MOST, "LONGER": results.LONGER,
-                     "REFERENCE": results.REFERENCE, "LIMITS": claims.LIMITS}
+                     "REFERENCE": results.REFERENCE, "COMMITTEE": results.COMMITTEE, "LIMITS": claims.LIMITS}
     return made
 
 
