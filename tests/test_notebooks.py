@@ -17,8 +17,8 @@ from litecast import catalogue, paths
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 # What the first digit of a name says, and what its notebooks are called.
-STAGES = {"1": r"collect_\w+", "2": "classical|deep|compact|published|ensemble|reference", "3": r"\w+", "4": r"\w+",
-          "5": "timing|devices", "6": "compare|techniques", "7": "report"}  # fmt: skip
+STAGES = {"1": r"collect_\w+", "2": "classical|deep|compact|published|ensemble|reference|committee", "3": r"\w+",
+          "4": r"\w+", "5": "timing|devices", "6": "compare|techniques", "7": "report"}  # fmt: skip
 REPORT = "_report"  # no story of its own: its headings are those of the page, each over several tables
 MANY_LINES, MANY_CELLS = 15, 25
 TYPES = {"str": str, "int": int, "float": float, "list": list, "bool": bool}

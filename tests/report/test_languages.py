@@ -216,8 +216,9 @@ def test_a_figure_says_the_same_in_another_language_and_shows_the_same():
 def full(reports):
     """A study with a bit of everything."""
     made = make_study(datasets=("sample-traffic", "seoul-traffic"), seeds=(0,))
-    add_rows(made, [*chain_rows(), row("runs/x/y", "sample-traffic", "lstm", "ensemble", 0.09, role="ensemble",
-                                       level="3", variant="seeds")])  # fmt: skip
+    mean = {"technique": "ensemble", "wape": 0.09, "role": "ensemble"}
+    add_rows(made, [*chain_rows(), row("runs/x/y", "sample-traffic", "lstm", level="3", variant="seeds", **mean),
+                    row("runs/x/z", "sample-traffic", "committee", level="2", variant="8kB", bytes=7e3, **mean)])
     return facts.read("made")
 
 

@@ -442,8 +442,28 @@ def test_at_most_ten_findings_the_weightiest_first(reports):
     assert all(line.startswith("- **") for line in lines)
     assert [re.match(r"- \*\*(.*?)\*\*", line)[1] for line in lines] == [
         "What is recommended", "Networks against simple forecasts", "What compressing loses", "Against the front",
-        "Against their controls", "Speed", "Does validation predict test?", "Holidays", "Averages of seeds"]
+        "Against their controls", "Speed", "Does validation predict test?", "Holidays", "Means of files"]
     assert len(lines) <= 10
+
+
+def test_means_of_seeds_and_of_small_files_are_told_whatever_the_reference_is(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    mean = {"role": "ensemble", "dense_id": ""}
+    add_rows(folder, [
+        row("runs/a", "sample-traffic", "reference", "ensemble", 0.01, level="5", bytes=9e6, **mean),
+        row("runs/b", "sample-traffic", "lstm", "ensemble", 0.09, level="3", variant="seeds", **mean),
+        row("runs/c", "sample-traffic", "committee", "ensemble", 0.08, level="2", variant="8kB", bytes=7e3, **mean),
+        row("runs/c", "sample-traffic", "committee", "ensemble", 0.04, level="4", variant="64kB", bytes=60e3, **mean),
+        row("runs/d", "sample-traffic", "boosting", "classical", 0.05, role="dense", bytes=59e3, artefact="b"),
+        row("runs/d", "sample-traffic", "boosting", "classical", 0.02, role="control", control="oracle", bytes=9,
+            artefact="o")])
+    made = facts.read("made")
+    [line] = paragraphs.findings(made)["committees"]
+    assert (line["level"], line["alone"]["model"]) == ("4", "boosting") and line["gain"] == pytest.approx(0.2)
+    said = plain(told(made, "findings"))
+    assert "on sample-traffic 4 small files of together 60 kB err 4.00 %, 20.0 % less than the one file of as" in said
+    assert "chooses; the mean of 3 files of lstm, its seeds, errs 9.00 % on sample-traffic" in said
+    assert words.environment("en").filters["label"](line) == "mean of 4 small files"
 
 
 def test_page_1_tells_of_the_dataset_with_skill_and_most_techniques(reports):

@@ -381,6 +381,20 @@ def test_members_are_dense_networks_and_what_else_has_a_file_the_best_first():
     assert list(results.members(table).artefact) == ["d", "b", "c", "a"]
 
 
+def test_a_committee_takes_from_each_model_what_no_smaller_file_beats():
+    table = typed([
+        line("rate", "0.01", 0.12, 2_000, artefact="a"), line("rate", "0.02", 0.13, 2_500, artefact="b"),
+        line("dense", "8", 0.11, 9_000, role="dense", artefact="c"),
+        line("rate", "0.01", 0.10, 1_000, role="control", control="untrained", artefact="d") | {"model": "n"},
+        line("rate", "0.03", 0.05, 16_001, artefact="e"), line("rate", "0.04", 0.05, 500),  # too large; without a file
+        line("ensemble", "2", 0.01, 3_000, role="ensemble", artefact="f"),
+        line("x", "1", 0.01, 100, role="control", control="oracle", artefact="g"),
+        line("x", "2", 0.01, 100, artefact="h", copy_of="another"),
+        line("x", "3", 0.01, 100, artefact="i", error="no")])
+    assert list(results.small_files(table, 16).artefact) == ["d", "c", "a"]
+    assert list(results.small_files(table, 2).artefact) == ["d", "a"] and results.small_files(table, 0.5).empty
+
+
 def test_the_reference_is_the_best_and_fits_a_budget_by_the_bytes_of_all_its_files():
     mean = line("ensemble", "2", 0.09, 60_000, role="ensemble", variant="", seed=None, test_wape=0.095)
     table = typed([line("dense", "8", 0.10, 30_000, role="dense", val_skill=0.1, test_wape=0.1),
