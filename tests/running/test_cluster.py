@@ -1,6 +1,7 @@
 """A tiny study in chunks: with Snakemake's own executor always, and on a real one-node Slurm where there is one."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -82,6 +83,8 @@ def test_in_chunks_the_same_runs_are_made_once(house):
     started, output = house.make("--executor", "profile")
     assert started == sorted(ALL), output
     assert house.started()[-len(LATE):] == LATE and "12 of 12 runs are done" in output
+    told = [(int(done), int(of)) for done, of in re.findall(r"\[ *(\d+)/(\d+)\]", output)]
+    assert [done for done, _ in told] == [*range(1, 13)] and {of for _, of in told} == {12}, "whatever goes out beside"
     assert len(list((house.reports / "chunks").glob("0-*.json"))) == 1 + 1, "one of the network, one of the data alone"
     assert house.make("--executor", "profile")[0] == [] == house.make()[0]
 
