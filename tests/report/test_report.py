@@ -18,6 +18,7 @@ from litecast.report import facts, pages, words
 from litecast.report.exporters import export
 from litecast.report.facts import counts, paragraphs, tables
 from litecast.report.shown import run_link
+from litecast.results import statistics
 from litecast.running.cells import papermill
 
 
@@ -383,6 +384,24 @@ def test_loss_is_against_the_best_of_any_size_and_free_is_beside(reports):
     assert set(lines.free) == {0.2}
     shown = pages.table(made, "answer").data["text/plain"]
     assert words.percent(lines.loses[1], 1, "+") in shown and "+0.0" in shown
+
+
+def test_the_smallest_near_the_best_is_told_with_what_test_says(reports):
+    folder = make_study(models=("lstm",), seeds=(0,), failed=0)
+    [head] = facts.read("made").heads
+    add_rows(folder, [row("runs/r", "sample-traffic", "reference", "ensemble", 0.99 * head["best_wape"], level="5",
+                          bytes=9e6, role="ensemble")])  # fmt: skip
+    [head] = facts.read("made").heads
+    line = {"dataset": "sample-traffic", "row": head["small"], "reference": head["best"], "margin": 0.02}
+    line |= {"delta": 0.019, "low": 0.011, "high": 0.027, "verdict": "undecided"}
+    results.write_csv(pd.DataFrame([line], columns=statistics.COLUMNS), folder / "headline.csv")
+    made = facts.read("made")
+    near = tables.recommendation(made).set_index("budget").loc["near"]
+    assert (near.low, near.high) == (0.011, 0.027)
+    assert tables.recommendation(made).set_index("budget").drop(index="near").low.isna().all()
+    assert "(+1.1 % … +2.7 %)" in plain(pages.table(made, "answer").data["text/plain"])
+    said = plain(told(made, "answer"))
+    assert "times as large; beside it the smallest errs +1.9 % (+1.1 % … +2.7 %) on test, **undecided** at 2 %." in said
 
 
 def test_regret_is_told_and_where_validation_does_not_predict_test(reports):

@@ -403,3 +403,26 @@ def test_who_is_tested_against_whom():
     expected |= {(f"d/{m}/classical/-/{v}/s0", free, zero) for m, v in (
         ("arima", "-"), ("boosting", "-"), ("boosting", "weather"), ("ets", "-"))}
     assert set(found) == expected and len(found) == len(expected)
+
+
+def test_the_smallest_near_the_best_is_held_against_it_with_all_its_seeds():
+    mean = {"model": "reference", "variant": "", "seed": None, "level": "2", "artefact": "", "bytes": 9e6}
+    rows = table([row("ensemble", role="ensemble", **{**mean, "val_wape": 0.1}),
+                  *(row("dense", role="dense", seed=seed, val_wape=0.12, bytes=5e4) for seed in (0, 1)),
+                  *(row("tiny", seed=seed, val_wape=w, bytes=900) for seed, w in ((0, 0.11), (1, 0.093))),
+                  row("tiny", val_wape=0.2, bytes=500, level="2"),
+                  row("tiny", role="control", control="random", bytes=9e5, val_wape=0.2),
+                  row("tiny", copy_of="d/lstm/tiny/1/v/s0", runtime="onnxruntime", bytes=800)])
+    [pair] = statistics.headlines(rows)
+    best, tiny = "d/reference/ensemble/2/-/s-", "d/lstm/tiny/1/v/s{}"
+    assert (pair.rows, pair.reference, pair.margins) == ([tiny.format(0), tiny.format(1)], [best], (0.02,))
+    assert statistics.needed(rows, statistics.headlines) == sorted([best, *pair.rows])
+    losses = {best: np.ones((700, 2)), pair.rows[0]: np.full((700, 2), 1.04), pair.rows[1]: np.full((700, 2), 0.98)}
+    [line] = statistics.compare(rows, grid(losses), statistics.headlines).to_dict("records")
+    assert (line["delta"], line["verdict"], line["seeds"]) == (pytest.approx(0.01), "within", 2)
+    assert (line["low"], line["high"], line["row"], line["reference"]) == (
+        pytest.approx(0.01), pytest.approx(0.01), tiny.format(0), best)
+    alone = rows[rows.technique != "tiny"]
+    assert list(statistics.headlines(alone)) == [], "it is itself the best"
+    free = rows.assign(val_wape=rows.val_wape.where(rows.model != "reference", 0.01))
+    assert list(statistics.headlines(free)) == [] and list(statistics.headlines(table([]))) == []

@@ -14,7 +14,7 @@ from scipy import stats as distributions
 from statsmodels.regression.linear_model import OLS
 from statsmodels.tsa.stattools import acovf
 
-from litecast.results.choice import GROUP, PUBLISHED, has_skill, is_dense, own
+from litecast.results.choice import GROUP, NEAR_BEST, PUBLISHED, has_skill, headline, is_dense, own
 
 MARGINS = (0.01, 0.02, 0.05)  # losses of WAPE that a user may accept
 MARGIN = 0.02  # the one of them that sentences speak of
@@ -184,6 +184,23 @@ def pairs(rows: pd.DataFrame) -> Iterator[Pair]:
                     yield Pair(key, list(group.row_id), list(rival.row_id), (0.0,), horizon)
 
 
+def headlines(rows: pd.DataFrame) -> Iterator[Pair]:
+    """Of each dataset the smallest file that validation puts within 2 % of the best forecaster of any size against that
+    one, all seeds of both: is it so on test?"""
+    for head in headline(rows).dropna(subset="small").itertuples():
+        small, best = _seeds(rows, head.small), _seeds(rows, head.best)
+        horizon = 1 if small.H.isna().all() else int(small.H.max())
+        if head.small != head.best:
+            key = small.iloc[0][[*GROUP, "level"]].to_dict()
+            yield Pair(key, list(small.row_id), list(best.row_id), (NEAR_BEST,), horizon)
+
+
+def _seeds(rows: pd.DataFrame, row_id: str) -> pd.DataFrame:
+    """The rows of all seeds of what one row is of."""
+    kind = rows[[*GROUP, "level", "control"]].astype(str)
+    return rows[(kind == kind[rows.row_id == row_id].iloc[0]).all(axis=1)].sort_values("seed", kind="stable")
+
+
 def needed(rows: pd.DataFrame, asked: Callable = pairs) -> list[str]:
     """row_ids whose losses `compare` reads."""
     return sorted({identifier for pair in asked(rows) for identifier in pair.rows + pair.reference})
@@ -208,7 +225,7 @@ def compare(rows: pd.DataFrame, losses: pd.DataFrame, asked: Callable = pairs) -
     table = table.explode(["margin", "p_within"], ignore_index=True)
     table = _judged(table.astype({"margin": float, "p_within": float}))
     skill = has_skill(rows)
-    skilled = [skill.get(key, False) for key in zip(table.dataset, table.model, strict=True)]
+    skilled = [skill.get(key, True) for key in zip(table.dataset, table.model, strict=True)]
     table["verdict"] = table.verdict.where((table.margin <= 0) | pd.Series(skilled, dtype=bool), NO_SKILL)
     return table[COLUMNS]
 

@@ -38,6 +38,7 @@ class Facts:
     lock: dict
     coverage: dict[str, dict]  # dataset -> coverage.json of its collecting run
     heads: list[dict]  # results.headline
+    tested: pd.DataFrame  # headline.csv: the smallest file near the best of each dataset against that one, on test
     regrets: pd.DataFrame  # results.regrets
     information: pd.DataFrame  # results.information.tried
     foresight: pd.DataFrame  # results.foresight
@@ -100,6 +101,11 @@ class Facts:
         lines = self.claims[np.isclose(self.claims.margin.astype(float), margin)]
         return lines if group is None else lines[lines.group == group]
 
+    def beside_best(self, dataset: str) -> dict:
+        """The test of its smallest file near the best against that; {} where it is itself the best or untested."""
+        lines = self.tested[self.tested.dataset == dataset] if len(self.tested) else self.tested
+        return next(iter(lines.to_dict("records")), {})
+
     def reference(self, dataset: str) -> dict:
         """The mean of files that a dataset's forecasts are held against; {} if there is none."""
         files = self.files[(self.files.dataset == dataset) & (self.files.model == results.REFERENCE)]
@@ -129,10 +135,11 @@ def read(study: str) -> Facts:
     files, runtime = _files(rows)
     return Facts(study, folder, rows, files, runtime, *_comparisons(folder / "comparisons.csv", files), *_runs(study),
                  read_json(folder / "data.lock"), _coverage(folder), results.headline(rows).to_dict("records"),
-                 results.regrets(rows), information.tried(rows, _table(folder / "information.csv")),
-                 results.foresight(rows), techniques.smallest(rows, _table(folder / "techniques.csv")), published,
-                 results.transfers(study), places.measured(study), _searched(folder / "searches.csv"),
-                 searched.costs(study), searches.replays(study), results.local(study))
+                 _table(folder / "headline.csv"), results.regrets(rows),
+                 information.tried(rows, _table(folder / "information.csv")), results.foresight(rows),
+                 techniques.smallest(rows, _table(folder / "techniques.csv")), published, results.transfers(study),
+                 places.measured(study), _searched(folder / "searches.csv"), searched.costs(study),
+                 searches.replays(study), results.local(study))
 
 
 def _files(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:

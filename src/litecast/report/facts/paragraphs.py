@@ -45,9 +45,9 @@ def _synthetic(made: Facts) -> list[str]:
 def answer(made: Facts) -> dict:
     """What page 1 says of the main dataset, and in a clause of the others.
 
-    small, best, free, reference: files ({} if there is none); sizes: other files and the budgets they are best at, the
-    largest first; without: budgets at which a forecast without a file is; surprised: those at which what was chosen
-    tests worse than the free forecast, against what validation said.
+    small, best, free, reference: files ({} if there is none); tested: small against best on test; sizes: other files
+    and the budgets they are best at, the largest first; without: budgets at which a forecast without a file is;
+    surprised: those at which what was chosen tests worse than the free forecast, against what validation said.
     """
     head = next((head for head in made.heads if head["dataset"] == made.main), None)
     if head is None:
@@ -61,7 +61,7 @@ def answer(made: Facts) -> dict:
     others = [{"dataset": other["dataset"], "file": made.file(other["small"])} for other in made.heads if other != head]
     return {
         "dataset": made.main, "skill": head["skill"], "small": small, "best": best, "free": made.file(head["free"]),
-        "reference": made.reference(made.main),
+        "reference": made.reference(made.main), "tested": made.beside_best(made.main),
         "smaller": best.get("bytes", np.nan) / small["bytes"] if small and small["bytes"] else np.nan,
         "sizes": [size for size in sizes if size not in free and size["file"]["row_id"] != head["small"]],
         "without": free,

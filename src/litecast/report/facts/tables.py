@@ -17,8 +17,8 @@ from litecast.results import information as information_
 from litecast.results import places, statistics
 from litecast.results import searches as searches_
 
-ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "techniques.csv", "information.csv",
-             "searches.csv", "claims.csv")
+ARTEFACTS = ("plan.json", "data.lock", "results.csv", "comparisons.csv", "headline.csv", "techniques.csv",
+             "information.csv", "searches.csv", "claims.csv")
 SHOWN_LINES = 8  # forecasters in one panel of error profiles
 FAR = 2  # times the median error: so far off a line would flatten all others
 
@@ -40,8 +40,8 @@ def answer(made: Facts) -> pd.DataFrame:
 def recommendation(made: Facts) -> pd.DataFrame:
     """Which file to use, per dataset and budget: kB, 'near' (the smallest near the best) or 'best' (whatever its size).
 
-    free: test WAPE of the best free forecast; loses: share of the test WAPE that it has above the best of any size;
-    instead: a code for why there is no file.
+    free: test WAPE of the best free forecast; loses: share of the test WAPE that it has above the best of any size, low
+    and high: one-sided 95 % ends of that, of the file near the best; instead: a code for why there is no file.
     """
     lines = []
     for head in made.heads:
@@ -49,9 +49,11 @@ def recommendation(made: Facts) -> pd.DataFrame:
         for budget, row_id in budgets.items():
             file = made.file(row_id)
             loses = file.get("test_wape", np.nan) / head["best_wape"] - 1
+            ends = made.beside_best(head["dataset"]) if budget == "near" else {}
             lines.append(file | {"dataset": head["dataset"], "budget": budget, "instead": "" if file else "no_file",
-                                 "free": head["free_wape"], "loses": loses})
-    names = [*made.files.columns, "budget", "instead", "free", "loses"]
+                                 "free": head["free_wape"], "loses": loses, "low": ends.get("low", np.nan),
+                                 "high": ends.get("high", np.nan)})
+    names = [*made.files.columns, "budget", "instead", "free", "loses", "low", "high"]
     return pd.DataFrame(lines, columns=names)  # also where no file is told
 
 
