@@ -1,6 +1,7 @@
 """The report of generated studies, complete and incomplete: its facts, its words and its notebook."""
 
 import ast
+import dataclasses
 import json
 import re
 import sys
@@ -401,6 +402,10 @@ def test_the_smallest_near_the_best_is_told_with_what_test_says(reports):
     assert tables.recommendation(made).set_index("budget").drop(index="near").low.isna().all()
     assert "(+1.1 % … +2.7 %)" in plain(pages.table(made, "answer").data["text/plain"])
     said = plain(told(made, "answer"))
+    other = made.heads[0] | {"dataset": "b"}
+    away = told(dataclasses.replace(made, heads=[*made.heads, other], tested=pd.concat([made.tested, made.tested.assign(
+        dataset="b")])), "answer")
+    assert "on b (" in plain(away) and ", +1.9 %: +1.1 % … +2.7 %)" in plain(away)
     assert "times as large; beside it the smallest errs +1.9 % (+1.1 % … +2.7 %) on test, **undecided** at 2 %." in said
 
 
