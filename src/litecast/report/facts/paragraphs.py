@@ -58,8 +58,8 @@ def answer(made: Facts) -> dict:
              for line in fits.drop_duplicates("row_id").to_dict("records")]
     free = [size for size in sizes if size["file"]["role"] == "naive"]
     small, best = made.file(head["small"]), made.file(head["best"])
-    others = [{"dataset": (name := other["dataset"]), "file": made.file(other["small"]), "tested": made.beside_best(name)}
-              for other in made.heads if other != head]  # fmt: skip
+    others = [{"dataset": one["dataset"], "file": made.file(one["small"]), "tested": made.beside_best(one["dataset"])}
+              for one in made.heads if one != head]
     return {
         "dataset": made.main, "skill": head["skill"], "small": small, "best": best, "free": made.file(head["free"]),
         "reference": made.reference(made.main), "tested": made.beside_best(made.main),
